@@ -1,0 +1,144 @@
+// Package registry owns the live table of resources (Registry), what makes one
+// resource different from another (Resource, Strategy) and the generic verbs
+// over a resource's storage and cache (Store). It never imports HTTP, admission
+// or authorization: what they have to say comes in as functions. Read
+// resource.go first, then strategy.go, store.go and registry.go.
+package registry
+
+import (
+	"context"
+
+	"pilothouse/backend/request"
+	"pilothouse/backend/scheme"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Resource is everything that is special about one kind of object. A built-in
+// resource is one value of it in one file of backend/resources/GROUP; a CRD
+// gives one at run time.
+type Resource struct {
+	Group      string
+	Name       string // plural, as in paths: "configmaps"
+	Singular   string // "configmap"
+	Kind       string // "ConfigMap"
+	ListKind   string // Kind+"List" when empty
+	ShortNames []string
+	Categories []string
+	Namespaced bool
+	// Verbs are those that discovery lists; nil means StandardVerbs.
+	Verbs []string
+	// Versions are the served versions, the preferred one first. Exactly one
+	// has no ToHub and FromHub: the storage version.
+	Versions []Version
+	// StoredAs names the prefix that another resource's objects are kept
+	// under, when two resources show the same objects (events of core and of
+	// events.k8s.io). Nil means this resource's own group and name.
+	StoredAs *schema.GroupResource
+
+	Strategy Strategy
+	// Columns are the printer columns of the table form, Cells the values of
+	// one object's row in their order (strings, int64, bool or nil).
+	Columns []Column
+	Cells   func(obj scheme.Object, now Clock) []any
+	// Fields are the selectable fields besides metadata.name and
+	// metadata.namespace.
+	Fields []Field
+	// Subresources by name: "status", "scale", "log".
+	Subresources []Subresource
+
+	// Virtual is set for resources that keep nothing: reviews, bindings at
+	// namespace level, componentstatuses.
+	Virtual *Virtual
+
+	// Dynamic marks a resource that a CRD defines: objects are unstructured.
+	Dynamic bool
+}
+
+// StandardVerbs are the verbs of a resource that can do everything.
+var StandardVerbs = []string{"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"}
+
+// Version is one served version of a resource.
+type Version struct {
+	Name string
+	// Group is the resource's own when empty; another one where the resource
+	// shows objects of a kind that lives in two groups.
+	New func() scheme.Object
+	// Default fills in the fields that Kubernetes defaults in this version. It
+	// runs on what a client sends and on what storage holds.
+	Default func(obj scheme.Object)
+	// ToHub turns an object of this version into the storage version, FromHub
+	// the other way; nil for the storage version itself. They may share memory
+	// with what they are given.
+	ToHub, FromHub func(obj scheme.Object) (scheme.Object, error)
+	// Deprecated is the warning that every request in this version gets.
+	Deprecated string
+}
+
+// Column is one column of a resource's table form; the words are those of
+// metav1.TableColumnDefinition.
+type Column struct {
+	Name, Type, Format, Description string
+	// Priority 0 shows always, 1 with -o wide.
+	Priority int32
+}
+
+// Field is one selectable field.
+type Field struct {
+	Name string // "spec.nodeName"
+	Get  func(obj scheme.Object) string
+	// Index makes lists and watches that ask for one value of it fast.
+	Index bool
+}
+
+// Subresource is what lives below an object's path. Where Strategy is set it is
+// another view of the object itself (status, finalize, approval, resize): get
+// gives the object, update and patch write it through that strategy. Otherwise
+// the funcs say what it does.
+type Subresource struct {
+	Name string
+	// Verbs are those that discovery lists.
+	Verbs []string
+	// Kind and GroupVersion are what discovery shows when they differ from the
+	// resource's: Scale of autoscaling/v1, Eviction of policy/v1.
+	Kind         string
+	GroupVersion schema.GroupVersion
+	// Strategy makes it a view of the object.
+	Strategy *Strategy
+	// New makes what a create or update of this subresource decodes into, nil
+	// for a view of the object.
+	New func() runtime.Object
+	// Get gives another object made from the parent (Scale).
+	Get func(ctx context.Context, c Call) (runtime.Object, error)
+	// Update writes another object into the parent (Scale). transform is given
+	// the subresource's current object and gives the one to be written.
+	Update func(ctx context.Context, c Call, transform func(current runtime.Object) (runtime.Object, error)) (runtime.Object, error)
+	// Create acts on a posted object (Binding, Eviction, TokenRequest).
+	Create func(ctx context.Context, c Call, obj runtime.Object) (runtime.Object, error)
+	// Connect streams (exec, log, proxy).
+	Connect func(ctx context.Context, c Call, r *request.Request) (*request.Response, error)
+	// ConnectMethods are the HTTP methods that Connect takes.
+	ConnectMethods []string
+}
+
+// Call says which object a subresource call is about and what it may use.
+type Call struct {
+	Namespace, Name string
+	Version         string
+	Store           *Store
+	Registry        *Registry
+	DryRun          bool
+	FieldManager    string
+	// Validate is validating admission for the object that Update writes or
+	// Create takes; it may be nil.
+	Validate func(ctx context.Context, obj, old runtime.Object) error
+}
+
+// Virtual is a resource without storage.
+type Virtual struct {
+	New    func() runtime.Object
+	Create func(ctx context.Context, c Call, obj runtime.Object) (runtime.Object, error)
+	Get    func(ctx context.Context, c Call) (runtime.Object, error)
+	List   func(ctx context.Context, c Call) ([]runtime.Object, error)
+}

@@ -1,0 +1,4 @@
+package registry
+
+// Store is the generic verbs over one resource's storage and cache.
+type Store struct{}

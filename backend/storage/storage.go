@@ -1,0 +1,119 @@
+// Package storage owns the seam between the server and a storage engine: how
+// bytes are committed under a key with an expected revision, how they come back
+// at start and as one ordered stream of events, and the layout of keys. It
+// imports no engine and no Kubernetes type. Read storage.go first; storagetest
+// is the suite that every engine passes.
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Engine keeps keys with values at revisions. A revision is a Kubernetes
+// resourceVersion: a positive number that grows with every write of the store.
+//
+// Order of use: Open (the engine's own), Load, History, Start, then Commit and
+// the reads from any goroutine, at last Close.
+type Engine interface {
+	// Load calls f for every live key in key order, at the newest revision.
+	// The record's memory belongs to the callee.
+	Load(ctx context.Context, f func(Record) error) (Position, error)
+	// History calls f for the events after a revision, in revision order, up
+	// to the newest revision. A revision below the compacted one gives
+	// ErrCompacted. Attachment is always nil.
+	History(ctx context.Context, since int64, f func(Event) error) error
+	// Start names the sink of events and begins to take writes. sink is called
+	// from one goroutine at a time with contiguous batches in revision order;
+	// it must not block. A write is acknowledged after sink has returned for
+	// the batch that holds it, so whoever wrote reads its own write.
+	Start(sink func([]Event)) error
+	// Commit applies one write and returns its revision. The value's memory
+	// belongs to the engine after the call, and to everyone who gets the event:
+	// nobody changes it.
+	Commit(ctx context.Context, w *Write) (int64, error)
+	// ListAt calls f for the keys in [from, to) as they were at a revision, in
+	// key order, until f returns false. Below the compacted revision it gives
+	// ErrCompacted, above the newest ErrFuture.
+	ListAt(ctx context.Context, revision int64, from, to string, f func(Record) bool) error
+	// Compact makes revisions below the given one unreadable and lets the
+	// engine drop what only they can see.
+	Compact(ctx context.Context, revision int64) error
+	// Position tells the newest acknowledged and the compacted revision.
+	Position() Position
+	// Close ends the engine; it is idempotent.
+	Close() error
+}
+
+// Position is where a store stands.
+type Position struct {
+	Revision  int64
+	Compacted int64
+}
+
+// Record is one key at one revision.
+type Record struct {
+	Key      string
+	Value    []byte
+	Revision int64
+}
+
+// Write is one compare-and-set.
+type Write struct {
+	Key string
+	// Value are an object's JSON bytes. For a delete it is the object's last
+	// state, which the event carries with the delete's revision.
+	Value []byte
+	// Hole is where Value holds its resourceVersion's digits.
+	Hole Hole
+	// Expected is the revision that the key must be at; 0 when the key must
+	// not exist.
+	Expected int64
+	Delete   bool
+	// Attachment goes into the event as it is; an event that another process
+	// or a restart gives has none.
+	Attachment any
+}
+
+// Hole is the place of a revision's digits inside JSON bytes: `"123"` without
+// the quotes. The engine writes the digits of the new revision there; when the
+// number of digits differs it splices.
+type Hole struct{ Offset, Len int }
+
+// Event is one committed write.
+type Event struct {
+	Key      string
+	Value    []byte
+	Revision int64
+	// Previous is the key's revision before; 0 when the write created it.
+	Previous   int64
+	Delete     bool
+	Attachment any
+}
+
+// Errors of an engine. ConflictError wraps ErrConflict.
+var (
+	ErrConflict  = errors.New("storage: the key is not at the expected revision")
+	ErrCompacted = errors.New("storage: the revision has been compacted")
+	ErrFuture    = errors.New("storage: the revision is not there yet")
+	ErrNoSpace   = errors.New("storage: the disk is nearly full: writes are refused, reads go on")
+	ErrClosed    = errors.New("storage: closed")
+	ErrTooLarge  = errors.New("storage: the value is too large")
+	ErrLocked    = errors.New("storage: the data folder is in use by another process")
+	ErrFormat    = errors.New("storage: the data folder was written by a newer version")
+)
+
+// ConflictError tells which revision a key is at; Current 0 means that it does
+// not exist.
+type ConflictError struct {
+	Key               string
+	Expected, Current int64
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("storage: %s is at revision %d, not %d", e.Key, e.Current, e.Expected)
+}
+
+// Unwrap makes errors.Is(err, ErrConflict) true.
+func (e *ConflictError) Unwrap() error { return ErrConflict }

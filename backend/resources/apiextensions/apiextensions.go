@@ -1,0 +1,15 @@
+// Package apiextensions owns the built-in resources of the group apiextensions.k8s.io:
+// CustomResourceDefinitions as plain objects; package crd makes resources of them. Each file is one resource; Resources lists them.
+package apiextensions
+
+import "pilothouse/backend/registry"
+
+// group is the API group of every resource here.
+const group = "apiextensions.k8s.io"
+
+// Resources gives the resources of the group in the order of discovery.
+func Resources(env *registry.Env) []registry.Resource {
+	return []registry.Resource{
+		customResourceDefinitions(),
+	}
+}

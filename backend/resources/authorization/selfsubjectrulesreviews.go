@@ -1,0 +1,27 @@
+package authorization
+
+import (
+	"pilothouse/backend/registry"
+	"pilothouse/backend/scheme"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+func selfSubjectRulesReviews() registry.Resource {
+	return registry.Resource{
+		Group:    group,
+		Name:     "selfsubjectrulesreviews",
+		Singular: "selfsubjectrulesreview",
+		Kind:     "SelfSubjectRulesReview",
+
+		Verbs: []string{"create"},
+		Versions: []registry.Version{{
+			Name: "v1",
+			New:  func() scheme.Object { return &authorizationv1.SelfSubjectRulesReview{} },
+		}},
+		Virtual: &registry.Virtual{
+			New: func() runtime.Object { return &authorizationv1.SelfSubjectRulesReview{} },
+		},
+	}
+}

@@ -1,0 +1,15 @@
+// Package scheduling owns the built-in resources of the group scheduling.k8s.io:
+// priority classes. Each file is one resource; Resources lists them.
+package scheduling
+
+import "pilothouse/backend/registry"
+
+// group is the API group of every resource here.
+const group = "scheduling.k8s.io"
+
+// Resources gives the resources of the group in the order of discovery.
+func Resources(env *registry.Env) []registry.Resource {
+	return []registry.Resource{
+		priorityClasses(),
+	}
+}

@@ -1,0 +1,22 @@
+package storage
+
+import (
+	"pilothouse/backend/registry"
+	"pilothouse/backend/scheme"
+
+	storagev1 "k8s.io/api/storage/v1"
+)
+
+func csiStorageCapacities() registry.Resource {
+	return registry.Resource{
+		Group:      group,
+		Name:       "csistoragecapacities",
+		Singular:   "csistoragecapacity",
+		Kind:       "CSIStorageCapacity",
+		Namespaced: true,
+		Versions: []registry.Version{{
+			Name: "v1",
+			New:  func() scheme.Object { return &storagev1.CSIStorageCapacity{} },
+		}},
+	}
+}

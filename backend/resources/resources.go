@@ -5,22 +5,50 @@ package resources
 
 import (
 	"pilothouse/backend/registry"
+	"pilothouse/backend/resources/admissionregistration"
+	"pilothouse/backend/resources/apiextensions"
+	"pilothouse/backend/resources/apiregistration"
+	"pilothouse/backend/resources/authentication"
+	"pilothouse/backend/resources/authorization"
+	"pilothouse/backend/resources/autoscaling"
+	"pilothouse/backend/resources/certificates"
+	"pilothouse/backend/resources/coordination"
 	"pilothouse/backend/resources/core"
 	"pilothouse/backend/resources/discovery"
 	"pilothouse/backend/resources/events"
+	"pilothouse/backend/resources/flowcontrol"
 	"pilothouse/backend/resources/networking"
+	"pilothouse/backend/resources/node"
 	"pilothouse/backend/resources/policy"
+	"pilothouse/backend/resources/rbac"
+	"pilothouse/backend/resources/resource"
+	"pilothouse/backend/resources/scheduling"
+	"pilothouse/backend/resources/storage"
 )
 
 // All gives the built-in kinds, group by group.
 func All(env *registry.Env) []registry.Resource {
 	var all []registry.Resource
 	for _, group := range []func(*registry.Env) []registry.Resource{
+		admissionregistration.Resources,
+		apiextensions.Resources,
+		apiregistration.Resources,
+		authentication.Resources,
+		authorization.Resources,
+		autoscaling.Resources,
+		certificates.Resources,
+		coordination.Resources,
 		core.Resources,
 		discovery.Resources,
 		events.Resources,
+		flowcontrol.Resources,
 		networking.Resources,
+		node.Resources,
 		policy.Resources,
+		rbac.Resources,
+		resource.Resources,
+		scheduling.Resources,
+		storage.Resources,
 	} {
 		all = append(all, group(env)...)
 	}

@@ -56,8 +56,13 @@ type Strategy struct {
 	// finalizer is left and the grace period is over.
 	ShouldDeleteDuringUpdate func(ctx context.Context, obj, old scheme.Object) bool
 
-	// BeginCreate and BeginUpdate run between validation and commit (address
-	// and port allocation). finish is called once with the write's outcome.
+	// BeginCreate and BeginUpdate run before everything else that a strategy
+	// does to an object, with metadata.name and metadata.namespace set, as
+	// Kubernetes' do: what they fill in (addresses and ports of a Service) is
+	// validated with the rest, and an error of theirs comes before validation's.
+	// finish is called once for each successful call: true when the object was
+	// written, false after validation, admission, a conflict or a dry run ended
+	// the write.
 	BeginCreate func(ctx context.Context, obj scheme.Object, dryRun bool) (finish func(written bool), err error)
 	BeginUpdate func(ctx context.Context, obj, old scheme.Object, dryRun bool) (finish func(written bool), err error)
 	// AfterDelete runs after the object is gone.

@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/managedfields"
 )
 
 // Resource is everything that is special about one kind of object. A built-in
@@ -54,6 +55,9 @@ type Resource struct {
 
 	// Dynamic marks a resource that a CRD defines: objects are unstructured.
 	Dynamic bool
+	// FieldTypes tell the field manager the merge types of a dynamic resource;
+	// nil for built-in ones, whose types are generated.
+	FieldTypes managedfields.TypeConverter
 }
 
 // StandardVerbs are the verbs of a resource that can do everything.

@@ -8,9 +8,11 @@ import (
 	"pilothouse/backend/resources/admissionregistration"
 	"pilothouse/backend/resources/apiextensions"
 	"pilothouse/backend/resources/apiregistration"
+	"pilothouse/backend/resources/apps"
 	"pilothouse/backend/resources/authentication"
 	"pilothouse/backend/resources/authorization"
 	"pilothouse/backend/resources/autoscaling"
+	"pilothouse/backend/resources/batch"
 	"pilothouse/backend/resources/certificates"
 	"pilothouse/backend/resources/coordination"
 	"pilothouse/backend/resources/core"
@@ -31,6 +33,8 @@ func All(env *registry.Env) []registry.Resource {
 	var all []registry.Resource
 	for _, group := range []func(*registry.Env) []registry.Resource{
 		admissionregistration.Resources,
+		apps.Resources,
+		batch.Resources,
 		apiextensions.Resources,
 		apiregistration.Resources,
 		authentication.Resources,

@@ -8,7 +8,7 @@ import "pilothouse/backend/registry"
 
 // Resources gives the kinds of this package.
 func Resources(env *registry.Env) []registry.Resource {
-	return []registry.Resource{
+	return append([]registry.Resource{
 		bindingResource(env),
 		componentStatusResource(env),
 		configMapResource(env),
@@ -23,7 +23,7 @@ func Resources(env *registry.Env) []registry.Resource {
 		secretResource(env),
 		serviceAccountResource(env),
 		serviceResource(env),
-	}
+	}, podResources(env)...)
 }
 
 // viewVerbs are the verbs of a subresource that is a view of the object.

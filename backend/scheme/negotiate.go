@@ -1,0 +1,258 @@
+package scheme
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Media types that objects are read and written in.
+const (
+	MediaJSON     = "application/json"
+	MediaYAML     = "application/yaml"
+	MediaProtobuf = "application/vnd.kubernetes.protobuf"
+)
+
+// MediaType is the form in which a client gets its answer.
+type MediaType struct {
+	// Type is one of MediaJSON, MediaYAML and MediaProtobuf.
+	Type string
+	// Pretty is the pretty=1 of the Accept header; the query parameter of the
+	// same name is not this package's.
+	Pretty bool
+	// As is the kind that the object is to be turned into: Table,
+	// PartialObjectMetadata or PartialObjectMetadataList of meta.k8s.io; empty
+	// for the object as it is.
+	As schema.GroupVersionKind
+	// Stream tells that the client named the parameter stream=watch.
+	Stream bool
+}
+
+// Offer says what an endpoint can answer with.
+type Offer struct {
+	// Routed is set for built-in resources, whose Accept header Kubernetes
+	// matches twice: the first matching knows no application/* and compares
+	// letter by letter.
+	Routed bool
+	// NoProtobuf is set for custom resources: protobuf only for what is turned
+	// into metadata.
+	NoProtobuf bool
+	// Table and Metadata tell whether As may be a table and metadata only.
+	Table, Metadata bool
+	// Watch adds the stream=watch forms, as lists and watches have them.
+	Watch bool
+}
+
+// Types lists the media types that an error names.
+func (o Offer) types() []string {
+	t := []string{MediaJSON, MediaYAML}
+	if !o.NoProtobuf {
+		t = append(t, MediaProtobuf)
+	}
+	return t
+}
+
+func (o Offer) produced() []string {
+	t := o.types()
+	if o.Watch {
+		t = append(t, MediaJSON+";stream=watch")
+		if !o.NoProtobuf {
+			t = append(t, MediaProtobuf+";stream=watch")
+		}
+	}
+	return t
+}
+
+// Negotiate chooses the form of an answer from an Accept header as Kubernetes
+// does: clauses by falling q, the first one that can be served wins. A header
+// that asks for nothing we have gives a 406 NotAcceptable Status.
+func Negotiate(accept string, o Offer) (MediaType, error) {
+	if accept == "" {
+		return MediaType{Type: MediaJSON}, nil
+	}
+	if o.Routed && !routeAccepts(accept, o) {
+		return MediaType{}, routeNotAcceptable(o)
+	}
+	for _, c := range parseAccept(accept) {
+		for _, t := range []string{MediaJSON, MediaYAML, MediaProtobuf} {
+			if !c.matches(t) {
+				continue
+			}
+			if m, ok := o.serve(t, c); ok {
+				return m, nil
+			}
+		}
+	}
+	return MediaType{}, notAcceptable(o.types())
+}
+
+// serve tells whether a clause with these parameters can be answered in a media
+// type.
+func (o Offer) serve(mediaType string, c clause) (MediaType, bool) {
+	m := MediaType{Type: mediaType}
+	converted := false
+	for _, p := range c.params {
+		switch p.key {
+		case "as":
+			m.As.Kind, converted = p.value, true
+		case "g":
+			m.As.Group, converted = p.value, true
+		case "v":
+			m.As.Version, converted = p.value, true
+		case "stream":
+			if p.value != "" && (p.value != "watch" || !o.Watch || mediaType == MediaYAML) {
+				return m, false
+			}
+			m.Stream = p.value != ""
+		case "pretty":
+			m.Pretty = p.value == "1"
+		}
+	}
+	if !converted {
+		return m, mediaType != MediaProtobuf || !o.NoProtobuf
+	}
+	gv := m.As.GroupVersion()
+	if gv != metav1.SchemeGroupVersion && (gv.Group != metav1.GroupName || gv.Version != "v1beta1") {
+		return m, false
+	}
+	switch m.As.Kind {
+	case "Table":
+		return m, o.Table && mediaType != MediaProtobuf
+	case "PartialObjectMetadata", "PartialObjectMetadataList":
+		return m, o.Metadata
+	}
+	return m, false
+}
+
+// NegotiateBody gives the media type of a body from its Content-Type: JSON when
+// it names none, a 415 Status when it names one that cannot be read.
+func NegotiateBody(contentType string, o Offer) (string, error) {
+	if contentType == "" {
+		return MediaJSON, nil
+	}
+	t, _, _ := strings.Cut(contentType, ";")
+	t = strings.ToLower(strings.TrimSpace(t))
+	for _, known := range o.types() {
+		if t == known {
+			return t, nil
+		}
+	}
+	return "", &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status:  metav1.StatusFailure,
+		Code:    http.StatusUnsupportedMediaType,
+		Reason:  metav1.StatusReasonUnsupportedMediaType,
+		Message: "the body of the request was in an unknown format - accepted media types include: " + strings.Join(o.types(), ", "),
+	}}
+}
+
+func notAcceptable(types []string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status:  metav1.StatusFailure,
+		Code:    http.StatusNotAcceptable,
+		Reason:  metav1.StatusReasonNotAcceptable,
+		Message: "only the following media types are accepted: " + strings.Join(types, ", "),
+	}}
+}
+
+func routeNotAcceptable(o Offer) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status:  metav1.StatusFailure,
+		Code:    http.StatusNotAcceptable,
+		Reason:  metav1.StatusReasonNotAcceptable,
+		Message: "406: Not Acceptable\n\nAvailable representations: " + strings.Join(o.produced(), ", "),
+		Details: &metav1.StatusDetails{},
+	}}
+}
+
+// routeAccepts is the first matching, done where Kubernetes routes.
+func routeAccepts(accept string, o Offer) bool {
+	produced := o.produced()
+	for part := range strings.SplitSeq(accept, ",") {
+		t, _, _ := strings.Cut(part, ";")
+		t = strings.TrimSpace(t)
+		if t == "*/*" {
+			return true
+		}
+		for _, p := range produced {
+			if t == p {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+type clause struct {
+	typ, subtype string
+	q            float64
+	params       []param
+}
+
+type param struct{ key, value string }
+
+func (c clause) matches(mediaType string) bool {
+	if c.typ == "*" && c.subtype == "*" {
+		return true
+	}
+	typ, subtype, _ := strings.Cut(mediaType, "/")
+	return c.typ == typ && (c.subtype == subtype || c.subtype == "*")
+}
+
+// before tells whether c is preferred to d: by q, then the more exact range.
+func (c clause) before(d clause) bool {
+	switch {
+	case c.q != d.q:
+		return c.q > d.q
+	case (c.typ == "*") != (d.typ == "*"):
+		return d.typ == "*"
+	}
+	return c.subtype != "*" && d.subtype == "*"
+}
+
+// maxClauses bounds what one header makes the server do.
+const maxClauses = 64
+
+// parseAccept gives the clauses of an Accept header, the preferred ones first;
+// equals stay in their order, what is no media range is left out.
+func parseAccept(accept string) []clause {
+	var out []clause
+	for part := range strings.SplitSeq(accept, ",") {
+		if len(out) == maxClauses {
+			break
+		}
+		fields := strings.Split(part, ";")
+		typ, subtype, ok := strings.Cut(fields[0], "/")
+		c := clause{typ: strings.TrimSpace(typ), subtype: strings.TrimSpace(subtype), q: 1}
+		switch {
+		case !ok && c.typ == "*":
+			c.subtype = "*"
+		case !ok, strings.Contains(subtype, "/"):
+			continue
+		}
+		for _, f := range fields[1:] {
+			key, value, _ := strings.Cut(f, "=")
+			if value == "" || strings.Contains(value, "=") {
+				continue
+			}
+			if key = strings.TrimSpace(key); key == "q" {
+				c.q, _ = strconv.ParseFloat(value, 32)
+				continue
+			}
+			c.params = append(c.params, param{key, strings.TrimSpace(value)})
+		}
+		// Insertion keeps the order of equals.
+		i := len(out)
+		for i > 0 && c.before(out[i-1]) {
+			i--
+		}
+		out = append(out, clause{})
+		copy(out[i+1:], out[i:])
+		out[i] = c
+	}
+	return out
+}

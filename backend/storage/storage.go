@@ -22,7 +22,8 @@ type Engine interface {
 	Load(ctx context.Context, f func(Record) error) (Position, error)
 	// History calls f for the events after a revision, in revision order, up
 	// to the newest revision. A revision below the compacted one gives
-	// ErrCompacted. Attachment is always nil.
+	// ErrCompacted, one above the newest ErrFuture. Attachment is always nil. A
+	// delete's value is what was stored before it, with the delete's revision.
 	History(ctx context.Context, since int64, f func(Event) error) error
 	// Start names the sink of events and begins to take writes. sink is called
 	// from one goroutine at a time with contiguous batches in revision order;
@@ -31,22 +32,28 @@ type Engine interface {
 	Start(sink func([]Event)) error
 	// Commit applies one write and returns its revision. The value's memory
 	// belongs to the engine after the call, and to everyone who gets the event:
-	// nobody changes it.
+	// nobody changes it. When it returns without error, Value and Hole of w are
+	// what was stored. A done ctx refuses a write before it began; one that
+	// began is waited for, so the answer is always true.
 	Commit(ctx context.Context, w *Write) (int64, error)
 	// ListAt calls f for the keys in [from, to) as they were at a revision, in
 	// key order, until f returns false. Below the compacted revision it gives
 	// ErrCompacted, above the newest ErrFuture.
 	ListAt(ctx context.Context, revision int64, from, to string, f func(Record) bool) error
 	// Compact makes revisions below the given one unreadable and lets the
-	// engine drop what only they can see.
+	// engine drop what only they can see. It does nothing when the revision has
+	// been compacted, and gives ErrFuture above the newest.
 	Compact(ctx context.Context, revision int64) error
-	// Position tells the newest acknowledged and the compacted revision.
+	// Position tells the newest committed and the compacted revision. A store
+	// that was never written is at revision 1, as etcd's is: 0 means "any" to
+	// Kubernetes' clients.
 	Position() Position
 	// Close ends the engine; it is idempotent.
 	Close() error
 }
 
-// Position is where a store stands.
+// Position is where a store stands: its newest revision, and the oldest that
+// can be read, 0 before the first compaction.
 type Position struct {
 	Revision  int64
 	Compacted int64
@@ -63,12 +70,14 @@ type Record struct {
 type Write struct {
 	Key string
 	// Value are an object's JSON bytes. For a delete it is the object's last
-	// state, which the event carries with the delete's revision.
+	// state, which the event carries with the delete's revision; these bytes
+	// are copied, so they may be the shared ones of a cache.
 	Value []byte
-	// Hole is where Value holds its resourceVersion's digits.
+	// Hole is where Value holds its resourceVersion's digits; the zero Hole
+	// when it has none.
 	Hole Hole
 	// Expected is the revision that the key must be at; 0 when the key must
-	// not exist.
+	// not exist, which is no use to a delete.
 	Expected int64
 	Delete   bool
 	// Attachment goes into the event as it is; an event that another process

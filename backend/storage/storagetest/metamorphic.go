@@ -1,0 +1,7 @@
+package storagetest
+
+import (
+	"testing"
+)
+
+func Metamorphic(t *testing.T, newStore NewStore) {}

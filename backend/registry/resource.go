@@ -37,6 +37,10 @@ type Resource struct {
 	// under, when two resources show the same objects (events of core and of
 	// events.k8s.io). Nil means this resource's own group and name.
 	StoredAs *schema.GroupResource
+	// Stored is the storage version when it is none of Versions: with StoredAs,
+	// the other resource's version (of the group StoredAs.Group and the same
+	// kind) that all of Versions convert to and from.
+	Stored *Version
 
 	Strategy Strategy
 	// Columns are the printer columns of the table form, Cells the values of

@@ -206,6 +206,9 @@ func (r *Resource) complete() error {
 		return nil
 	}
 	hubs := 0
+	if r.Stored != nil {
+		hubs++
+	}
 	for i := range r.Versions {
 		v := &r.Versions[i]
 		if v.New == nil {
@@ -226,12 +229,27 @@ func (r *Resource) complete() error {
 
 // Hub gives the storage version, nil for a Virtual resource.
 func (r *Resource) Hub() *Version {
+	if r.Stored != nil {
+		return r.Stored
+	}
 	for i := range r.Versions {
 		if r.Versions[i].ToHub == nil && r.Versions[i].FromHub == nil {
 			return &r.Versions[i]
 		}
 	}
 	return nil
+}
+
+// HubKind is the kind that stored objects have.
+func (r *Resource) HubKind() schema.GroupVersionKind {
+	gvk := schema.GroupVersionKind{Group: r.Group, Kind: r.Kind}
+	if r.StoredAs != nil {
+		gvk.Group = r.StoredAs.Group
+	}
+	if hub := r.Hub(); hub != nil {
+		gvk.Version = hub.Name
+	}
+	return gvk
 }
 
 // GroupResource names the resource.

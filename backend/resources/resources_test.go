@@ -17,8 +17,11 @@ func TestEveryResourceIsWhole(t *testing.T) {
 		if r.Singular == "" || r.Kind == "" || len(r.Versions) == 0 {
 			t.Errorf("%s lacks names or versions", key)
 		}
-		if r.Virtual == nil && r.StoredAs == nil {
+		if r.Virtual == nil {
 			hubs := 0
+			if r.Stored != nil {
+				hubs++
+			}
 			for _, v := range r.Versions {
 				if v.ToHub == nil && v.FromHub == nil {
 					hubs++

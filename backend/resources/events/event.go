@@ -18,6 +18,7 @@ func eventResource(env *registry.Env) registry.Resource {
 		ShortNames: []string{"ev"},
 		Namespaced: true,
 		StoredAs:   &schema.GroupResource{Resource: "events"},
+		Stored:     &registry.Version{Name: "v1", New: func() scheme.Object { return &corev1.Event{} }},
 		Versions: []registry.Version{{
 			Name:    "v1",
 			New:     func() scheme.Object { return &eventsv1.Event{} },

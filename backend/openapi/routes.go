@@ -224,10 +224,9 @@ func (b *resourceRoutes) add(r *route) {
 func (b *resourceRoutes) collection(verbs map[string]bool) {
 	kind, object, list := b.r.Kind, model(b.models.Object), model(b.models.List)
 	if verbs["list"] {
-		words, produces := "list objects of kind "+kind, objectTypes
-		params := listParams
+		words, produces, params := "list objects of kind "+kind, streamTypes, listParams
 		if verbs["watch"] {
-			words, produces = "list or watch objects of kind "+kind, streamTypes
+			words = "list or watch objects of kind " + kind
 		}
 		b.add(&route{method: "GET", path: b.collectionPath(), id: b.id("list", b.scope()+kind), action: "list", description: words,
 			params: b.scoped(prettyParams, params), produces: produces, responses: responses(list, 200)})
@@ -397,7 +396,11 @@ func kindOf(obj runtime.Object) string {
 	return name[strings.LastIndexByte(name, '.')+1:]
 }
 
+// article is " a ", " an ", or a space before a plural.
 func article(noun string) string {
+	if strings.HasSuffix(noun, "s") && !strings.HasSuffix(noun, "ss") {
+		return " "
+	}
 	if noun != "" && strings.ContainsRune("AEIOUaeiou", rune(noun[0])) {
 		return " an "
 	}

@@ -1,0 +1,186 @@
+package openapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	openapi_v2 "github.com/google/gnostic-models/openapiv2"
+	openapi_v3 "github.com/google/gnostic-models/openapiv3"
+	"google.golang.org/protobuf/proto"
+	"k8s.io/kube-openapi/pkg/aggregator"
+	"k8s.io/kube-openapi/pkg/spec3"
+	"k8s.io/kube-openapi/pkg/validation/spec"
+)
+
+// Service holds the documents that are served now. It is safe for concurrent
+// use. Adding a group version costs its own v3 document; the v2 document and
+// protobuf forms are made when somebody asks.
+type Service struct {
+	mu sync.Mutex
+	// base is what was embedded; it never changes.
+	baseV2, baseV2PB *document
+	v3               map[string]*document
+	v3pb             map[string]*document
+	index            *document
+	// extra are the v2 parts of what was added, by document name.
+	extra    map[string]*spec.Swagger
+	v2, v2pb *document
+}
+
+// New gives a Service with the built-in documents.
+func New() (*Service, error) {
+	v2, v2pb, v3, err := embedded()
+	if err != nil {
+		return nil, err
+	}
+	return &Service{baseV2: v2, baseV2PB: v2pb, v2: v2, v2pb: v2pb, v3: v3, v3pb: map[string]*document{}, extra: map[string]*spec.Swagger{}}, nil
+}
+
+// Put adds or replaces a document below /openapi/v3 and its part of the v2
+// document, which may be nil.
+func (s *Service) Put(name string, v3 *spec3.OpenAPI, v2 *spec.Swagger) error {
+	raw, err := json.Marshal(v3)
+	if err != nil {
+		return fmt.Errorf("encode OpenAPI document %s: %w", name, err)
+	}
+	s.PutRaw(name, raw, v2)
+	return nil
+}
+
+// PutRaw is Put for a v3 document that is JSON already, as an aggregated API
+// server gives it.
+func (s *Service) PutRaw(name string, v3 []byte, v2 *spec.Swagger) {
+	d := compress(v3)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.v3[name] = d
+	delete(s.v3pb, name)
+	s.index = nil
+	if v2 == nil {
+		delete(s.extra, name)
+	} else {
+		s.extra[name] = v2
+	}
+	s.v2, s.v2pb = nil, nil
+}
+
+// Remove takes a document away.
+func (s *Service) Remove(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.v3, name)
+	delete(s.v3pb, name)
+	delete(s.extra, name)
+	s.index, s.v2, s.v2pb = nil, nil, nil
+}
+
+// indexDocument is the list of v3 documents with their addresses.
+func (s *Service) indexDocument() (*document, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.index != nil {
+		return s.index, nil
+	}
+	type entry struct {
+		ServerRelativeURL string `json:"serverRelativeURL"`
+	}
+	paths := make(map[string]entry, len(s.v3))
+	for name, d := range s.v3 {
+		paths[name] = entry{"/openapi/v3/" + name + "?hash=" + d.etag}
+	}
+	raw, err := json.Marshal(map[string]any{"paths": paths})
+	if err != nil {
+		return nil, err
+	}
+	s.index = compress(raw)
+	return s.index, nil
+}
+
+func (s *Service) v3Document(name string) (*document, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d, ok := s.v3[name]
+	return d, ok
+}
+
+func (s *Service) v3Protobuf(name string, d *document) (*document, error) {
+	s.mu.Lock()
+	pb, ok := s.v3pb[name]
+	s.mu.Unlock()
+	if ok {
+		return pb, nil
+	}
+	plain, err := d.plain()
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := openapi_v3.ParseDocument(plain)
+	if err != nil {
+		return nil, fmt.Errorf("parse OpenAPI document %s: %w", name, err)
+	}
+	raw, err := proto.Marshal(parsed)
+	if err != nil {
+		return nil, err
+	}
+	pb = compress(raw)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.v3[name] == d {
+		s.v3pb[name] = pb
+	}
+	return pb, nil
+}
+
+// v2Document merges what was added into the built-in v2 document. The lock is
+// held meanwhile, so that many clients cost one merge.
+func (s *Service) v2Document(protobuf bool) (*document, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.extra) == 0 {
+		s.v2, s.v2pb = s.baseV2, s.baseV2PB
+	}
+	if s.v2 == nil {
+		merged, err := s.merge()
+		if err != nil {
+			return nil, err
+		}
+		s.v2 = compress(merged)
+	}
+	if !protobuf {
+		return s.v2, nil
+	}
+	if s.v2pb == nil {
+		plain, err := s.v2.plain()
+		if err != nil {
+			return nil, err
+		}
+		parsed, err := openapi_v2.ParseDocument(plain)
+		if err != nil {
+			return nil, fmt.Errorf("parse OpenAPI v2: %w", err)
+		}
+		raw, err := proto.Marshal(parsed)
+		if err != nil {
+			return nil, err
+		}
+		s.v2pb = compress(raw)
+	}
+	return s.v2pb, nil
+}
+
+func (s *Service) merge() ([]byte, error) {
+	plain, err := s.baseV2.plain()
+	if err != nil {
+		return nil, err
+	}
+	base := &spec.Swagger{}
+	if err := json.Unmarshal(plain, base); err != nil {
+		return nil, fmt.Errorf("parse OpenAPI v2: %w", err)
+	}
+	for name, part := range s.extra {
+		if err := aggregator.MergeSpecsIgnorePathConflictRenamingDefinitionsAndParameters(base, part); err != nil {
+			return nil, fmt.Errorf("merge OpenAPI v2 of %s: %w", name, err)
+		}
+	}
+	return json.Marshal(base)
+}

@@ -1,0 +1,200 @@
+package admission
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"pilothouse/backend/registry"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/managedfields"
+
+	"pilothouse/backend/request"
+)
+
+// Plugin is one admission plugin: a Mutator, a Validator or both.
+type Plugin interface {
+	// Name is what --enable-admission-plugins calls it.
+	Name() string
+	// Handles tells whether the plugin has anything to do for an operation on a
+	// resource or subresource. It depends on the plugin's code alone, so the
+	// chain asks once.
+	Handles(op Operation, e *registry.Entry, subresource string) bool
+}
+
+// Mutator changes what is about to be written, or refuses it with an API error.
+type Mutator interface {
+	Plugin
+	Mutate(ctx context.Context, a *Attributes) error
+}
+
+// Validator refuses a write with an API error; it changes nothing.
+type Validator interface {
+	Plugin
+	Validate(ctx context.Context, a *Attributes) error
+}
+
+// Chain calls plugins in order. Which of them have something to do is worked
+// out once per operation and resource, so the others cost nothing.
+type Chain struct {
+	plugins []Plugin
+
+	mu    sync.Mutex
+	table atomic.Pointer[map[key]*steps]
+}
+
+type key struct {
+	op          Operation
+	version     *registry.Version
+	subresource string
+}
+
+type steps struct {
+	mutators   []Mutator
+	validators []Validator
+}
+
+// New gives the chain of plugins in their order.
+func New(plugins ...Plugin) *Chain {
+	c := &Chain{plugins: plugins}
+	c.table.Store(&map[key]*steps{})
+	return c
+}
+
+// Names gives the plugins' names in order.
+func (c *Chain) Names() []string {
+	names := make([]string, 0, len(c.plugins))
+	for _, p := range c.plugins {
+		names = append(names, p.Name())
+	}
+	return names
+}
+
+// Mutates and Validates tell whether any plugin has something to do.
+func (c *Chain) Mutates(op Operation, e *registry.Entry, subresource string) bool {
+	return c != nil && len(c.steps(op, e, subresource).mutators) > 0
+}
+
+// Validates is Mutates for validators.
+func (c *Chain) Validates(op Operation, e *registry.Entry, subresource string) bool {
+	return c != nil && len(c.steps(op, e, subresource).validators) > 0
+}
+
+// Mutate calls the mutators in order, and once more from the start when one of
+// them asks for it. managedFields that come out invalid are put back, with a
+// warning to the client, as Kubernetes does.
+func (c *Chain) Mutate(ctx context.Context, a *Attributes) error {
+	if c == nil {
+		return nil
+	}
+	mutators := c.steps(a.Operation, a.Entry, a.Subresource).mutators
+	if len(mutators) == 0 {
+		return nil
+	}
+	before := managedFieldsOf(a)
+	for pass := 0; pass < 2; pass++ {
+		for _, m := range mutators {
+			if err := m.Mutate(ctx, a); err != nil {
+				return err
+			}
+		}
+		if !a.Reinvoke {
+			break
+		}
+		a.Reinvoke, a.Reinvocation = false, true
+	}
+	restoreManagedFields(ctx, a, before)
+	return nil
+}
+
+// Validate calls the validators in order and gives the first refusal.
+func (c *Chain) Validate(ctx context.Context, a *Attributes) error {
+	if c == nil {
+		return nil
+	}
+	for _, v := range c.steps(a.Operation, a.Entry, a.Subresource).validators {
+		if err := v.Validate(ctx, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxSteps bounds the table: versions of custom resources come and go.
+const maxSteps = 4096
+
+func (c *Chain) steps(op Operation, e *registry.Entry, subresource string) *steps {
+	k := key{op: op, version: e.Version, subresource: subresource}
+	if s := (*c.table.Load())[k]; s != nil {
+		return s
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := *c.table.Load()
+	if s := old[k]; s != nil {
+		return s
+	}
+	s := &steps{}
+	for _, p := range c.plugins {
+		if !p.Handles(op, e, subresource) {
+			continue
+		}
+		if m, ok := p.(Mutator); ok {
+			s.mutators = append(s.mutators, m)
+		}
+		if v, ok := p.(Validator); ok {
+			s.validators = append(s.validators, v)
+		}
+	}
+	table := make(map[key]*steps, len(old)+1)
+	if len(old) < maxSteps {
+		for k, v := range old {
+			table[k] = v
+		}
+	}
+	table[k] = s
+	c.table.Store(&table)
+	return s
+}
+
+func managedFieldsOf(a *Attributes) []metav1.ManagedFieldsEntry {
+	m, err := meta.Accessor(a.Object)
+	if a.Object == nil || err != nil {
+		return nil
+	}
+	return append([]metav1.ManagedFieldsEntry(nil), m.GetManagedFields()...)
+}
+
+func restoreManagedFields(ctx context.Context, a *Attributes, before []metav1.ManagedFieldsEntry) {
+	if a.Object == nil {
+		return
+	}
+	m, err := meta.Accessor(a.Object)
+	if err != nil {
+		return
+	}
+	after := m.GetManagedFields()
+	if sameEntries(before, after) {
+		return
+	}
+	if err := managedfields.ValidateManagedFields(after); err != nil {
+		request.From(ctx).Warn(".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating admission controller; please fix your requests: " + err.Error())
+		m.SetManagedFields(before)
+	}
+}
+
+// sameEntries tells that nobody put other entries in; the fields inside are
+// compared by identity.
+func sameEntries(a, b []metav1.ManagedFieldsEntry) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -2,11 +2,14 @@
 // resource: snapshots that readers take without a lock, one ring of events that
 // all watchers share, and the dispatcher that wakes them. It is fed by the
 // storage engine's events only and knows no Kubernetes type. Read object.go,
-// then cache.go, ring.go and watcher.go.
+// then hub.go, cache.go, ring.go and watcher.go; DESIGN.md has the reasons.
 package watchcache
 
 import (
-	"sync"
+	"bytes"
+	"slices"
+	"strconv"
+	"sync/atomic"
 )
 
 // Object is one version of one stored object. It is shared by everyone and
@@ -30,53 +33,61 @@ type Object struct {
 	// of Config.Fields. metadata.name and metadata.namespace are not among them.
 	Fields []string
 
-	mu       sync.Mutex
-	variants []variant
-}
-
-// Labels are an object's labels, sorted by key. They implement
-// k8s.io/apimachinery's labels.Labels.
-type Labels []Label
-
-// Label is one label.
-type Label struct{ Key, Value string }
-
-// Has tells whether a label is there.
-func (l Labels) Has(key string) bool { _, ok := l.Lookup(key); return ok }
-
-// Get gives a label's value, empty when it is absent.
-func (l Labels) Get(key string) string { v, _ := l.Lookup(key); return v }
-
-// Lookup gives a label's value and whether it is there.
-func (l Labels) Lookup(key string) (string, bool) {
-	for i := range l {
-		if l[i].Key == key {
-			return l[i].Value, true
-		}
-	}
-	return "", false
-}
-
-type variant struct {
-	key   string
-	bytes []byte
+	variants atomic.Pointer[encodings]
+	budget   *budget
 }
 
 // Variant gives another encoding of the object under a name ("table", "v1",
-// "protobuf"), made by make at most once while it is kept. The bytes are shared
-// and must not be changed.
+// "protobuf"), made by make at most once while it is kept: as long as the hub's
+// memory for variants has room and it is asked for now and then. The bytes are
+// shared and must not be changed.
 func (o *Object) Variant(key string, make func() ([]byte, error)) ([]byte, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, v := range o.variants {
-		if v.key == key {
-			return v.bytes, nil
-		}
+	if o.budget == nil {
+		return make()
 	}
-	b, err := make()
-	if err != nil {
-		return nil, err
+	return encoded(&o.variants, o.budget, 0, key, make)
+}
+
+// Field gives the value of the selectable field at a position of Config.Fields.
+func (o *Object) Field(position int) string {
+	if position < 0 || position >= len(o.Fields) {
+		return ""
 	}
-	o.variants = append(o.variants, variant{key, b})
-	return b, nil
+	return o.Fields[position]
+}
+
+// withRevision gives a copy of the object whose JSON names another
+// resourceVersion. It is what a watch sends for an object that left its
+// selector: the last state inside, at the revision of the event.
+func (o *Object) withRevision(revision int64) *Object {
+	c := &Object{
+		Key: o.Key, Namespace: o.Namespace, Name: o.Name, UID: o.UID,
+		Revision: revision,
+		Raw:      o.Raw, HoleOffset: o.HoleOffset, HoleLen: o.HoleLen,
+		Labels: o.Labels, Fields: o.Fields,
+		budget: o.budget,
+	}
+	offset, size, ok := o.hole()
+	if !ok {
+		return c
+	}
+	digits := strconv.AppendInt(nil, revision, 10)
+	c.Raw = slices.Concat(o.Raw[:offset], digits, o.Raw[offset+size:])
+	c.HoleOffset, c.HoleLen = offset, len(digits)
+	return c
+}
+
+// hole finds the digits of the resourceVersion in Raw: where the object says,
+// or where the text is when an engine or a restart gave no place.
+func (o *Object) hole() (offset, size int, ok bool) {
+	digits := strconv.AppendInt(nil, o.Revision, 10)
+	if o.HoleOffset > 0 && o.HoleOffset < len(o.Raw) && bytes.HasPrefix(o.Raw[o.HoleOffset:], digits) {
+		return o.HoleOffset, len(digits), true
+	}
+	text := append([]byte(`"resourceVersion":"`), digits...)
+	i := bytes.Index(o.Raw, append(text, '"'))
+	if i < 0 {
+		return 0, 0, false
+	}
+	return i + len(text) - len(digits), len(digits), true
 }

@@ -75,7 +75,7 @@ func ParseInfo(method, path string, watch bool, nameSelected string) Info {
 	}
 	if info.Name == "" {
 		switch {
-		case info.Verb == "get" && watch, info.Verb == "watch":
+		case info.Verb == "get" && watch:
 			info.Verb, info.Name = "watch", nameSelected
 		case info.Verb == "get":
 			info.Verb, info.Name = "list", nameSelected
@@ -84,6 +84,27 @@ func ParseInfo(method, path string, watch bool, nameSelected string) Info {
 		}
 	}
 	return info
+}
+
+var longRunningSubresources = map[string]bool{"attach": true, "exec": true, "log": true, "portforward": true, "proxy": true}
+
+// LongRunning tells a request that may last as long as its client likes: a
+// watch or a stream. Deadlines and the limits on requests in flight are not for
+// those.
+func (i *Info) LongRunning() bool {
+	if !i.IsResource {
+		return strings.HasPrefix(i.Path, "/debug/pprof/")
+	}
+	return i.Verb == "watch" || i.Verb == "proxy" || longRunningSubresources[i.Subresource]
+}
+
+// Mutating tells a request that may change something.
+func (i *Info) Mutating() bool {
+	switch i.Verb {
+	case "get", "list", "watch", "head", "options":
+		return false
+	}
+	return true
 }
 
 func verbOfMethod(method string) string {

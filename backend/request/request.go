@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 )
@@ -41,8 +42,14 @@ type Request struct {
 	RemoteAddr string
 	TLS        *tls.ConnectionState
 	// ConnID tells one connection from another for the life of the process.
-	ConnID   uint64
-	Received time.Time
+	ConnID uint64
+	// Conn keeps what was found out about the connection; nil for a request
+	// that the server makes itself.
+	Conn *Conn
+	// Dashboard tells a request that came in on the plain-HTTP listener for
+	// browsers.
+	Dashboard bool
+	Received  time.Time
 
 	Info Info
 	// User is nil until authentication has run. With impersonation it is the
@@ -54,8 +61,12 @@ type Request struct {
 	query       url.Values
 	queryErr    error
 	warnings    []string
-	annotations map[string]string
+	annotations []annotation
+	// annotationRoom saves the allocation for what every request has.
+	annotationRoom [4]annotation
 }
+
+type annotation struct{ key, value string }
 
 // Query gives the parsed query; a part that cannot be parsed is left out, as
 // net/http does.
@@ -91,19 +102,23 @@ func (r *Request) Warnings() []string {
 	return append([]string(nil), r.warnings...)
 }
 
-// Annotate adds an annotation to the request's audit event.
+// Annotate adds an annotation to the request's audit event; the first value of
+// a key stays.
 func (r *Request) Annotate(key, value string) {
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for i := range r.annotations {
+		if r.annotations[i].key == key {
+			return
+		}
+	}
 	if r.annotations == nil {
-		r.annotations = map[string]string{}
+		r.annotations = r.annotationRoom[:0]
 	}
-	if _, taken := r.annotations[key]; !taken {
-		r.annotations[key] = value
-	}
+	r.annotations = append(r.annotations, annotation{key, value})
 }
 
 // Annotations gives a copy of the audit annotations so far.
@@ -111,8 +126,8 @@ func (r *Request) Annotations() map[string]string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := make(map[string]string, len(r.annotations))
-	for k, v := range r.annotations {
-		out[k] = v
+	for _, a := range r.annotations {
+		out[a.key] = a.value
 	}
 	return out
 }
@@ -188,4 +203,14 @@ type Writer interface {
 type ChunkWriter interface {
 	Write(p []byte) (int, error)
 	Flush() error
+}
+
+// Has tells whether the response names a header.
+func (p *Response) Has(name string) bool {
+	for i := range p.Header {
+		if strings.EqualFold(p.Header[i].Name, name) {
+			return true
+		}
+	}
+	return false
 }

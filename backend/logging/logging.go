@@ -1,0 +1,23 @@
+// Package logging owns how the process logs: klog with the flags -v and
+// -vmodule that Kubernetes' programs have, to standard error. It imports
+// nothing of the server.
+package logging
+
+import (
+	"flag"
+
+	"github.com/spf13/pflag"
+	"k8s.io/klog/v2"
+)
+
+// AddFlags adds --v and --vmodule.
+func AddFlags(fs *pflag.FlagSet) {
+	all := flag.NewFlagSet("klog", flag.ContinueOnError)
+	klog.InitFlags(all)
+	for _, name := range []string{"v", "vmodule"} {
+		fs.AddGoFlag(all.Lookup(name))
+	}
+}
+
+// Flush writes out what is buffered.
+func Flush() { klog.Flush() }

@@ -1,0 +1,191 @@
+package pki
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/klog/v2"
+)
+
+// ServingOptions say what the serving certificate is and which client
+// certificates are known.
+type ServingOptions struct {
+	// CertFile and KeyFile are the operator's own; empty means the server's.
+	CertFile, KeyFile string
+	// ClientCAFile holds authorities of client certificates besides the
+	// server's own; empty means none.
+	ClientCAFile string
+	// Names and IPs are what the server's own certificate is for.
+	Names []string
+	IPs   []net.IP
+}
+
+// Serving is the certificate that the server shows and the authorities that it
+// knows clients by. Both follow their files.
+type Serving struct {
+	pki     *PKI
+	options ServingOptions
+	cert    atomic.Pointer[tls.Certificate]
+	clients atomic.Pointer[clientRoots]
+	files   *fileWatch
+}
+
+type clientRoots struct {
+	pool       *x509.CertPool
+	generation uint64
+}
+
+// Serving reads, or makes, the serving certificate. An operator's file that
+// cannot be used is an error.
+func (p *PKI) Serving(o ServingOptions) (*Serving, error) {
+	s := &Serving{pki: p, options: o}
+	if err := s.loadCert(); err != nil {
+		return nil, err
+	}
+	if err := s.loadClients(); err != nil {
+		return nil, err
+	}
+	s.files = watchFiles(s.certFile(), s.keyFile(), o.ClientCAFile)
+	return s, nil
+}
+
+func (s *Serving) certFile() string {
+	if s.options.CertFile != "" {
+		return s.options.CertFile
+	}
+	return s.pki.Path("apiserver.crt")
+}
+
+func (s *Serving) keyFile() string {
+	if s.options.KeyFile != "" {
+		return s.options.KeyFile
+	}
+	return s.pki.Path("apiserver.key")
+}
+
+func (s *Serving) loadCert() error {
+	if s.options.CertFile == "" {
+		_, err := s.pki.leaf("apiserver", certSpec{
+			subject: pkix.Name{CommonName: "kube-apiserver"}, usage: x509.ExtKeyUsageServerAuth,
+			names: s.options.Names, ips: s.options.IPs,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	cert, err := tls.LoadX509KeyPair(s.certFile(), s.keyFile())
+	if err != nil {
+		return fmt.Errorf("load %s with %s: %w", s.certFile(), s.keyFile(), err)
+	}
+	s.cert.Store(&cert)
+	return nil
+}
+
+func (s *Serving) loadClients() error {
+	pool := x509.NewCertPool()
+	pool.AddCert(s.pki.CA.Cert)
+	if file := s.options.ClientCAFile; file != "" {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if !pool.AppendCertsFromPEM(b) {
+			return fmt.Errorf("read %s: no certificate in PEM form", file)
+		}
+	}
+	generation := uint64(1)
+	if old := s.clients.Load(); old != nil {
+		generation = old.generation + 1
+	}
+	s.clients.Store(&clientRoots{pool, generation})
+	return nil
+}
+
+// Certificate gives the certificate that new connections get.
+func (s *Serving) Certificate() *tls.Certificate { return s.cert.Load() }
+
+// Roots gives the authorities of client certificates and a number that grows
+// when they change.
+func (s *Serving) Roots() (*x509.CertPool, uint64) {
+	r := s.clients.Load()
+	return r.pool, r.generation
+}
+
+// TLS gives the configuration of the listener. Client certificates are asked
+// for but not checked here: a bad one is for the authenticator to answer with
+// 401, not for TLS to break the connection. Only HTTP/1.1 is offered.
+func (s *Serving) TLS() *tls.Config {
+	base := &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"http/1.1"},
+		ClientAuth: tls.RequestClientCert,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return s.Certificate(), nil
+		},
+	}
+	var current atomic.Pointer[configOf]
+	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		pool, generation := s.Roots()
+		c := current.Load()
+		if c == nil || c.generation != generation {
+			c = &configOf{base.Clone(), generation}
+			c.config.GetConfigForClient = nil
+			c.config.ClientCAs = pool
+			current.Store(c)
+		}
+		return c.config, nil
+	}
+	return base
+}
+
+// configOf is the configuration for one generation of authorities. It is kept,
+// since session tickets are only good with the one that made them.
+type configOf struct {
+	config     *tls.Config
+	generation uint64
+}
+
+// Run follows the files, and renews the server's own certificate, until ctx
+// ends. What cannot be read is logged and the old stays in use.
+func (s *Serving) Run(ctx context.Context, every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			s.Refresh()
+		}
+	}
+}
+
+// Refresh looks at the files once.
+func (s *Serving) Refresh() {
+	changed := s.files.changed()
+	if !changed && !s.due() {
+		return
+	}
+	if err := s.loadCert(); err != nil {
+		klog.ErrorS(err, "Serving certificate cannot be used, the one before stays")
+	}
+	if err := s.loadClients(); err != nil {
+		klog.ErrorS(err, "Client certificate authorities cannot be used, those before stay")
+	}
+	s.files.changed() // what was written here is no change
+	klog.InfoS("Serving certificate loaded", "notAfter", s.leafCert().NotAfter)
+}
+
+// due tells whether the server's own certificate is to be renewed.
+func (s *Serving) due() bool {
+	return s.options.CertFile == "" && !s.pki.now().Before(renewAt(s.leafCert()))
+}
+
+func (s *Serving) leafCert() *x509.Certificate { return s.cert.Load().Leaf }

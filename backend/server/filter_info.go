@@ -1,0 +1,73 @@
+package server
+
+import (
+	"context"
+	"strings"
+
+	"pilothouse/backend/request"
+
+	"github.com/google/uuid"
+	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/fields"
+)
+
+// maxAuditID is the length at which a client's Audit-ID is cut off.
+const maxAuditID = 64
+
+// auditID gives the request its id, the client's own if it sent one, and the
+// response the header that tells it.
+func auditID(next request.Handler) request.Handler {
+	return func(ctx context.Context, r *request.Request) (*request.Response, error) {
+		if r.ID == "" {
+			r.ID = r.Header.Get("Audit-ID")
+		}
+		if r.ID == "" {
+			r.ID = uuid.NewString()
+		}
+		r.ID = r.ID[:min(len(r.ID), maxAuditID)]
+		p, err := next(ctx, r)
+		if p != nil {
+			p.Header = append(p.Header[:len(p.Header):len(p.Header)], request.HeaderLine{Name: "Audit-Id", Value: r.ID})
+		}
+		return p, err
+	}
+}
+
+// parseInfo finds out what the request is about.
+func parseInfo(next request.Handler) request.Handler {
+	return func(ctx context.Context, r *request.Request) (*request.Response, error) {
+		watch, name := false, ""
+		if r.RawQuery != "" && (r.Method == "GET" || r.Method == "HEAD") {
+			watch, name = isWatch(r), selectedName(r)
+		}
+		r.Info = request.ParseInfo(r.Method, r.Path, watch, name)
+		return next(ctx, r)
+	}
+}
+
+// isWatch reads the watch parameter as Kubernetes reads booleans: it is true
+// when it is there, unless it says "false" or "0".
+func isWatch(r *request.Request) bool {
+	if !strings.Contains(r.RawQuery, "watch") {
+		return false
+	}
+	v, ok := r.Query()["watch"]
+	return ok && len(v) > 0 && !strings.EqualFold(v[0], "false") && v[0] != "0"
+}
+
+// selectedName is the one name that a field selector asks for, so that a list
+// of it is authorized like a get of it.
+func selectedName(r *request.Request) string {
+	if !strings.Contains(r.RawQuery, "fieldSelector") {
+		return ""
+	}
+	selector, err := fields.ParseSelector(r.Query().Get("fieldSelector"))
+	if err != nil {
+		return "" // the endpoint says what is wrong with it
+	}
+	name, ok := selector.RequiresExactMatch("metadata.name")
+	if !ok || len(path.IsValidPathSegmentName(name)) > 0 {
+		return ""
+	}
+	return name
+}

@@ -1,0 +1,102 @@
+package server
+
+import (
+	"context"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"pilothouse/backend/metrics"
+	"pilothouse/backend/request"
+
+	"k8s.io/klog/v2"
+)
+
+// logRequests logs every request at -v=2, a stream when it has ended.
+func logRequests(next request.Handler) request.Handler {
+	return func(ctx context.Context, r *request.Request) (*request.Response, error) {
+		if !klog.V(2).Enabled() {
+			return next(ctx, r)
+		}
+		p, err := next(ctx, r)
+		onEnd(p, func() { logRequest(r, p, err) })
+		return p, err
+	}
+}
+
+// onEnd calls f when the response has been made: now, or when its stream ends.
+func onEnd(p *request.Response, f func()) {
+	switch {
+	case p != nil && p.Chunked != nil:
+		body := p.Chunked
+		p.Chunked = func(ctx context.Context, w request.ChunkWriter) error {
+			defer f()
+			return body(ctx, w)
+		}
+	default:
+		f()
+	}
+}
+
+func logRequest(r *request.Request, p *request.Response, err error) {
+	user, status := "", 0
+	if r.User != nil {
+		user = r.User.Name
+	}
+	if p != nil {
+		status = statusOf(p)
+	}
+	klog.V(2).InfoS("HTTP", "verb", r.Info.Verb, "URI", maskedURI(r), "user", user, "resp", status,
+		"latency", time.Since(r.Received), "userAgent", r.Header.Get("User-Agent"),
+		"srcIP", r.RemoteAddr, "audit-ID", r.ID, "err", err)
+}
+
+// maskedURI is the request's path and query without the values of parameters
+// that may hold a secret.
+func maskedURI(r *request.Request) string {
+	if r.RawQuery == "" {
+		return r.RawPath
+	}
+	parts := strings.Split(r.RawQuery, "&")
+	for i, part := range parts {
+		name, _, hasValue := strings.Cut(part, "=")
+		if hasValue && isSecretParameter(name) {
+			parts[i] = name + "=masked"
+		}
+	}
+	return r.RawPath + "?" + strings.Join(parts, "&")
+}
+
+func isSecretParameter(raw string) bool {
+	name, err := url.QueryUnescape(raw)
+	if err != nil {
+		return true
+	}
+	name = strings.ToLower(name)
+	for _, word := range []string{"token", "password", "secret", "code", "login", "key"} {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// countRequests feeds the metrics of Kubernetes' API server.
+func countRequests(next request.Handler) request.Handler {
+	return func(ctx context.Context, r *request.Request) (*request.Response, error) {
+		done := metrics.RequestBegins(&r.Info)
+		p, err := next(ctx, r)
+		status := 0
+		if p != nil {
+			status = statusOf(p)
+		}
+		onEnd(p, func() { done(status, time.Since(r.Received)) })
+		return p, err
+	}
+}
+
+func logPanic(p any, where string) {
+	klog.ErrorS(nil, "Panic", "in", where, "panic", p, "stack", string(debug.Stack()))
+	metrics.Panics.WithLabelValues(where).Inc()
+}

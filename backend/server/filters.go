@@ -1,0 +1,61 @@
+package server
+
+import (
+	"time"
+
+	"pilothouse/backend/authn"
+	"pilothouse/backend/authz"
+	"pilothouse/backend/request"
+)
+
+// Filter wraps a handler: it sees the request on its way in, and the response
+// or the error on its way out.
+type Filter func(next request.Handler) request.Handler
+
+// FilterOptions are what the filters are set up with.
+type FilterOptions struct {
+	Authenticator authn.Authenticator
+	Authorizer    authz.Authorizer
+	// RequestTimeout bounds every request that is not long-running.
+	RequestTimeout time.Duration
+	// MaxInFlight and MaxMutatingInFlight bound the requests that are handled
+	// at the same time; 0 means no bound.
+	MaxInFlight, MaxMutatingInFlight int
+	// Audit and Impersonate are the filters of these names; nil leaves them out.
+	Audit, Impersonate Filter
+}
+
+// Filters gives the filters in the order in which a request passes them.
+func Filters(o FilterOptions) []Filter {
+	return []Filter{
+		auditID,                       // first, so that everything after can name the request
+		parseInfo,                     // what is asked for: everything below decides by it
+		logRequests,                   // outside of statusErrors, so that it sees the final status
+		countRequests,                 //
+		statusErrors,                  // errors become Status responses here
+		recoverPanics,                 // and panics become errors
+		guardDashboard,                // before anyone is asked who they are
+		deadline(o.RequestTimeout),    // authentication may take time too
+		authenticate(o.Authenticator), //
+		optional(o.Audit),             // knows who, and sees what is refused below
+		optional(o.Impersonate),       // the real user's rights to be someone else
+		limitInFlight(o.MaxInFlight, o.MaxMutatingInFlight), // after authentication: masters are not held up
+		authorize(o.Authorizer),                             //
+		limitBody,                                           // after authorization, as Kubernetes reads bodies then
+	}
+}
+
+// Chain puts filters around a handler, the first outermost.
+func Chain(handler request.Handler, filters ...Filter) request.Handler {
+	for i := len(filters) - 1; i >= 0; i-- {
+		handler = filters[i](handler)
+	}
+	return handler
+}
+
+func optional(f Filter) Filter {
+	if f == nil {
+		return func(next request.Handler) request.Handler { return next }
+	}
+	return f
+}

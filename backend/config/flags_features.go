@@ -1,0 +1,49 @@
+package config
+
+import (
+	"fmt"
+
+	"github.com/spf13/pflag"
+)
+
+// Features are what is served and what runs.
+type Features struct {
+	AllowPrivileged bool
+	Profiling       bool
+	// RuntimeConfig turns groups and versions on and off: "apps/v1": "false".
+	RuntimeConfig map[string]string
+	// Controllers are those that run: names, "*" for all, "-name" for all but it.
+	Controllers []string
+}
+
+func (o *Features) addFlags(fs *pflag.FlagSet) {
+	fs.BoolVar(&o.AllowPrivileged, "allow-privileged", false, "Lets pods have privileged containers.")
+	fs.BoolVar(&o.Profiling, "profiling", true, "Serves profiles at /debug/pprof/.")
+	fs.StringToStringVar(&o.RuntimeConfig, "runtime-config", nil, "Turns API versions on or off: GROUP/VERSION=true or =false, api/all=..., api/beta=..., api/legacy=...")
+	fs.StringSliceVar(&o.Controllers, "controllers", []string{"*"}, "The controllers that run: '*' for all, 'name' for one, '-name' for all but it.")
+}
+
+func (o *Features) check() error {
+	for key, value := range o.RuntimeConfig {
+		if value != "" && value != "true" && value != "false" {
+			return fmt.Errorf("--runtime-config %s=%s: the value must be true or false", key, value)
+		}
+	}
+	return nil
+}
+
+// Runs tells whether a controller is to run.
+func (o *Features) Runs(name string) bool {
+	all := false
+	for _, c := range o.Controllers {
+		switch c {
+		case name:
+			return true
+		case "-" + name:
+			return false
+		case "*":
+			all = true
+		}
+	}
+	return all
+}

@@ -1,0 +1,39 @@
+package config
+
+import (
+	"errors"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// Limits bound what requests may take.
+type Limits struct {
+	MaxInFlight         int
+	MaxMutatingInFlight int
+	RequestTimeout      time.Duration
+	// MinRequestTimeout is the least time after which a watch without a
+	// timeout of its own ends.
+	MinRequestTimeout int
+}
+
+func (o *Limits) addFlags(fs *pflag.FlagSet) {
+	fs.IntVar(&o.MaxInFlight, "max-requests-inflight", 400, "The number of reading requests that are handled at the same time; more are refused. 0 for no limit.")
+	fs.IntVar(&o.MaxMutatingInFlight, "max-mutating-requests-inflight", 200, "The number of changing requests that are handled at the same time; more are refused. 0 for no limit.")
+	fs.DurationVar(&o.RequestTimeout, "request-timeout", time.Minute, "How long a request may take, unless it is a watch or a stream.")
+	fs.IntVar(&o.MinRequestTimeout, "min-request-timeout", 1800, "The least number of seconds after which a watch ends that names no timeout itself.")
+}
+
+func (o *Limits) check() error {
+	switch {
+	case o.MaxInFlight < 0:
+		return errors.New("--max-requests-inflight can not be negative value")
+	case o.MaxMutatingInFlight < 0:
+		return errors.New("--max-mutating-requests-inflight can not be negative value")
+	case o.RequestTimeout <= 0:
+		return errors.New("--request-timeout must be positive")
+	case o.MinRequestTimeout < 0:
+		return errors.New("--min-request-timeout can not be negative value")
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/spf13/pflag"
+)
+
+// Serving is where the server listens and which certificate it shows.
+type Serving struct {
+	BindAddress      string
+	SecurePort       int
+	AdvertiseAddress string
+	CertFile         string
+	KeyFile          string
+	// CertDir holds the server's own certificates; empty means the data
+	// folder's pki.
+	CertDir string
+	// DashboardAddress is where plain HTTP for browsers is served; empty means
+	// nowhere.
+	DashboardAddress string
+}
+
+func (o *Serving) addFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&o.BindAddress, "bind-address", "127.0.0.1", "The IP address on which to listen for the --secure-port; 0.0.0.0 or :: for all.")
+	fs.IntVar(&o.SecurePort, "secure-port", 6443, "The port on which to serve HTTPS; 0 for any free one.")
+	fs.StringVar(&o.AdvertiseAddress, "advertise-address", "", "The IP address on which to advertise the server to members of the cluster. If blank, the --bind-address is used.")
+	fs.StringVar(&o.CertFile, "tls-cert-file", "", "File with the x509 certificate for HTTPS, and its CA certificates after it. If blank, the server makes one of its own.")
+	fs.StringVar(&o.KeyFile, "tls-private-key-file", "", "File with the private key of --tls-cert-file.")
+	fs.StringVar(&o.CertDir, "cert-dir", "", "The folder of the certificates that the server makes. If blank, pki in the --data-dir.")
+	fs.StringVar(&o.DashboardAddress, "dashboard-address", "127.0.0.1:8080", "The loopback address and port on which the dashboard is served in plain HTTP; blank for none.")
+}
+
+func (o *Serving) check() error {
+	if net.ParseIP(o.BindAddress) == nil {
+		return fmt.Errorf("--bind-address %q is not an IP address", o.BindAddress)
+	}
+	if o.SecurePort < 0 || o.SecurePort > 65535 {
+		return fmt.Errorf("--secure-port %d is not between 0 and 65535", o.SecurePort)
+	}
+	if o.AdvertiseAddress != "" && net.ParseIP(o.AdvertiseAddress) == nil {
+		return fmt.Errorf("--advertise-address %q is not an IP address", o.AdvertiseAddress)
+	}
+	if (o.CertFile == "") != (o.KeyFile == "") {
+		return errors.New("--tls-cert-file and --tls-private-key-file go together")
+	}
+	if o.DashboardAddress == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(o.DashboardAddress)
+	if err != nil {
+		return fmt.Errorf("--dashboard-address %q is not an address with a port", o.DashboardAddress)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil || port == "" {
+		return fmt.Errorf("--dashboard-address %q has no valid port", o.DashboardAddress)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("--dashboard-address %q is not on loopback: plain HTTP is not served to other machines", o.DashboardAddress)
+	}
+	return nil
+}
+
+// Advertise is the address at which others reach the server.
+func (o *Serving) Advertise() string {
+	if o.AdvertiseAddress != "" {
+		return o.AdvertiseAddress
+	}
+	return o.BindAddress
+}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"pilothouse/backend/storage"
@@ -51,8 +50,7 @@ type Cache struct {
 	ring    ring
 	watch   dispatcher
 	older   olderViews
-	removed chan struct{}
-	once    sync.Once
+	removed atomic.Bool
 
 	// The hub's mutex guards what follows: the committer's side.
 	head    trees
@@ -158,7 +156,7 @@ func newCache(h *Hub, c Config) *Cache {
 	if c.RingBytes <= 0 {
 		c.RingBytes = DefaultRingBytes
 	}
-	cache := &Cache{hub: h, config: c, prefix: c.Prefix, intern: newInterner(), removed: make(chan struct{})}
+	cache := &Cache{hub: h, config: c, prefix: c.Prefix, intern: newInterner()}
 	cache.ring.limit, cache.ring.limitBytes, cache.ring.budget = c.RingSize, c.RingBytes, &h.frames
 	cache.watch.init(cache)
 	cache.head = newTrees(len(c.Indexes))
@@ -333,7 +331,8 @@ func (c *Cache) ready(revision, since int64) {
 
 // remove ends the cache: its watchers get ErrRemoved.
 func (c *Cache) remove() {
-	c.once.Do(func() { close(c.removed) })
+	c.removed.Store(true)
+	c.watch.end()
 }
 
 func (c *Cache) String() string { return fmt.Sprintf("watchcache.Cache(%s)", c.prefix) }

@@ -50,6 +50,9 @@ func (d *dispatcher) init(c *Cache) {
 func (d *dispatcher) add(w *Watcher, start func() error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.cache.removed.Load() {
+		return ErrRemoved
+	}
 	first := d.count.Add(1) == 1
 	tail := d.cache.ring.tail.Load()
 	if first {
@@ -171,6 +174,17 @@ func (d *dispatcher) wakeAll(sequence uint64) {
 	for _, group := range d.groups {
 		for _, w := range group {
 			w.wakeAt(sequence)
+		}
+	}
+}
+
+// end makes all watchers look, after the cache was marked as removed.
+func (d *dispatcher) end() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, group := range d.groups {
+		for _, w := range group {
+			w.look()
 		}
 	}
 }

@@ -3,7 +3,6 @@ package watchcache
 import (
 	"context"
 	"math"
-	"sync"
 	"sync/atomic"
 )
 
@@ -60,9 +59,8 @@ type Watcher struct {
 	// pending is the sequence number of an event that waits for this watcher,
 	// the oldest one since it last looked; nothing when there is none.
 	pending atomic.Uint64
-	wake    chan struct{}
-	closed  chan struct{}
-	once    sync.Once
+	wake    chan struct{} // room for one: told to look
+	closed  atomic.Bool
 
 	// For the watcher's goroutine.
 	position  uint64 // the next sequence number to look at
@@ -83,12 +81,7 @@ const defaultEvents = 256
 
 // Watch starts a watcher. It gives ErrExpired when events after From are gone.
 func (c *Cache) Watch(o WatchOptions) (*Watcher, error) {
-	select {
-	case <-c.removed:
-		return nil, ErrRemoved
-	default:
-	}
-	w := &Watcher{cache: c, options: o, wake: make(chan struct{}, 1), closed: make(chan struct{})}
+	w := &Watcher{cache: c, options: o, wake: make(chan struct{}, 1)}
 	w.pending.Store(nothing)
 	w.group, w.plain = c.groupOf(&w.options)
 	start := w.startAt
@@ -150,20 +143,15 @@ func (w *Watcher) Next(ctx context.Context, max int) ([]Event, error) {
 		}
 		select {
 		case <-w.wake:
-		case <-w.closed:
-		case <-w.cache.removed:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
 }
 
-// Ready receives when Poll may have something. Who waits for it itself calls
-// Poll until that gives nothing, and waits for Done too.
+// Ready receives when Poll may have something to say, an error included. Who
+// waits for it itself first calls Poll until that gives nothing.
 func (w *Watcher) Ready() <-chan struct{} { return w.wake }
-
-// Done is closed when the resource is removed; Poll then gives ErrRemoved.
-func (w *Watcher) Done() <-chan struct{} { return w.cache.removed }
 
 // Poll is Next without waiting: no events and no error means to wait for Ready,
 // unless More is true.
@@ -171,14 +159,13 @@ func (w *Watcher) Poll(max int) ([]Event, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
-	select {
-	case <-w.closed:
+	if w.closed.Load() {
 		w.err = ErrClosed
 		return nil, w.err
-	case <-w.cache.removed:
+	}
+	if w.cache.removed.Load() {
 		w.err = ErrRemoved
 		return nil, w.err
-	default:
 	}
 	if max <= 0 {
 		max = defaultEvents
@@ -289,9 +276,13 @@ func (w *Watcher) wants(e *entry) bool {
 
 // wakeAt tells a waiting watcher where to go on.
 func (w *Watcher) wakeAt(sequence uint64) {
-	if !w.pending.CompareAndSwap(nothing, sequence) {
-		return
+	if w.pending.CompareAndSwap(nothing, sequence) {
+		w.look()
 	}
+}
+
+// look makes a waiting Next call Poll.
+func (w *Watcher) look() {
 	select {
 	case w.wake <- struct{}{}:
 	default:
@@ -325,8 +316,8 @@ func (w *Watcher) Revision() int64 {
 
 // Close ends the watcher; Next gives ErrClosed. It is idempotent.
 func (w *Watcher) Close() {
-	w.once.Do(func() {
-		close(w.closed)
+	if !w.closed.Swap(true) {
 		w.cache.watch.remove(w)
-	})
+		w.look()
+	}
 }

@@ -24,8 +24,8 @@ type Config struct {
 	// Decode reads an object: UID, Raw, its hole, Labels and Fields. key is
 	// without the prefix. The cache fills in key, namespace, name and revision
 	// and owns the result. attachment is the event's, nil after a restart. It
-	// is called from one goroutine at a time, for live events inside the commit,
-	// so it should be cheap when there is an attachment.
+	// is called from several goroutines at start, and for live events inside the
+	// commit, so it should be cheap when there is an attachment.
 	Decode func(key string, value []byte, attachment any) (*Object, error)
 	// RingSize bounds the number of recent events, RingBytes their memory; 0
 	// means the defaults.
@@ -134,6 +134,15 @@ func (t trees) set(indexes []int, key string, object, previous *Object) {
 	}
 }
 
+// load puts an object in that is not there; it is quick for the last one in
+// key order.
+func (t trees) load(indexes []int, object *Object) {
+	t.objects.Load(item{object.Key, object})
+	for i, position := range indexes {
+		t.fields[i].Set(fieldItem{object.Field(position), object.Key, object})
+	}
+}
+
 // view is one published state. It holds from its revision up to the one before
 // next, the revision of the first event that it does not have.
 type view struct {
@@ -187,7 +196,7 @@ func (c *Cache) read(key string, value []byte, revision int64, attachment any, p
 		}
 	}
 	c.share(o, previous)
-	return o, nil
+	return o.seal(), nil
 }
 
 // share replaces labels and fields by copies that other objects have too.
@@ -206,13 +215,9 @@ func (c *Cache) share(o, previous *Object) {
 
 // load puts a record of storage into the head.
 func (c *Cache) load(rec storage.Record) {
-	key := rec.Key[len(c.prefix):]
-	o, err := c.read(key, rec.Value, rec.Revision, nil, nil)
-	if err != nil {
-		klog.ErrorS(err, "Stored object left out: it cannot be read", "key", rec.Key, "revision", rec.Revision)
-		return
+	if o := c.readRecord(rec); o != nil {
+		c.head.load(c.config.Indexes, o)
 	}
-	c.head.set(c.config.Indexes, key, o, nil)
 }
 
 // remember puts an event from before the start on the ring. The tree has its

@@ -32,12 +32,9 @@ type encoding struct {
 // not there. Whoever asks for what is being made waits for it.
 func encoded(owner *atomic.Pointer[encodings], b *budget, typ EventType, key string, make func() ([]byte, error)) ([]byte, error) {
 	e := owner.Load()
-	if e == nil {
-		e = &encodings{owner: owner}
-		if !owner.CompareAndSwap(nil, e) {
-			if other := owner.Load(); other != nil {
-				e = other
-			}
+	for e == nil {
+		if e = (&encodings{owner: owner}); !owner.CompareAndSwap(nil, e) {
+			e = owner.Load()
 		}
 	}
 	e.mu.Lock()

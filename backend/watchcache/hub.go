@@ -80,10 +80,12 @@ func NewHub() *Hub {
 // Start fills the caches from an engine and becomes its sink: Load, History
 // since the compacted revision, Start.
 func (h *Hub) Start(ctx context.Context, e storage.Engine) error {
+	loader := h.newLoader()
 	position, err := e.Load(ctx, func(rec storage.Record) error {
-		h.Load(rec)
+		loader.take(rec)
 		return nil
 	})
+	loader.close()
 	if err != nil {
 		return fmt.Errorf("load objects: %w", err)
 	}

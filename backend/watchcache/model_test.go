@@ -266,6 +266,9 @@ func replay(ctx context.Context, c *Cache, r *rand.Rand, last int64) (map[string
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		if len(events) == 0 {
+			runtime.Gosched()
+		}
 	}
 	return state, nil
 }

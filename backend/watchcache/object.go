@@ -16,6 +16,8 @@ import (
 // never changed after it was published, apart from its variants, which guard
 // themselves.
 type Object struct {
+	sealed seal
+
 	// Key is NAMESPACE/NAME, or NAME for what is cluster-scoped: the storage
 	// key without its resource's prefix.
 	Key       string
@@ -69,12 +71,12 @@ func (o *Object) withRevision(revision int64) *Object {
 	}
 	offset, size, ok := o.hole()
 	if !ok {
-		return c
+		return c.seal()
 	}
 	digits := strconv.AppendInt(nil, revision, 10)
 	c.Raw = slices.Concat(o.Raw[:offset], digits, o.Raw[offset+size:])
 	c.HoleOffset, c.HoleLen = offset, len(digits)
-	return c
+	return c.seal()
 }
 
 // hole finds the digits of the resourceVersion in Raw: where the object says,

@@ -31,8 +31,19 @@ func (e *entry) leaving() *Object {
 	return e.left.Load()
 }
 
-// size is about how many bytes the entry keeps in memory.
-func (e *entry) size() int { return len(e.object.Raw) + 512 }
+// size is about how many bytes only the entry keeps in memory: the state before
+// it. The state after it belongs to the next entry of the same object, or to the
+// current objects; not so the last state of a deleted one.
+func (e *entry) size() int {
+	n := 512
+	if e.previous != nil {
+		n += len(e.previous.Raw)
+	}
+	if e.typ == Deleted {
+		n += len(e.object.Raw)
+	}
+	return n
+}
 
 // ring holds the recent events of one resource in the order of their
 // revisions, each at a sequence number. One goroutine at a time appends and

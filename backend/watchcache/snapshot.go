@@ -47,13 +47,13 @@ func (s Snapshot) Len() int { return s.view.objects.Len() }
 // none.
 func (s Snapshot) Get(key string) *Object {
 	it, _ := s.view.objects.Get(item{key: key})
-	return it.object
+	return it.object.intact()
 }
 
 // Ascend calls f for the objects whose key is at or after from, in key order,
 // until f returns false.
 func (s Snapshot) Ascend(from string, f func(*Object) bool) {
-	s.view.objects.Ascend(item{key: from}, func(it item) bool { return f(it.object) })
+	s.view.objects.Ascend(item{key: from}, func(it item) bool { return f(it.object.intact()) })
 }
 
 // AscendPrefix calls f for the objects of a namespace, in key order, until f
@@ -70,7 +70,7 @@ func (s Snapshot) AscendNamespace(namespace, from string, f func(*Object) bool) 
 	}
 	prefix := namespace + "/"
 	s.view.objects.Ascend(item{key: max(from, prefix)}, func(it item) bool {
-		return strings.HasPrefix(it.key, prefix) && f(it.object)
+		return strings.HasPrefix(it.key, prefix) && f(it.object.intact())
 	})
 }
 
@@ -88,8 +88,19 @@ func (s Snapshot) ByIndexFrom(fieldPos int, value, from string, f func(*Object) 
 		return
 	}
 	s.view.fields[i].Ascend(fieldItem{value: value, key: from}, func(it fieldItem) bool {
-		return it.value == value && f(it.object)
+		return it.value == value && f(it.object.intact())
 	})
+}
+
+// Count is the number of objects of a namespace (empty: all) whose key is at or
+// after from. It walks over them.
+func (s Snapshot) Count(namespace, from string) int {
+	if namespace == "" && from == "" {
+		return s.Len()
+	}
+	n := 0
+	s.AscendNamespace(namespace, from, func(*Object) bool { n++; return true })
+	return n
 }
 
 // rewind makes the state at a revision from a newer view, by undoing the events

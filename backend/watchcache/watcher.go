@@ -76,6 +76,10 @@ type Watcher struct {
 // nothing is the pending sequence number of a watcher with no event waiting.
 const nothing = math.MaxUint64
 
+// keepEventSlots bounds the slice that a waiting watcher keeps for its next
+// events: there may be very many watchers.
+const keepEventSlots = 16
+
 // defaultEvents is how many events Next gives when max is not positive.
 const defaultEvents = 256
 
@@ -140,6 +144,9 @@ func (w *Watcher) Next(ctx context.Context, max int) ([]Event, error) {
 				return nil, err
 			}
 			continue
+		}
+		if cap(w.events) > keepEventSlots {
+			w.events = nil
 		}
 		select {
 		case <-w.wake:
@@ -249,7 +256,7 @@ func (w *Watcher) pollRing(max int) error {
 
 // see gives an event as this watcher sees it, false when it does not.
 func (w *Watcher) see(e *entry) (Event, bool) {
-	ev := Event{Object: e.object, Revision: e.revision, entry: e, budget: &w.cache.hub.frames}
+	ev := Event{Object: e.object.intact(), Revision: e.revision, entry: e, budget: &w.cache.hub.frames}
 	before := w.options.passes(e.previous)
 	if e.typ == Deleted {
 		ev.Type = Deleted

@@ -53,9 +53,7 @@ func ParseInfo(method, path string, watch bool, nameSelected string) Info {
 	info.Verb = verbOfMethod(method)
 	if rest[0] == "watch" || rest[0] == "proxy" {
 		if len(rest) < 2 {
-			info.IsResource = false
-			info.Verb = strings.ToLower(method)
-			return info
+			return Info{Path: path, Verb: strings.ToLower(method)}
 		}
 		info.Verb, info.LegacyWatch, rest = rest[0], rest[0] == "watch", rest[1:]
 	}

@@ -35,10 +35,10 @@ func start(t *testing.T, handler request.Handler, change ...func(*fixtureOptions
 	t.Helper()
 	p, err := pki.Open(t.TempDir(), time.Now)
 	must(t, err)
-	serving, err := p.Serving(pki.ServingOptions{Names: []string{"localhost"}, IPs: []net.IP{net.IPv4(127, 0, 0, 1)}})
+	serving, err := p.Serving(pki.ServingOptions{Names: []string{"localhost"}, IPs: loopback})
 	must(t, err)
 	o := fixtureOptions{FilterOptions: FilterOptions{
-		Authenticator:  authn.OrElse(authn.ClientCertificate(serving.Roots, time.Now), authn.Anonymous()),
+		Authenticator:  certificatesOnly(serving.Roots),
 		Authorizer:     authz.AlwaysAllow(),
 		RequestTimeout: time.Minute,
 	}}
@@ -118,6 +118,12 @@ func (f *fixture) raw(text string) string {
 	must(f.t, err)
 	answer, _ := io.ReadAll(conn) // a reset after the answer is fine
 	return string(answer)
+}
+
+var loopback = []net.IP{net.IPv4(127, 0, 0, 1)}
+
+func certificatesOnly(roots authn.Roots) authn.Authenticator {
+	return authn.OrElse(authn.ClientCertificate(roots, time.Now), authn.Anonymous())
 }
 
 func text(body string) request.Handler {

@@ -1,0 +1,63 @@
+package authz
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"pilothouse/backend/request"
+)
+
+func fixed(d Decision, reason string, err error) Authorizer {
+	return Func(func(context.Context, *Attributes) (Decision, string, error) { return d, reason, err })
+}
+
+func TestUnionStopsAtTheFirstOpinion(t *testing.T) {
+	none, deny, allow := fixed(NoOpinion, "none", nil), fixed(Deny, "deny", nil), fixed(Allow, "allow", nil)
+	broken := fixed(NoOpinion, "", errors.New("broken"))
+	check := func(want Decision, reason string, wantErr bool, list ...Authorizer) {
+		t.Helper()
+		d, r, err := Union(list...).Authorize(context.Background(), &Attributes{})
+		if d != want || r != reason || (err != nil) != wantErr {
+			t.Errorf("%v %q %v, want %v %q", d, r, err, want, reason)
+		}
+	}
+	check(Allow, "allow", false, none, allow, deny)
+	check(Deny, "deny", false, none, deny, allow)
+	check(NoOpinion, "none\nnone", false, none, none)
+	check(NoOpinion, "none", true, broken, none)
+	check(Allow, "allow", false, broken, allow)
+	check(NoOpinion, "", false)
+}
+
+func TestPublicInfo(t *testing.T) {
+	anonymous := &request.User{Groups: []string{request.GroupUnauthenticated}}
+	alice := &request.User{Groups: []string{request.GroupAuthenticated}}
+	check := func(user *request.User, verb, path string, want Decision) {
+		t.Helper()
+		if d, _, _ := PublicInfo().Authorize(context.Background(), &Attributes{User: user, Verb: verb, Path: path}); d != want {
+			t.Errorf("%v %s %s: %v", user, verb, path, d)
+		}
+	}
+	check(anonymous, "get", "/healthz", Allow)
+	check(anonymous, "get", "/version", Allow)
+	check(anonymous, "post", "/version", NoOpinion)
+	check(anonymous, "get", "/api", NoOpinion)
+	check(anonymous, "get", "/", NoOpinion)
+	check(nil, "get", "/healthz", Allow)
+	check(alice, "get", "/api", Allow)
+	check(alice, "get", "/apis/apps", Allow)
+	check(alice, "get", "/openapi/v3", Allow)
+	check(alice, "get", "/apisx", NoOpinion)
+	check(alice, "get", "/metrics", NoOpinion)
+	if d, _, _ := PublicInfo().Authorize(context.Background(), &Attributes{User: alice, Verb: "get", IsResource: true, Path: "/api/v1/x"}); d != NoOpinion {
+		t.Error("a resource is public")
+	}
+}
+
+func TestNamesInRefusalsAreNoHTML(t *testing.T) {
+	err := Forbidden(&Attributes{User: &request.User{Name: "<b>&"}, Verb: "get", Path: "/x"}, "because")
+	if want := `forbidden: User "&lt;b&gt;&amp;" cannot get path "/x": because`; err.Error() != want {
+		t.Errorf("%s", err)
+	}
+}

@@ -3,11 +3,13 @@ package registry
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"pilothouse/backend/storage"
+	"pilothouse/backend/watchcache"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilrand "k8s.io/apimachinery/pkg/util/rand"
@@ -20,12 +22,12 @@ import (
 // no lock.
 type Registry struct {
 	o     Options
+	hub   *watchcache.Hub
 	table atomic.Pointer[Table]
 
-	// mu orders changes of the table and guards changed and started.
+	// mu orders changes of the table and guards changed.
 	mu      sync.Mutex
 	changed chan struct{}
-	started bool
 }
 
 // Options are what a Registry works with.
@@ -36,6 +38,9 @@ type Options struct {
 	Clock      Clock
 	NewUID     func() string
 	NameSuffix func() string
+	// FutureWait is how long a read waits for a resourceVersion that is not
+	// there yet, 3 s when 0.
+	FutureWait time.Duration
 }
 
 // New gives an empty Registry over an engine that has been opened and not been
@@ -53,7 +58,10 @@ func New(o Options) (*Registry, error) {
 	if o.NameSuffix == nil {
 		o.NameSuffix = func() string { return utilrand.String(generatedLength) }
 	}
-	r := &Registry{o: o, changed: make(chan struct{})}
+	if o.FutureWait == 0 {
+		o.FutureWait = 3 * time.Second
+	}
+	r := &Registry{o: o, hub: watchcache.NewHub(), changed: make(chan struct{})}
 	r.table.Store(newTable(nil))
 	return r, nil
 }
@@ -75,53 +83,81 @@ func (r *Registry) Changed() <-chan struct{} {
 }
 
 // Start loads what the engine holds and begins to take writes. Resources may be
-// added before and after it; reads of those added before work from here on.
-func (r *Registry) Start(ctx context.Context) error {
-	return fmt.Errorf("registry: not there yet")
-}
+// added before and after it; objects of those added before are loaded with
+// their recent events.
+func (r *Registry) Start(ctx context.Context) error { return r.hub.Start(ctx, r.o.Engine) }
+
+// Close ends all watches. The engine is to be closed first.
+func (r *Registry) Close() { r.hub.Close() }
+
+// Revision is the newest revision that reads show.
+func (r *Registry) Revision() int64 { return r.hub.Revision() }
 
 // Add puts resources into the table: all of them or, when one is wrong or
 // already there, none.
 func (r *Registry) Add(resources ...Resource) error {
-	return r.change(func(entries map[schema.GroupResource]*served) error {
+	return r.change(func(t map[schema.GroupResource]*served) error {
+		var own, shared []*Resource
 		for i := range resources {
 			res := &resources[i]
-			gr := schema.GroupResource{Group: res.Group, Resource: res.Name}
-			if _, there := entries[gr]; there {
-				return fmt.Errorf("registry: %s is already there", gr)
-			}
-			s, err := r.serve(res)
-			if err != nil {
+			if err := res.complete(); err != nil {
 				return err
 			}
-			entries[gr] = s
+			if _, there := t[res.GroupResource()]; there {
+				return fmt.Errorf("registry: %s is already there", res.GroupResource())
+			}
+			t[res.GroupResource()] = &served{resource: res}
+			switch {
+			case res.Virtual != nil:
+			case res.StoredAs != nil:
+				shared = append(shared, res)
+			default:
+				own = append(own, res)
+			}
+		}
+		for _, res := range append(own, shared...) {
+			if err := r.serve(t, res); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
 }
 
 // Replace puts a resource in the place of the one of its name, whose objects it
-// keeps.
+// keeps. Watches go on, unless the selectable fields are others or the resource
+// is Dynamic: then its objects are read anew in the form of the new definition.
 func (r *Registry) Replace(res Resource) error {
-	return r.change(func(entries map[schema.GroupResource]*served) error {
-		s, err := r.serve(&res)
-		if err != nil {
+	return r.change(func(t map[schema.GroupResource]*served) error {
+		if err := res.complete(); err != nil {
 			return err
 		}
-		entries[schema.GroupResource{Group: res.Group, Resource: res.Name}] = s
-		return nil
+		old := t[res.GroupResource()]
+		t[res.GroupResource()] = &served{resource: &res}
+		switch {
+		case res.Virtual != nil:
+			return nil
+		case old != nil && old.store != nil && old.store.prefix == res.prefix() && sameFields(old.store.fields, res.Fields) && !res.Dynamic && !res.sharesCache():
+			t[res.GroupResource()].store = r.newStore(&res, old.store.cache, old.store.fields)
+			return nil
+		}
+		return r.serve(t, &res)
 	})
 }
 
 // Remove takes a resource out of the table; its watches end. Its objects stay
 // in storage.
 func (r *Registry) Remove(group, name string) error {
-	return r.change(func(entries map[schema.GroupResource]*served) error {
+	return r.change(func(t map[schema.GroupResource]*served) error {
 		gr := schema.GroupResource{Group: group, Resource: name}
-		if _, there := entries[gr]; !there {
+		s, there := t[gr]
+		if !there {
 			return fmt.Errorf("registry: %s is not there", gr)
 		}
-		delete(entries, gr)
+		delete(t, gr)
+		if s.store != nil && !s.resource.sharesCache() {
+			r.hub.Remove(s.store.prefix)
+		}
 		return nil
 	})
 }
@@ -140,14 +176,58 @@ func (r *Registry) change(f func(map[schema.GroupResource]*served) error) error 
 	return nil
 }
 
-// serve checks a resource and makes its store.
-func (r *Registry) serve(res *Resource) (*served, error) {
-	if err := res.complete(); err != nil {
-		return nil, err
+// serve makes the store of a resource, over the cache of another one where it
+// is stored as that.
+func (r *Registry) serve(t map[schema.GroupResource]*served, res *Resource) error {
+	if res.sharesCache() {
+		owner := t[*res.StoredAs]
+		if owner == nil || owner.store == nil {
+			return fmt.Errorf("registry: %s is stored as %s, which is not there", res.GroupResource(), res.StoredAs)
+		}
+		t[res.GroupResource()].store = r.newStore(res, owner.store.cache, owner.store.fields)
+		return nil
 	}
-	s := &served{resource: res}
-	if res.Virtual == nil {
-		s.store = &Store{}
+	s := r.newStore(res, nil, res.Fields)
+	cache, err := r.hub.AddContext(context.Background(), watchcache.Config{
+		Prefix:     s.prefix,
+		Namespaced: res.Namespaced,
+		Fields:     fieldNames(res.Fields),
+		Indexes:    indexes(res.Fields),
+		Decode: func(_ string, value []byte, attachment any) (*watchcache.Object, error) {
+			return s.read(value, attachment)
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("registry: objects of %s: %w", res.GroupResource(), err)
 	}
-	return s, nil
+	s.cache = cache
+	t[res.GroupResource()].store = s
+	return nil
+}
+
+// sharesCache tells that the resource shows the objects of another one.
+func (r *Resource) sharesCache() bool { return r.StoredAs != nil && *r.StoredAs != r.GroupResource() }
+
+func fieldNames(fields []Field) []string {
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.Name
+	}
+	return names
+}
+
+func indexes(fields []Field) []int {
+	var positions []int
+	for i, f := range fields {
+		if f.Index {
+			positions = append(positions, i)
+		}
+	}
+	return positions
+}
+
+// sameFields tells whether a cache that holds the values of the fields a serves
+// the fields b.
+func sameFields(a, b []Field) bool {
+	return slices.EqualFunc(a, b, func(x, y Field) bool { return x.Name == y.Name && x.Index == y.Index })
 }

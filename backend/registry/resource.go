@@ -50,6 +50,11 @@ type Resource struct {
 	// Fields are the selectable fields besides metadata.name and
 	// metadata.namespace.
 	Fields []Field
+	// UnknownField says that the resource cannot be selected by a field, where
+	// Kubernetes has words of its own for the kind. Nil means "field label not
+	// supported: x" for a resource with Fields and Kubernetes' general words
+	// for others.
+	UnknownField func(name string) string
 	// Subresources by name: "status", "scale", "log".
 	Subresources []Subresource
 
@@ -59,6 +64,9 @@ type Resource struct {
 
 	// Dynamic marks a resource that a CRD defines: objects are unstructured.
 	Dynamic bool
+	// Upgrade turns an object that was written when another version was the
+	// storage version into the storage version; for Dynamic resources.
+	Upgrade func(obj scheme.Object) (scheme.Object, error)
 	// FieldTypes tell the field manager the merge types of a dynamic resource;
 	// nil for built-in ones, whose types are generated.
 	FieldTypes managedfields.TypeConverter

@@ -1,55 +1,288 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
 	"pilothouse/backend/scheme"
+	"pilothouse/backend/storage"
 	"pilothouse/backend/watchcache"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // generatedLength is the number of letters that a generateName gets.
 const generatedLength = 5
 
-// Store is the generic verbs over one resource's storage and cache.
+// Store is the generic verbs over one resource's storage and cache, with the
+// semantics of Kubernetes' generic registry. Objects that go in and out are in
+// the storage version; those in a *watchcache.Object are shared and never
+// changed.
 type Store struct {
+	o        *Options
+	engine   storage.Engine
+	hub      *watchcache.Hub
+	cache    *watchcache.Cache
 	resource *Resource
+	gr       schema.GroupResource
+	version  *Version // the storage version
+	gvk      schema.GroupVersionKind
+	prefix   string
+	fields   []Field
 }
 
-var errNotYet = errors.New("registry: not there yet")
+// newStore makes the store of a resource over a cache; fields are those that
+// the cache indexes.
+func (r *Registry) newStore(res *Resource, cache *watchcache.Cache, fields []Field) *Store {
+	return &Store{
+		o:        &r.o,
+		engine:   r.o.Engine,
+		hub:      r.hub,
+		cache:    cache,
+		resource: res,
+		gr:       res.GroupResource(),
+		version:  res.Hub(),
+		gvk:      res.HubKind(),
+		prefix:   res.prefix(),
+		fields:   fields,
+	}
+}
+
+// prefix is the part that the keys of the resource's objects share.
+func (r *Resource) prefix() string {
+	if r.StoredAs != nil {
+		return storage.Prefix(r.StoredAs.Group, r.StoredAs.Resource)
+	}
+	return storage.Prefix(r.Group, r.Name)
+}
 
 // Resource gives the resource whose objects the store keeps.
 func (s *Store) Resource() *Resource { return s.resource }
 
-// Get gives one object.
-func (s *Store) Get(ctx context.Context, ns, name string, o GetOptions) (*watchcache.Object, error) {
-	return nil, errNotYet
+// HubKind is the kind that stored objects have.
+func (s *Store) HubKind() schema.GroupVersionKind { return s.gvk }
+
+// Revision is the newest revision that reads show.
+func (s *Store) Revision() int64 { return s.hub.Revision() }
+
+// Decode gives a fresh copy of a cached object in the storage version, with the
+// defaults that it lacked when it was written.
+func (s *Store) Decode(o *watchcache.Object) (scheme.Object, error) {
+	obj := s.version.New()
+	if err := scheme.DecodeStored(o.Raw, obj); err != nil {
+		return nil, fmt.Errorf("%s %s: %w", s.gr, o.Key, err)
+	}
+	if s.version.Default != nil {
+		s.version.Default(obj)
+	}
+	return obj, nil
 }
 
-// List gives the objects that the options select.
-func (s *Store) List(ctx context.Context, o ListOptions) (*List, error) { return nil, errNotYet }
-
-// Create keeps a new object, given in the storage version and owned by the
-// store from here on.
-func (s *Store) Create(ctx context.Context, obj scheme.Object, o CreateOptions) (*Result, error) {
-	return nil, errNotYet
+// key is an object's key in the cache; an empty or impossible name gives a 400
+// Status.
+func (s *Store) key(ns, name string) (string, error) {
+	if s.resource.Namespaced && ns == "" {
+		return "", apierrors.NewBadRequest("Namespace parameter required.")
+	}
+	if name == "" {
+		return "", apierrors.NewBadRequest("Name parameter required.")
+	}
+	if faults := pathSegment(name, false); len(faults) > 0 {
+		return "", apierrors.NewBadRequest(fmt.Sprintf("Name parameter invalid: %q: %s", name, strings.Join(faults, ";")))
+	}
+	if !s.resource.Namespaced {
+		return name, nil
+	}
+	return ns + "/" + name, nil
 }
 
-// Update changes an object.
-func (s *Store) Update(ctx context.Context, ns, name string, o UpdateOptions) (*Result, error) {
-	return nil, errNotYet
+// splitKey takes a cache key apart.
+func (s *Store) splitKey(key string) (ns, name string) {
+	if ns, name, ok := strings.Cut(key, "/"); ok && s.resource.Namespaced {
+		return ns, name
+	}
+	return "", key
 }
 
-// Delete deletes an object or marks it as being deleted.
-func (s *Store) Delete(ctx context.Context, ns, name string, o DeleteOptions) (*Result, error) {
-	return nil, errNotYet
+// current gives the newest state of an object, nil when there is none.
+func (s *Store) current(key string) *watchcache.Object { return s.cache.Snapshot().Get(key) }
+
+// draft is an object that is about to be written: its bytes and what the cache
+// will hold of it.
+type draft struct {
+	key    string
+	object *watchcache.Object
+	hole   storage.Hole
 }
 
-// DeleteCollection deletes what the list options select and gives what it
-// deleted.
-func (s *Store) DeleteCollection(ctx context.Context, list ListOptions, o DeleteOptions) (*List, error) {
-	return nil, errNotYet
+// draft encodes an object. revision goes into its resourceVersion: the expected
+// one, or the object's own for what is not going to be written; 0 leaves it
+// out. obj's kind and resourceVersion are set as a side effect.
+func (s *Store) draft(key string, obj scheme.Object, revision int64) (*draft, error) {
+	e, err := scheme.Encode(obj, s.gvk, revision)
+	if err != nil {
+		return nil, err
+	}
+	o := &watchcache.Object{
+		Key:        key,
+		Namespace:  obj.GetNamespace(),
+		Name:       obj.GetName(),
+		UID:        string(obj.GetUID()),
+		Revision:   revision,
+		Raw:        e.Raw,
+		HoleOffset: e.HoleOffset,
+		HoleLen:    e.HoleLen,
+		Labels:     labelsOf(obj.GetLabels()),
+		Fields:     fieldsOf(s.fields, obj),
+	}
+	return &draft{key, o, storage.Hole{Offset: e.HoleOffset, Len: e.HoleLen}}, nil
 }
 
-// Decode gives a fresh copy of a cached object in the storage version.
-func (s *Store) Decode(o *watchcache.Object) (scheme.Object, error) { return nil, errNotYet }
+// commit writes a draft over the state of revision expected (0: nothing is
+// there) and gives the object as the cache now has it.
+func (s *Store) commit(ctx context.Context, d *draft, expected int64, remove bool) (*watchcache.Object, error) {
+	w := storage.Write{
+		Key:        s.prefix + d.key,
+		Value:      d.object.Raw,
+		Hole:       d.hole,
+		Expected:   expected,
+		Delete:     remove,
+		Attachment: d.object,
+	}
+	revision, err := s.engine.Commit(ctx, &w)
+	if err != nil {
+		return nil, err
+	}
+	if d.object.Revision == revision {
+		return d.object, nil
+	}
+	// The event came without its attachment, or has not come here yet.
+	o := *d
+	o.object = copyObject(d.object)
+	o.object.Revision = revision
+	o.object.Raw, o.hole = d.hole.Splice(d.object.Raw, revision)
+	o.object.HoleLen = o.hole.Len
+	return o.object, nil
+}
+
+func copyObject(o *watchcache.Object) *watchcache.Object {
+	return &watchcache.Object{
+		Key: o.Key, Namespace: o.Namespace, Name: o.Name, UID: o.UID, Revision: o.Revision,
+		Raw: o.Raw, HoleOffset: o.HoleOffset, HoleLen: o.HoleLen, Labels: o.Labels, Fields: o.Fields,
+	}
+}
+
+// read makes the cache's object of what storage holds. It is called inside the
+// commit for live events, where the attachment has all of it already.
+func (s *Store) read(value []byte, attachment any) (*watchcache.Object, error) {
+	if o, ok := attachment.(*watchcache.Object); ok {
+		o.Raw = value
+		o.HoleLen = digitsAt(value, o.HoleOffset)
+		return o, nil
+	}
+	obj := s.version.New()
+	if err := scheme.DecodeStored(value, obj); err != nil {
+		return nil, err
+	}
+	if s.resource.Dynamic {
+		return s.readDynamic(value, obj)
+	}
+	o := s.objectOf(obj, value)
+	o.HoleOffset, o.HoleLen = scheme.FindHole(value, obj.GetResourceVersion())
+	return o, nil
+}
+
+// readDynamic brings a custom resource, whose definition may have changed since
+// it was written, into the form of today.
+func (s *Store) readDynamic(value []byte, obj scheme.Object) (*watchcache.Object, error) {
+	if s.resource.Upgrade != nil && obj.GetObjectKind().GroupVersionKind() != s.gvk {
+		upgraded, err := s.resource.Upgrade(obj)
+		if err != nil {
+			return nil, err
+		}
+		obj = upgraded
+	}
+	if s.version.Default != nil {
+		s.version.Default(obj)
+	}
+	revision, _ := parseVersion(obj.GetResourceVersion())
+	e, err := scheme.Encode(obj, s.gvk, revision)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.Equal(e.Raw, value) {
+		e.Raw = value
+	}
+	o := s.objectOf(obj, e.Raw)
+	o.HoleOffset, o.HoleLen = e.HoleOffset, e.HoleLen
+	return o, nil
+}
+
+func (s *Store) objectOf(obj scheme.Object, raw []byte) *watchcache.Object {
+	return &watchcache.Object{
+		UID:    string(obj.GetUID()),
+		Raw:    raw,
+		Labels: labelsOf(obj.GetLabels()),
+		Fields: fieldsOf(s.fields, obj),
+	}
+}
+
+func digitsAt(b []byte, offset int) int {
+	n := 0
+	for offset+n < len(b) && '0' <= b[offset+n] && b[offset+n] <= '9' {
+		n++
+	}
+	return n
+}
+
+func labelsOf(m map[string]string) watchcache.Labels {
+	if len(m) == 0 {
+		return nil
+	}
+	l := make(watchcache.Labels, 0, len(m))
+	for k, v := range m {
+		l = append(l, watchcache.Label{Key: k, Value: v})
+	}
+	slices.SortFunc(l, func(a, b watchcache.Label) int { return strings.Compare(a.Key, b.Key) })
+	return l
+}
+
+func fieldsOf(fields []Field, obj scheme.Object) []string {
+	if len(fields) == 0 {
+		return nil
+	}
+	values := make([]string, len(fields))
+	for i := range fields {
+		values[i] = fields[i].Get(obj)
+	}
+	return values
+}
+
+// retry does a write again as long as another one comes first, each time with
+// that one in sight.
+func (s *Store) retry(ctx context.Context, try func(context.Context) (*Result, error)) (*Result, error) {
+	for {
+		seen := s.hub.Revision()
+		result, err := try(ctx)
+		if !isConflict(err) {
+			return result, storageError(err)
+		}
+		// The other write is later than what try read.
+		next := seen + 1
+		var conflict *storage.ConflictError
+		if errors.As(err, &conflict) {
+			next = max(next, conflict.Current)
+		}
+		if err := s.hub.WaitFor(ctx, next); err != nil {
+			return nil, storageError(err)
+		}
+	}
+}
+
+// isConflict tells that another write came first.
+func isConflict(err error) bool { return errors.Is(err, storage.ErrConflict) }

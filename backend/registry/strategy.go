@@ -36,6 +36,12 @@ type Strategy struct {
 	// Canonicalize brings a valid object into its one form before it is stored.
 	Canonicalize func(obj scheme.Object)
 
+	// ValidatesMetaOnUpdate tells that the kind's own check of an update looks
+	// at all of the metadata again (ConfigMap, Secret, Service, Pod,
+	// ServiceAccount, PersistentVolumeClaim), so that clients get those causes
+	// twice, as from Kubernetes.
+	ValidatesMetaOnUpdate bool
+
 	// AllowCreateOnUpdate lets PUT create.
 	AllowCreateOnUpdate bool
 	// RequireResourceVersion refuses an update that names no resourceVersion
@@ -49,6 +55,9 @@ type Strategy struct {
 	DeleteReturnsObject bool
 	// OrphanByDefault keeps dependents when DELETE names no propagation.
 	OrphanByDefault bool
+	// NoPropagation ignores what DELETE says about dependents: the garbage
+	// collector has nothing to do with such objects (events).
+	NoPropagation bool
 	// WarnOnDelete gives warnings for a delete with these options.
 	WarnOnDelete func(ctx context.Context, obj scheme.Object, options *metav1.DeleteOptions) []string
 	// ShouldDeleteDuringUpdate tells that an update which would have been
@@ -84,11 +93,13 @@ type For[T scheme.Object] struct {
 	ValidateUpdate           func(ctx context.Context, obj, old T) field.ErrorList
 	WarningsOnUpdate         func(ctx context.Context, obj, old T) []string
 	Canonicalize             func(obj T)
+	ValidatesMetaOnUpdate    bool
 	AllowCreateOnUpdate      bool
 	RequireResourceVersion   bool
 	Grace                    func(ctx context.Context, obj T, options *metav1.DeleteOptions) bool
 	DeleteReturnsObject      bool
 	OrphanByDefault          bool
+	NoPropagation            bool
 	WarnOnDelete             func(ctx context.Context, obj T, options *metav1.DeleteOptions) []string
 	ShouldDeleteDuringUpdate func(ctx context.Context, obj, old T) bool
 	BeginCreate              func(ctx context.Context, obj T, dryRun bool) (func(bool), error)
@@ -101,10 +112,12 @@ type For[T scheme.Object] struct {
 func (f For[T]) Strategy() Strategy {
 	s := Strategy{
 		ValidateName:           f.ValidateName,
+		ValidatesMetaOnUpdate:  f.ValidatesMetaOnUpdate,
 		AllowCreateOnUpdate:    f.AllowCreateOnUpdate,
 		RequireResourceVersion: f.RequireResourceVersion,
 		DeleteReturnsObject:    f.DeleteReturnsObject,
 		OrphanByDefault:        f.OrphanByDefault,
+		NoPropagation:          f.NoPropagation,
 		ResetFields:            f.ResetFields,
 	}
 	if f.PrepareForCreate != nil {

@@ -162,3 +162,16 @@ func hasProtobuf(obj runtime.Object) bool {
 	_, ok := obj.(interface{ Marshal() ([]byte, error) })
 	return ok
 }
+
+// FindHole finds the digits of the resourceVersion in an object's JSON that
+// Encode made; the length is 0 when it has none.
+func FindHole(raw []byte, resourceVersion string) (offset, length int) {
+	if resourceVersion == "" {
+		return 0, 0
+	}
+	i := bytes.Index(raw, resourceVersionKey)
+	if i < 0 {
+		return 0, 0
+	}
+	return i + len(resourceVersionKey), len(resourceVersion)
+}

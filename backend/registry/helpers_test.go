@@ -114,7 +114,10 @@ func pods() Resource {
 			{Name: "status.phase", Get: func(o scheme.Object) string { return string(o.(*corev1.Pod).Status.Phase) }},
 		},
 		Strategy: For[*corev1.Pod]{
-			PrepareForCreate: func(_ context.Context, p *corev1.Pod) { p.Generation = 1; p.Status = corev1.PodStatus{Phase: "Pending"} },
+			PrepareForCreate: func(_ context.Context, p *corev1.Pod) {
+				p.Generation = 1
+				p.Status = corev1.PodStatus{Phase: "Pending"}
+			},
 			PrepareForUpdate: func(_ context.Context, p, old *corev1.Pod) { p.Status = old.Status },
 			Grace: func(_ context.Context, p *corev1.Pod, o *metav1.DeleteOptions) bool {
 				period := int64(30)

@@ -47,6 +47,13 @@ func (e *Engine) discard(revision int64) {
 	}
 }
 
+// collectInterval is how often the value log is looked at, and collectRatio
+// how much of one of its files must be dropped values for it to be rewritten.
+const (
+	collectInterval = 10 * time.Minute
+	collectRatio    = 0.5
+)
+
 // collectValueLog gives the room of dropped large values back, until ctx is
 // done. All other values are dropped by Badger's own compaction.
 func (e *Engine) collectValueLog(ctx context.Context) {
@@ -58,18 +65,16 @@ func (e *Engine) collectValueLog(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		for ctx.Err() == nil {
-			err := e.db.RunValueLogGC(0.5)
-			if errors.Is(err, badgerdb.ErrNoRewrite) || errors.Is(err, badgerdb.ErrRejected) {
-				break
-			}
-			if err != nil {
-				klog.ErrorS(err, "Cannot collect the value log")
-				break
-			}
+		for ctx.Err() == nil && e.collectOnce(collectRatio) {
 		}
 	}
 }
 
-// collectInterval is how often the value log is looked at.
-const collectInterval = 10 * time.Minute
+// collectOnce rewrites one file of the value log; false when none was worth it.
+func (e *Engine) collectOnce(ratio float64) bool {
+	err := e.db.RunValueLogGC(ratio)
+	if err != nil && !errors.Is(err, badgerdb.ErrNoRewrite) && !errors.Is(err, badgerdb.ErrRejected) {
+		klog.ErrorS(err, "Cannot collect the value log")
+	}
+	return err == nil
+}

@@ -27,20 +27,29 @@ type Options struct {
 	// unknown, and only a new start can tell. It is not to return; nil means
 	// to log the error and to end the process with status 1.
 	Fatal func(error)
+
+	sizes sizes
 }
+
+// sizes are in bytes. Tests make them small, so that little data goes through
+// all of Badger.
+type sizes struct {
+	memTable int64
+	// value is the length from which values go to the value log.
+	value    int64
+	valueLog int64
+}
+
+// defaultSizes: 1 MiB is the largest length that Badger keeps out of the value
+// log; a memory table costs nothing before it is filled.
+var defaultSizes = sizes{memTable: memTableSize, value: 1 << 20, valueLog: 64 << 20}
 
 // DefaultMinFree is enough for the database's own files to be written out and
 // compacted, 128 MiB. Badger writes through mapped files, so a disk without
 // room would end the process with SIGBUS.
 const DefaultMinFree = 128 << 20
 
-const (
-	// valueThreshold is the length from which values go to the value log, the
-	// largest that Badger takes.
-	valueThreshold = 1 << 20
-	memTableSize   = 16 << 20
-	valueLogSize   = 64 << 20
-)
+const memTableSize = 16 << 20
 
 // Open opens the folder, and makes it when it is not there. It gives ErrLocked
 // when another engine has it open and ErrFormat when a newer version wrote it.
@@ -62,7 +71,10 @@ func Open(o Options) (*Engine, error) {
 }
 
 func open(o Options) (*Engine, error) {
-	db, err := badgerdb.OpenManaged(badgerOptions(o.Dir))
+	if err := removeEmpty(o.Dir); err != nil {
+		return nil, err
+	}
+	db, err := badgerdb.OpenManaged(badgerOptions(o.Dir, o.sizes))
 	if err != nil {
 		return nil, fmt.Errorf("open the database in %s: %w", o.Dir, err)
 	}
@@ -78,6 +90,9 @@ func open(o Options) (*Engine, error) {
 func (o Options) withDefaults() Options {
 	if o.MinFree == 0 {
 		o.MinFree = DefaultMinFree
+	}
+	if o.sizes == (sizes{}) {
+		o.sizes = defaultSizes
 	}
 	if o.Free == nil {
 		o.Free = func() (uint64, error) { return freeBytes(o.Dir) }
@@ -95,19 +110,19 @@ func (o Options) withDefaults() Options {
 // from the watch cache and a start reads everything once; values stay in the
 // LSM tree, so that one sync makes a write durable; no conflict detection,
 // since the committer compares revisions itself.
-func badgerOptions(dir string) badgerdb.Options {
+func badgerOptions(dir string, s sizes) badgerdb.Options {
 	return badgerdb.DefaultOptions(dir).
 		WithSyncWrites(true).
 		WithDetectConflicts(false).
 		WithNumVersionsToKeep(1).
-		WithMemTableSize(memTableSize).
+		WithMemTableSize(s.memTable).
 		WithNumMemtables(2).
 		WithNumCompactors(2).
 		WithBlockCacheSize(0).
 		WithIndexCacheSize(0).
 		WithCompression(options.None).
-		WithValueLogFileSize(valueLogSize).
-		WithValueThreshold(valueThreshold).
+		WithValueLogFileSize(s.valueLog).
+		WithValueThreshold(s.value).
 		WithMetricsEnabled(false).
 		WithLogger(logger{})
 }
@@ -119,8 +134,10 @@ const (
 )
 
 var (
-	formatKey    = []byte{metaPrefix, 'f', 'o', 'r', 'm', 'a', 't'}
-	compactedKey = []byte{metaPrefix, 'c', 'o', 'm', 'p', 'a', 'c', 't', 'e', 'd'}
+	formatKey    = []byte(string(metaPrefix) + "format")
+	compactedKey = []byte(string(metaPrefix) + "compacted")
+	// restoringKey is 1 while a backup is being restored.
+	restoringKey = []byte(string(metaPrefix) + "restoring")
 )
 
 const (
@@ -145,6 +162,13 @@ func (e *Engine) readMeta() error {
 		if err := e.setMeta(formatKey, formatVersion, firstRevision); err != nil {
 			return err
 		}
+	}
+	restoring, _, err := e.getMeta(restoringKey)
+	if err != nil {
+		return err
+	}
+	if restoring != 0 {
+		return errors.New("a restore into this folder did not end: remove it and restore again")
 	}
 	compacted, _, err := e.getMeta(compactedKey)
 	if err != nil {

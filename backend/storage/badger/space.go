@@ -1,6 +1,7 @@
 package badger
 
 import (
+	"math"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -31,6 +32,7 @@ const (
 
 func newSpace(o Options) *space {
 	s := &space{free: o.Free, minimum: o.MinFree, began: time.Now()}
+	s.left.Store(math.MaxUint64)
 	s.ask(0)
 	return s
 }

@@ -22,6 +22,8 @@ func Run(t *testing.T, newStore NewStore) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) { c.test(t, newStore(t)) })
 	}
+	t.Run("backup and restore", func(t *testing.T) { testBackup(t, newStore) })
+	t.Run("damaged backups are refused", func(t *testing.T) { testDamagedBackups(t, newStore) })
 	t.Run("metamorphic", func(t *testing.T) { Metamorphic(t, newStore) })
 }
 

@@ -1,0 +1,57 @@
+# Everything that a person or CI does here is a target; `make` alone lists them.
+
+GO       ?= go
+FUZZTIME ?= 30s
+PKG      ?= ./...
+
+# Packages whose tests are about goroutines; make test runs them with -race.
+RACE = ./backend/server/... ./backend/storage/... ./backend/watchcache/... ./backend/registry/... \
+       ./backend/request/... ./backend/authz/... ./backend/authn/... ./backend/pki/... ./backend/informer/... \
+       ./backend/apitest/...
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test test-short race bench fuzz generate lint e2e
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+build: ## build bin/pilothouse
+	$(GO) build -trimpath -o bin/pilothouse .
+
+run: build ## build and start with the defaults
+	./bin/pilothouse
+
+test: ## everything that CI runs
+	$(GO) vet ./...
+	$(GO) build -trimpath -o bin/pilothouse .
+	$(GO) test ./...
+	$(GO) test -race -short $(RACE)
+	@if [ -f e2e/package.json ]; then $(MAKE) e2e; fi
+
+test-short: ## the quick part of the tests
+	$(GO) test -short $(PKG)
+
+race: ## all Go tests with the race detector
+	$(GO) test -race $(PKG)
+
+bench: ## benchmarks; PKG=./backend/server for one package
+	$(GO) test -run '^$$' -bench . -benchmem $(PKG)
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r f; do \
+		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$$f"); do \
+			echo "$$target in $$(dirname $$f)"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$(dirname $$f)" || exit 1; \
+		done; \
+	done
+
+generate: ## make generated code again
+	$(GO) generate ./...
+
+lint: ## formatting, vet, and golangci-lint where it is installed
+	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "not formatted:"; echo "$$files"; exit 1; }
+	$(GO) vet ./...
+	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo "golangci-lint is not installed: skipped"; fi
+
+e2e: build ## the built binary from outside: kubectl, clients, a browser
+	cd e2e && npm ci && npm test

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"sync"
 	"time"
 
@@ -29,6 +30,7 @@ type Informer[T scheme.Object] struct {
 	client    *client.Client
 	resource  schema.GroupVersionResource
 	namespace string
+	fields    string
 	newObject func() T
 	indexes   map[string]Index[T]
 	handlers  []func(old, current T)
@@ -56,6 +58,12 @@ func New[T scheme.Object](c *client.Client, gvr schema.GroupVersionResource, nam
 func (i *Informer[T]) Index(name string, of Index[T]) *Informer[T] {
 	i.indexes[name] = of
 	i.indexed[name] = map[string]map[string]T{}
+	return i
+}
+
+// Only keeps the objects that a field selector chooses; to be called before Run.
+func (i *Informer[T]) Only(fieldSelector string) *Informer[T] {
+	i.fields = fieldSelector
 	return i
 }
 
@@ -148,12 +156,16 @@ func (i *Informer[T]) follow(ctx context.Context) error {
 			return err
 		}
 	}
-	options := metav1.ListOptions{ResourceVersion: i.revision, AllowWatchBookmarks: true}
+	options := metav1.ListOptions{ResourceVersion: i.revision, AllowWatchBookmarks: true, FieldSelector: i.fields}
 	return i.client.Watch(ctx, i.resource, i.namespace, options, i.event)
 }
 
 func (i *Informer[T]) list(ctx context.Context) error {
-	raw, err := i.client.Bytes(ctx, client.Call{Method: "GET", Path: client.Path(i.resource, i.namespace, "", "")})
+	call := client.Call{Method: "GET", Path: client.Path(i.resource, i.namespace, "", "")}
+	if i.fields != "" {
+		call.Query = url.Values{"fieldSelector": {i.fields}}
+	}
+	raw, err := i.client.Bytes(ctx, call)
 	if err != nil {
 		return err
 	}

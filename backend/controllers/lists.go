@@ -1,0 +1,11 @@
+package controllers
+
+// All gives every loop, in the order in which they start.
+func All() []Loop {
+	return []Loop{
+		{Name: "namespace-controller", Account: "namespace-controller", New: newNamespaces},
+		{Name: "serviceaccount-controller", Account: "service-account-controller", New: newServiceAccounts},
+		{Name: "root-ca-certificate-publisher-controller", Account: "root-ca-cert-publisher", New: newRootCA},
+		{Name: "garbage-collector-controller", Account: "generic-garbage-collector", New: newCollector},
+	}
+}

@@ -209,7 +209,7 @@ func (c *Cache) share(o, previous *Object) {
 	if previous != nil && slices.Equal(o.Fields, previous.Fields) {
 		o.Fields = previous.Fields
 	} else {
-		c.intern.values(o.Fields)
+		o.Fields = c.intern.values(o.Fields)
 	}
 }
 

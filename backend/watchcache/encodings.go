@@ -11,7 +11,7 @@ import (
 // clears that pointer, so nobody who reads them at that moment is disturbed.
 type encodings struct {
 	mu    sync.Mutex // held while an encoding is made, so that it is made once
-	items []encoding
+	items atomic.Pointer[[]encoding]
 
 	used atomic.Bool // asked for since the budget's last sweep
 
@@ -37,24 +37,49 @@ func encoded(owner *atomic.Pointer[encodings], b *budget, typ EventType, key str
 			e = owner.Load()
 		}
 	}
+	if bytes, ok := e.find(typ, key); ok {
+		return bytes, nil
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for i := range e.items {
-		if e.items[i].typ == typ && e.items[i].key == key {
-			if !e.used.Load() {
-				e.used.Store(true)
-			}
-			return e.items[i].bytes, nil
-		}
+	if bytes, ok := e.find(typ, key); ok {
+		return bytes, nil
 	}
 	bytes, err := make()
 	if err != nil {
 		return nil, err
 	}
 	if b.take(e, len(bytes)) {
-		e.items = append(e.items, encoding{typ, key, bytes})
+		e.add(encoding{typ, key, bytes})
 	}
 	return bytes, nil
+}
+
+// find needs no mutex: very many watchers ask for the same frame at once.
+func (e *encodings) find(typ EventType, key string) ([]byte, bool) {
+	items := e.items.Load()
+	if items == nil {
+		return nil, false
+	}
+	for i := range *items {
+		if it := &(*items)[i]; it.typ == typ && it.key == key {
+			if !e.used.Load() {
+				e.used.Store(true)
+			}
+			return it.bytes, true
+		}
+	}
+	return nil, false
+}
+
+// add needs mu.
+func (e *encodings) add(one encoding) {
+	var items []encoding
+	if old := e.items.Load(); old != nil {
+		items = append(items, *old...)
+	}
+	items = append(items, one)
+	e.items.Store(&items)
 }
 
 // encodingOverhead is charged for each encoding besides its bytes.

@@ -79,23 +79,29 @@ func (t *interner) set(l Labels) Labels {
 	if known, ok := t.labels[sum]; ok && slices.Equal(known, l) {
 		return known
 	}
+	shared := make(Labels, len(l))
 	for i := range l {
-		l[i] = Label{t.string(l[i].Key), t.string(l[i].Value)}
+		shared[i] = Label{t.string(l[i].Key), t.string(l[i].Value)}
 	}
 	if len(t.labels) >= internTable {
 		clear(t.labels)
 	}
-	t.labels[sum] = slices.Clip(l)
-	return t.labels[sum]
+	t.labels[sum] = shared
+	return shared
 }
 
-// values makes each of some strings its shared copy, in place.
-func (t *interner) values(s []string) {
+// values gives the shared copies of some strings.
+func (t *interner) values(s []string) []string {
+	if len(s) == 0 {
+		return nil
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	shared := make([]string, len(s))
 	for i := range s {
-		s[i] = t.string(s[i])
+		shared[i] = t.string(s[i])
 	}
+	return shared
 }
 
 // string needs mu. A new string is cloned: it may be a piece of the object's

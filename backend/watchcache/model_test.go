@@ -272,3 +272,51 @@ func replay(ctx context.Context, c *Cache, r *rand.Rand, last int64) (map[string
 	}
 	return state, nil
 }
+
+// Every write is of one object, so a snapshot at a revision that the object has
+// not would claim what it does not hold.
+func TestSnapshotHoldsWhatItsRevisionSays(t *testing.T) {
+	const last = 30_000
+	s, c := newPods(t)
+	var wg sync.WaitGroup
+	s.apply(s.put(podPrefix+"ns/p", "", ""))
+	for range 2 {
+		wg.Go(func() {
+			for {
+				snapshot := c.Snapshot()
+				if got := snapshot.Get("ns/p").Revision; got != snapshot.Revision() {
+					t.Errorf("a snapshot at %d holds the state at %d", snapshot.Revision(), got)
+					return
+				}
+				if snapshot.Revision() == last {
+					return
+				}
+			}
+		})
+	}
+	ev := s.put(podPrefix+"ns/p", "", "")
+	for ; ev.Revision <= last; ev.Revision++ {
+		s.apply(ev)
+	}
+	wg.Wait()
+}
+
+// Each event is sent when the one before has arrived, which is when the
+// dispatcher is about to rest.
+func TestNoWakeUpIsLost(t *testing.T) {
+	const last = 20_000
+	s, c := newPods(t)
+	ctx := short(t)
+	w, err := c.Watch(WatchOptions{From: 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	for ev := s.put(podPrefix+"ns/p", "", ""); ev.Revision <= last; ev.Revision++ {
+		s.apply(ev)
+		events, err := w.Next(ctx, 0)
+		if err != nil || len(events) != 1 || events[0].Revision != ev.Revision {
+			t.Fatal(ev.Revision, events, err)
+		}
+	}
+}

@@ -64,6 +64,10 @@ func (r *Resource) prefix() string {
 // Resource gives the resource whose objects the store keeps.
 func (s *Store) Resource() *Resource { return s.resource }
 
+// Observe calls f for every object that there is and for every change before
+// its writer is told: see watchcache.Cache.Observe.
+func (s *Store) Observe(f func(current, previous *watchcache.Object)) { s.cache.Observe(f) }
+
 // HubKind is the kind that stored objects have.
 func (s *Store) HubKind() schema.GroupVersionKind { return s.gvk }
 

@@ -58,6 +58,8 @@ type Cache struct {
 	touched bool
 	filling bool
 	backlog []storage.Event
+	// observers are told of every change inside the commit.
+	observers []func(current, previous *Object)
 	// history holds, while the ring is filled from storage, the state of each
 	// key as of the last event that was read.
 	history map[string]*Object
@@ -315,6 +317,11 @@ func (c *Cache) publish(now int64) {
 	v := &view{trees: c.head.copy(), revision: last, at: now}
 	c.older.keep(c.view.Load(), first, now)
 	c.view.Store(v)
+	for _, f := range c.observers {
+		for _, e := range c.staged {
+			f(e.now(), e.previous)
+		}
+	}
 	sequence := c.ring.tail.Load()
 	for _, e := range c.staged {
 		c.ring.append(e, sequence)
@@ -332,6 +339,9 @@ func (c *Cache) ready(revision, since int64) {
 	c.ring.start.Store(max(c.ring.start.Load(), since))
 	c.ring.exact.Store(max(c.ring.exact.Load(), c.ring.start.Load()))
 	c.view.Store(&view{trees: c.head.copy(), revision: revision})
+	for _, f := range c.observers {
+		c.tell(f)
+	}
 }
 
 // remove ends the cache: its watchers get ErrRemoved.

@@ -4,82 +4,73 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
-	"sort"
+	"slices"
 	"strings"
 )
 
-// Internal makes a value of k8s.io/api print in an error as Kubernetes prints
-// it there. Kubernetes validates internal types, which have no JSON tags, so
-// its messages show Go's field names and every empty field:
-// {"APIGroup":"x","Kind":"Role","Name":"y"}.
-func Internal(value any) any { return internalValue{value} }
+// Internal gives v in the form that Kubernetes prints it in field errors: its
+// internal types have no JSON tags, so keys are the Go names and nothing is
+// left out. Types of apimachinery keep their own form.
+func Internal(v any) any {
+	return internalForm{v}
+}
 
-type internalValue struct{ value any }
+type internalForm struct{ value any }
 
-// MarshalJSON writes the value with Go's field names.
-func (v internalValue) MarshalJSON() ([]byte, error) {
+func (f internalForm) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
-	if err := writeInternal(&b, reflect.ValueOf(v.value)); err != nil {
+	if err := writeInternal(&b, reflect.ValueOf(f.value)); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil
 }
-
-var marshalerType = reflect.TypeFor[json.Marshaler]()
 
 func writeInternal(b *bytes.Buffer, v reflect.Value) error {
 	if !v.IsValid() {
 		b.WriteString("null")
 		return nil
 	}
-	t := v.Type()
-	switch {
-	case t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface:
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
 		if v.IsNil() {
 			b.WriteString("null")
 			return nil
 		}
 		return writeInternal(b, v.Elem())
-	case t.Implements(marshalerType), reflect.PointerTo(t).Implements(marshalerType), tagged(t):
-		return writePlain(b, v)
-	case t.Kind() == reflect.Struct:
-		b.WriteByte('{')
-		first := true
-		err := writeFields(b, v, &first)
-		b.WriteByte('}')
-		return err
-	case t.Kind() == reflect.Slice && t.Elem().Kind() != reflect.Uint8:
-		return writeSlice(b, v)
-	case t.Kind() == reflect.Map:
-		return writeMap(b, v)
+	case reflect.Struct:
+		if !strings.HasPrefix(v.Type().PkgPath(), "k8s.io/apimachinery/") {
+			return writeInternalStruct(b, v)
+		}
+	case reflect.Slice:
+		if v.Type().Elem().Kind() != reflect.Uint8 {
+			return writeInternalSlice(b, v)
+		}
+	case reflect.Map:
+		return writeInternalMap(b, v)
 	}
-	return writePlain(b, v)
+	return writeJSON(b, v.Interface())
 }
 
-// tagged tells the types that Kubernetes' internal types use as they are: those
-// of apimachinery.
-func tagged(t reflect.Type) bool {
-	return t.Kind() == reflect.Struct && strings.HasPrefix(t.PkgPath(), "k8s.io/apimachinery/")
+func writeInternalStruct(b *bytes.Buffer, v reflect.Value) error {
+	b.WriteByte('{')
+	first := true
+	if err := writeInternalFields(b, v, &first); err != nil {
+		return err
+	}
+	b.WriteByte('}')
+	return nil
 }
 
-func writePlain(b *bytes.Buffer, v reflect.Value) error {
-	// Marshalers with pointer receivers need an address.
-	p := reflect.New(v.Type())
-	p.Elem().Set(v)
-	data, err := json.Marshal(p.Interface())
-	b.Write(data)
-	return err
-}
-
-func writeFields(b *bytes.Buffer, v reflect.Value, first *bool) error {
-	t := v.Type()
-	for i := range t.NumField() {
-		f := t.Field(i)
+// writeInternalFields writes the fields of a struct; those of an embedded
+// struct are its own, as encoding/json has it.
+func writeInternalFields(b *bytes.Buffer, v reflect.Value, first *bool) error {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
 		if !f.IsExported() {
 			continue
 		}
-		if f.Anonymous && f.Type.Kind() == reflect.Struct {
-			if err := writeEmbedded(b, v.Field(i), first); err != nil {
+		if f.Anonymous && f.Type.Kind() == reflect.Struct && !strings.HasPrefix(f.Type.PkgPath(), "k8s.io/apimachinery/") {
+			if err := writeInternalFields(b, v.Field(i), first); err != nil {
 				return err
 			}
 			continue
@@ -88,7 +79,10 @@ func writeFields(b *bytes.Buffer, v reflect.Value, first *bool) error {
 			b.WriteByte(',')
 		}
 		*first = false
-		b.WriteString(`"` + f.Name + `":`)
+		if err := writeJSON(b, f.Name); err != nil {
+			return err
+		}
+		b.WriteByte(':')
 		if err := writeInternal(b, v.Field(i)); err != nil {
 			return err
 		}
@@ -96,23 +90,7 @@ func writeFields(b *bytes.Buffer, v reflect.Value, first *bool) error {
 	return nil
 }
 
-func writeEmbedded(b *bytes.Buffer, v reflect.Value, first *bool) error {
-	if !tagged(v.Type()) {
-		return writeFields(b, v, first)
-	}
-	data, err := json.Marshal(v.Interface())
-	if err != nil || len(data) <= 2 {
-		return err
-	}
-	if !*first {
-		b.WriteByte(',')
-	}
-	*first = false
-	b.Write(data[1 : len(data)-1])
-	return nil
-}
-
-func writeSlice(b *bytes.Buffer, v reflect.Value) error {
+func writeInternalSlice(b *bytes.Buffer, v reflect.Value) error {
 	if v.IsNil() {
 		b.WriteString("null")
 		return nil
@@ -130,26 +108,35 @@ func writeSlice(b *bytes.Buffer, v reflect.Value) error {
 	return nil
 }
 
-func writeMap(b *bytes.Buffer, v reflect.Value) error {
+func writeInternalMap(b *bytes.Buffer, v reflect.Value) error {
 	if v.IsNil() {
 		b.WriteString("null")
 		return nil
 	}
 	keys := v.MapKeys()
-	sort.Slice(keys, func(i, j int) bool { return keys[i].String() < keys[j].String() })
+	slices.SortFunc(keys, func(x, y reflect.Value) int { return strings.Compare(x.String(), y.String()) })
 	b.WriteByte('{')
-	for i, k := range keys {
+	for i, key := range keys {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		if err := writePlain(b, reflect.ValueOf(k.String())); err != nil {
+		if err := writeJSON(b, key.String()); err != nil {
 			return err
 		}
 		b.WriteByte(':')
-		if err := writeInternal(b, v.MapIndex(k)); err != nil {
+		if err := writeInternal(b, v.MapIndex(key)); err != nil {
 			return err
 		}
 	}
 	b.WriteByte('}')
+	return nil
+}
+
+func writeJSON(b *bytes.Buffer, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	b.Write(text)
 	return nil
 }

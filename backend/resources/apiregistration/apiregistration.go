@@ -10,6 +10,6 @@ const group = "apiregistration.k8s.io"
 // Resources gives the resources of the group in the order of discovery.
 func Resources(env *registry.Env) []registry.Resource {
 	return []registry.Resource{
-		apiServices(),
+		apiServices(env.Clock),
 	}
 }

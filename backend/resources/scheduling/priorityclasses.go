@@ -60,7 +60,9 @@ func priorityClasses() registry.Resource {
 		Strategy: registry.For[*schedulingv1.PriorityClass]{
 			ValidateName:     apivalidation.NameIsDNSSubdomain,
 			PrepareForCreate: func(_ context.Context, c *schedulingv1.PriorityClass) { c.Generation = 1 },
-			Validate:         func(_ context.Context, c *schedulingv1.PriorityClass) field.ErrorList { return validatePriorityClass(c) },
+			Validate: func(_ context.Context, c *schedulingv1.PriorityClass) field.ErrorList {
+				return validatePriorityClass(c)
+			},
 			ValidateUpdate: func(_ context.Context, c, old *schedulingv1.PriorityClass) field.ErrorList {
 				return validatePriorityClassUpdate(c, old)
 			},

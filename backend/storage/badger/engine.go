@@ -14,6 +14,7 @@ import (
 	"pilothouse/backend/storage"
 
 	badgerdb "github.com/dgraph-io/badger/v4"
+	"k8s.io/klog/v2"
 )
 
 // Engine is a storage.Engine over a folder.
@@ -60,6 +61,9 @@ func (e *Engine) Start(sink func([]storage.Event)) error {
 	}
 	if !e.queue.open(func() { e.sink = sink }) {
 		return errStarted
+	}
+	if _, err := releaseTables(e.options.Dir); err != nil {
+		klog.V(2).InfoS("Cannot give the memory of the tables back", "err", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	e.stop = cancel

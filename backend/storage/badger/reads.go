@@ -22,15 +22,12 @@ func (e *Engine) Load(ctx context.Context, f func(storage.Record) error) (storag
 	defer e.uses.end()
 	position := e.Position()
 	head, done := e.beginHead()
-	var failed error
-	err := e.scan(ctx, position.Revision, "", "", func(r storage.Record) bool {
+	err := e.scanAhead(ctx, position.Revision, func(r storage.Record) error {
 		if head != nil {
 			head[r.Key] = r.Revision
 		}
-		failed = f(r)
-		return failed == nil
+		return f(r)
 	})
-	err = errors.Join(err, failed)
 	done(err == nil)
 	return position, err
 }
@@ -111,6 +108,53 @@ func (e *Engine) scan(ctx context.Context, revision int64, from, to string, f fu
 		}
 	}
 	return nil
+}
+
+// How far scanAhead reads ahead: aheadBatches times aheadRecords records.
+const (
+	aheadBatches = 8
+	aheadRecords = 128
+)
+
+// scanAhead is a scan of all, with Badger's reading in a goroutine of its own:
+// at a start f has as much to do as Badger.
+func (e *Engine) scanAhead(ctx context.Context, revision int64, f func(storage.Record) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	batches := make(chan []storage.Record, aheadBatches)
+	var failed error // of the scan; to be read when batches is closed
+	go func() {
+		defer close(batches)
+		var batch []storage.Record
+		send := func() bool {
+			select {
+			case batches <- batch:
+				batch = nil
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		}
+		failed = e.scan(ctx, revision, "", "", func(r storage.Record) bool {
+			batch = append(batch, r)
+			return len(batch) < aheadRecords || send()
+		})
+		send()
+	}()
+	for batch := range batches {
+		for _, r := range batch {
+			if err := f(r); err != nil {
+				cancel()
+				for range batches { // until the scan has ended
+				}
+				return err
+			}
+		}
+	}
+	if failed == nil {
+		failed = ctx.Err()
+	}
+	return failed
 }
 
 // valueOf copies an item's value into memory of its own. Badger only logs when

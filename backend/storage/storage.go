@@ -27,7 +27,7 @@ type Engine interface {
 	History(ctx context.Context, since int64, f func(Event) error) error
 	// Start names the sink of events and begins to take writes. sink is called
 	// from one goroutine at a time with contiguous batches in revision order;
-	// it must not block. A write is acknowledged after sink has returned for
+	// it must not block, nor write. A write is acknowledged after sink has returned for
 	// the batch that holds it, so whoever wrote reads its own write.
 	Start(sink func([]Event)) error
 	// Commit applies one write and returns its revision. The value's memory

@@ -84,7 +84,7 @@ func testDamagedBackups(t *testing.T, newStore NewStore) {
 		t.Helper()
 		e, err := newStore(t)()
 		from.must(err)
-		defer e.Close()
+		closeAfter(t, e)
 		if _, err := storage.Restore(t.Context(), e, bytes.NewReader(b)); !errors.Is(err, want) {
 			t.Errorf("%s: got %v, want %v", what, err, want)
 		}

@@ -182,7 +182,7 @@ func testLocked(t *testing.T, open Open) {
 	if e, err := open(); !errors.Is(err, storage.ErrLocked) {
 		t.Errorf("a second engine: got %v, want ErrLocked", err)
 		if err == nil {
-			e.Close()
+			closeAfter(t, e)
 		}
 	}
 	s.put("a", "1", 0)

@@ -27,12 +27,19 @@ func start(t testing.TB, open Open) *store {
 	t.Helper()
 	s := &store{t: t, open: open}
 	s.reopen()
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	})
+	t.Cleanup(func() { closeNow(t, s.Engine) }) // the engine of then
 	return s
+}
+
+// closeAfter closes an engine at the end of the test.
+func closeAfter(t testing.TB, e storage.Engine) {
+	t.Cleanup(func() { closeNow(t, e) })
+}
+
+func closeNow(t testing.TB, e storage.Engine) {
+	if err := e.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
 }
 
 // reopen closes the engine, if there is one, and opens the store again. The

@@ -31,7 +31,7 @@ func testNotStarted(t *testing.T, open Open) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer e.Close()
+	closeAfter(t, e)
 	value, hole := object("x", 1)
 	if _, err := e.Commit(t.Context(), &storage.Write{Key: "a", Value: value, Hole: hole}); err == nil {
 		t.Error("a write before Start was taken")
@@ -178,7 +178,7 @@ func testEventsFirst(t *testing.T, open Open) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer e.Close()
+	closeAfter(t, e)
 	var mu sync.Mutex
 	seen := map[int64]string{}
 	last := e.Position().Revision

@@ -2,6 +2,7 @@ package core
 
 import (
 	"pilothouse/backend/registry"
+	"pilothouse/backend/resources/eventkind"
 	"pilothouse/backend/scheme"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +16,9 @@ func eventResource(env *registry.Env) registry.Resource {
 		ShortNames: []string{"ev"},
 		Namespaced: true,
 		Versions:   []registry.Version{{Name: "v1", New: func() scheme.Object { return &corev1.Event{} }}},
-		Strategy:   registry.For[*corev1.Event]{}.Strategy(),
+		Strategy:   eventkind.Strategy(),
+		Columns:    eventkind.Columns(),
+		Cells:      registry.Row(eventkind.Cells),
+		Fields:     append(eventkind.Fields("involvedObject", "reportingComponent"), eventkind.SourceField),
 	}
 }

@@ -2,6 +2,7 @@ package events
 
 import (
 	"pilothouse/backend/registry"
+	"pilothouse/backend/resources/eventkind"
 	"pilothouse/backend/scheme"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,7 +26,10 @@ func eventResource(env *registry.Env) registry.Resource {
 			ToHub:   toCore,
 			FromHub: fromCore,
 		}},
-		Strategy: registry.For[*corev1.Event]{}.Strategy(),
+		Strategy: eventkind.Strategy(),
+		Columns:  eventkind.Columns(),
+		Cells:    registry.Row(eventkind.Cells),
+		Fields:   eventkind.Fields("regarding", "reportingController"),
 	}
 }
 

@@ -1,0 +1,129 @@
+// Package eventkind owns what the two kinds of event share: events of the core
+// group and of events.k8s.io are the same stored objects, shown in two forms.
+package eventkind
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"pilothouse/backend/registry"
+	"pilothouse/backend/request"
+	"pilothouse/backend/resources/printers"
+
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Strategy is the strategy of events. Writes through events.k8s.io are held to
+// stricter rules than those through the core group.
+func Strategy() registry.Strategy {
+	return registry.For[*corev1.Event]{
+		Validate: func(ctx context.Context, e *corev1.Event) field.ErrorList {
+			errs := validateEvent(e)
+			if strict(ctx) {
+				errs = append(errs, validateNewEvent(e)...)
+			}
+			return errs
+		},
+		ValidateUpdate: func(ctx context.Context, e, old *corev1.Event) field.ErrorList {
+			errs := validateEvent(e)
+			if strict(ctx) {
+				errs = append(errs, validateChange(e, old)...)
+			}
+			return errs
+		},
+		AllowCreateOnUpdate: true,
+	}.Strategy()
+}
+
+// strict tells a request to events.k8s.io.
+func strict(ctx context.Context) bool {
+	r := request.From(ctx)
+	return r != nil && r.Info.Group == eventsv1.GroupName
+}
+
+// Columns are the columns of events in their table form.
+func Columns() []registry.Column {
+	doc := corev1.Event{}.SwaggerDoc()
+	return []registry.Column{
+		printers.Column("Last Seen", doc["lastTimestamp"]),
+		printers.Column("Type", doc["type"]),
+		printers.Column("Reason", doc["reason"]),
+		printers.Column("Object", doc["involvedObject"]),
+		printers.Wide("Subobject", corev1.ObjectReference{}.SwaggerDoc()["fieldPath"]),
+		printers.Wide("Source", doc["source"]),
+		printers.Column("Message", doc["message"]),
+		printers.Wide("First Seen", doc["firstTimestamp"]),
+		printers.Wide("Count", doc["count"]),
+		printers.Wide("Name", printers.Name.Description),
+	}
+}
+
+// Cells is the row of one event.
+func Cells(e *corev1.Event, now registry.Clock) []any {
+	first := printers.Since(e.FirstTimestamp, now)
+	if e.FirstTimestamp.IsZero() {
+		first = printers.SinceMicro(e.EventTime, now)
+	}
+	last := printers.Since(e.LastTimestamp, now)
+	if e.LastTimestamp.IsZero() {
+		last = first
+	}
+	count := e.Count
+	if e.Series != nil {
+		last, count = printers.SinceMicro(e.Series.LastObservedTime, now), e.Series.Count
+	} else if count == 0 {
+		count = 1
+	}
+	object := strings.ToLower(e.InvolvedObject.Kind)
+	if e.InvolvedObject.Name != "" {
+		object += "/" + e.InvolvedObject.Name
+	}
+	return []any{
+		last, e.Type, e.Reason, object, e.InvolvedObject.FieldPath, source(e),
+		strings.TrimSpace(e.Message), first, int64(count), e.Name,
+	}
+}
+
+// source gives who reported an event: "kubelet, node1".
+func source(e *corev1.Event) string {
+	component, instance := e.Source.Component, e.Source.Host
+	if component == "" {
+		component = e.ReportingController
+	}
+	if instance == "" {
+		instance = e.ReportingInstance
+	}
+	if instance == "" {
+		return component
+	}
+	return fmt.Sprintf("%s, %s", component, instance)
+}
+
+// Fields are the selectable fields that both kinds have, those of the object
+// under the given name and the reporter under its own.
+func Fields(object, reporter string) []registry.Field {
+	of := registry.FieldOf[*corev1.Event]
+	return []registry.Field{
+		of(object+".kind", func(e *corev1.Event) string { return e.InvolvedObject.Kind }),
+		of(object+".namespace", func(e *corev1.Event) string { return e.InvolvedObject.Namespace }),
+		of(object+".name", func(e *corev1.Event) string { return e.InvolvedObject.Name }),
+		of(object+".uid", func(e *corev1.Event) string { return string(e.InvolvedObject.UID) }),
+		of(object+".apiVersion", func(e *corev1.Event) string { return e.InvolvedObject.APIVersion }),
+		of(object+".resourceVersion", func(e *corev1.Event) string { return e.InvolvedObject.ResourceVersion }),
+		of(object+".fieldPath", func(e *corev1.Event) string { return e.InvolvedObject.FieldPath }),
+		of("reason", func(e *corev1.Event) string { return e.Reason }),
+		of(reporter, func(e *corev1.Event) string { return e.ReportingController }),
+		of("type", func(e *corev1.Event) string { return e.Type }),
+	}
+}
+
+// SourceField is the selectable field source, of the core group only.
+var SourceField = registry.FieldOf("source", func(e *corev1.Event) string {
+	if e.Source.Component != "" {
+		return e.Source.Component
+	}
+	return e.ReportingController
+})

@@ -11,6 +11,7 @@ import (
 	"pilothouse/backend/request"
 	"pilothouse/backend/scheme"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/managedfields"
@@ -47,6 +48,9 @@ type Resource struct {
 	// one object's row in their order (strings, int64, bool or nil).
 	Columns []Column
 	Cells   func(obj scheme.Object, now Clock) []any
+	// RowConditions are the conditions of an object's row: that a pod is done.
+	// Nil means there are none.
+	RowConditions func(obj scheme.Object) []metav1.TableRowCondition
 	// Fields are the selectable fields besides metadata.name and
 	// metadata.namespace.
 	Fields []Field
@@ -136,6 +140,10 @@ type Subresource struct {
 	Connect func(ctx context.Context, c Call, r *request.Request) (*request.Response, error)
 	// ConnectMethods are the HTTP methods that Connect takes.
 	ConnectMethods []string
+	// Columns and Cells are the table form of what Get and Update give, where
+	// it has one of its own (Scale).
+	Columns []Column
+	Cells   func(obj runtime.Object, now Clock) []any
 }
 
 // Call says which object a subresource call is about and what it may use.

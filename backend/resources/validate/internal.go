@@ -30,6 +30,9 @@ func writeInternal(b *bytes.Buffer, v reflect.Value) error {
 		b.WriteString("null")
 		return nil
 	}
+	if shape := shapes[v.Type()]; shape != nil {
+		return writeInternal(b, reflect.ValueOf(shape(v.Interface())))
+	}
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
 		if v.IsNil() {
@@ -69,8 +72,8 @@ func writeInternalFields(b *bytes.Buffer, v reflect.Value, first *bool) error {
 		if !f.IsExported() {
 			continue
 		}
-		if f.Anonymous && f.Type.Kind() == reflect.Struct && !strings.HasPrefix(f.Type.PkgPath(), "k8s.io/apimachinery/") {
-			if err := writeInternalFields(b, v.Field(i), first); err != nil {
+		if f.Anonymous && f.Type.Kind() == reflect.Struct {
+			if err := writeInternalEmbedded(b, v.Field(i), first); err != nil {
 				return err
 			}
 			continue
@@ -87,6 +90,27 @@ func writeInternalFields(b *bytes.Buffer, v reflect.Value, first *bool) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// writeInternalEmbedded writes an embedded struct's fields; metadata keeps the
+// names that it has in JSON.
+func writeInternalEmbedded(b *bytes.Buffer, v reflect.Value, first *bool) error {
+	if shape := shapes[v.Type()]; shape != nil {
+		v = reflect.ValueOf(shape(v.Interface()))
+	}
+	if !strings.HasPrefix(v.Type().PkgPath(), "k8s.io/apimachinery/") {
+		return writeInternalFields(b, v, first)
+	}
+	text, err := json.Marshal(v.Interface())
+	if err != nil || len(text) <= len("{}") {
+		return err
+	}
+	if !*first {
+		b.WriteByte(',')
+	}
+	*first = false
+	b.Write(text[1 : len(text)-1])
 	return nil
 }
 

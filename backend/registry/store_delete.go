@@ -61,6 +61,10 @@ func (d *deletion) try(ctx context.Context) (*Result, error) {
 	if st.WarnOnDelete != nil {
 		warn(ctx, st.WarnOnDelete(ctx, old, d.options))
 	}
+	first := old.GetDeletionTimestamp() == nil
+	if st.Terminate != nil && !first {
+		pending = st.Terminate(ctx, obj)
+	}
 	if pending {
 		return &Result{Object: current, Hub: old}, nil
 	}
@@ -72,6 +76,11 @@ func (d *deletion) try(ctx context.Context) (*Result, error) {
 	finalizers, changed := d.finalizers(obj)
 	if changed {
 		obj.SetFinalizers(finalizers)
+	}
+	if st.Terminate != nil && first {
+		obj.SetDeletionTimestamp(new(d.now()))
+		st.Terminate(ctx, obj)
+		return d.mark(ctx, obj, current)
 	}
 	held := len(finalizers) > 0
 	if !graceful && !held {

@@ -270,3 +270,34 @@ func TestDeleteCollection(t *testing.T) {
 		}
 	})
 }
+
+// A namespace goes in two steps: the first delete marks it and leaves it.
+func TestDeleteInTwoSteps(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		stays := true
+		twoSteps := namespaces()
+		twoSteps.Strategy.Terminate = func(_ context.Context, obj scheme.Object) bool {
+			obj.(*corev1.Namespace).Status.Phase = corev1.NamespaceTerminating
+			return stays
+		}
+		if err := e.Replace(twoSteps); err != nil {
+			t.Fatal(err)
+		}
+		store := e.store("namespaces")
+		e.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "space"}})
+		for i := range 2 {
+			r, err := store.Delete(e.ctx, "", "space", DeleteOptions{})
+			if err != nil || r.Deleted {
+				t.Fatalf("delete %d: %+v, %v", i, r, err)
+			}
+			ns := r.Hub.(*corev1.Namespace)
+			if ns.DeletionTimestamp == nil || ns.DeletionGracePeriodSeconds != nil || ns.Status.Phase != corev1.NamespaceTerminating {
+				t.Errorf("delete %d leaves %+v", i, ns)
+			}
+		}
+		stays = false
+		if r, err := store.Delete(e.ctx, "", "space", DeleteOptions{Options: metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)}}); err != nil || !r.Deleted {
+			t.Fatalf("last delete: %+v, %v", r, err)
+		}
+	})
+}

@@ -60,6 +60,11 @@ type Strategy struct {
 	NoPropagation bool
 	// WarnOnDelete gives warnings for a delete with these options.
 	WarnOnDelete func(ctx context.Context, obj scheme.Object, options *metav1.DeleteOptions) []string
+	// Terminate is for kinds that go in two steps (Namespace). The first DELETE
+	// only marks the object, without a grace period; Terminate then sets what
+	// shows that it is on its way. Later ones ask it whether the object has to
+	// stay.
+	Terminate func(ctx context.Context, obj scheme.Object) (stays bool)
 	// ShouldDeleteDuringUpdate tells that an update which would have been
 	// written removes the object; nil means: the deletionTimestamp is set, no
 	// finalizer is left and the grace period is over.
@@ -101,6 +106,7 @@ type For[T scheme.Object] struct {
 	OrphanByDefault          bool
 	NoPropagation            bool
 	WarnOnDelete             func(ctx context.Context, obj T, options *metav1.DeleteOptions) []string
+	Terminate                func(ctx context.Context, obj T) bool
 	ShouldDeleteDuringUpdate func(ctx context.Context, obj, old T) bool
 	BeginCreate              func(ctx context.Context, obj T, dryRun bool) (func(bool), error)
 	BeginUpdate              func(ctx context.Context, obj, old T, dryRun bool) (func(bool), error)
@@ -154,6 +160,9 @@ func (f For[T]) Strategy() Strategy {
 		s.WarnOnDelete = func(ctx context.Context, o scheme.Object, opts *metav1.DeleteOptions) []string {
 			return f.WarnOnDelete(ctx, o.(T), opts)
 		}
+	}
+	if f.Terminate != nil {
+		s.Terminate = func(ctx context.Context, o scheme.Object) bool { return f.Terminate(ctx, o.(T)) }
 	}
 	if f.ShouldDeleteDuringUpdate != nil {
 		s.ShouldDeleteDuringUpdate = func(ctx context.Context, o, old scheme.Object) bool {

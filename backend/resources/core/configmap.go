@@ -24,8 +24,9 @@ func configMapResource(env *registry.Env) registry.Resource {
 		Namespaced: true,
 		Versions:   []registry.Version{{Name: "v1", New: func() scheme.Object { return &corev1.ConfigMap{} }}},
 		Strategy: registry.For[*corev1.ConfigMap]{
-			Validate:       func(_ context.Context, c *corev1.ConfigMap) field.ErrorList { return validateConfigMap(c) },
-			ValidateUpdate: validateConfigMapUpdate,
+			ValidatesMetaOnUpdate: true,
+			Validate:              func(_ context.Context, c *corev1.ConfigMap) field.ErrorList { return validateConfigMap(c) },
+			ValidateUpdate:        validateConfigMapUpdate,
 		}.Strategy(),
 		Columns: []registry.Column{
 			printers.Name,

@@ -34,7 +34,8 @@ func endpointsResource(env *registry.Env) registry.Resource {
 		}},
 		ListKind: "EndpointsList",
 		Strategy: registry.For[*corev1.Endpoints]{
-			Validate: func(_ context.Context, e *corev1.Endpoints) field.ErrorList { return validateSubsets(e.Subsets) },
+			ValidatesMetaOnUpdate: true,
+			Validate:              func(_ context.Context, e *corev1.Endpoints) field.ErrorList { return validateSubsets(e.Subsets) },
 			ValidateUpdate: func(_ context.Context, e, old *corev1.Endpoints) field.ErrorList {
 				if apiequality.Semantic.DeepEqual(e.Subsets, old.Subsets) {
 					return nil

@@ -32,7 +32,11 @@ func namespaceResource(env *registry.Env) registry.Resource {
 		},
 		Validate:       func(_ context.Context, ns *corev1.Namespace) field.ErrorList { return validateNamespace(ns) },
 		ValidateUpdate: func(_ context.Context, ns, _ *corev1.Namespace) field.ErrorList { return validateNamespace(ns) },
-		ResetFields:    map[string][]string{"v1": {"status"}},
+		Terminate: func(_ context.Context, ns *corev1.Namespace) bool {
+			ns.Status.Phase = corev1.NamespaceTerminating
+			return len(ns.Spec.Finalizers) > 0
+		},
+		ResetFields: map[string][]string{"v1": {"status"}},
 	})
 	return registry.Resource{
 		Name:       "namespaces",
@@ -70,12 +74,11 @@ func namespaceResource(env *registry.Env) registry.Resource {
 // namespaceView adds to a strategy what all ways to write a namespace share:
 // the label with its name, and that it stays while spec.finalizers has any.
 func namespaceView(f registry.For[*corev1.Namespace]) registry.Strategy {
+	f.ValidatesMetaOnUpdate = true
 	f.ValidateName = apivalidation.ValidateNamespaceName
 	f.Canonicalize = setNameLabel
-	f.ShouldDeleteDuringUpdate = func(_ context.Context, ns, old *corev1.Namespace) bool {
-		grace := old.DeletionGracePeriodSeconds
-		return len(ns.Spec.Finalizers) == 0 && len(ns.Finalizers) == 0 &&
-			old.DeletionTimestamp != nil && (grace == nil || *grace == 0)
+	f.ShouldDeleteDuringUpdate = func(_ context.Context, ns, _ *corev1.Namespace) bool {
+		return len(ns.Spec.Finalizers) == 0
 	}
 	return f.Strategy()
 }

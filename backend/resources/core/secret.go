@@ -29,8 +29,9 @@ func secretResource(env *registry.Env) registry.Resource {
 			Default: registry.Typed(defaultSecret),
 		}},
 		Strategy: registry.For[*corev1.Secret]{
-			Validate:       func(_ context.Context, s *corev1.Secret) field.ErrorList { return validateSecret(s) },
-			ValidateUpdate: validateSecretUpdate,
+			ValidatesMetaOnUpdate: true,
+			Validate:              func(_ context.Context, s *corev1.Secret) field.ErrorList { return validateSecret(s) },
+			ValidateUpdate:        validateSecretUpdate,
 		}.Strategy(),
 		Columns: []registry.Column{
 			printers.Name,

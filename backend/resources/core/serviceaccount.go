@@ -21,11 +21,12 @@ func serviceAccountResource(env *registry.Env) registry.Resource {
 		Namespaced: true,
 		Versions:   []registry.Version{{Name: "v1", New: func() scheme.Object { return &corev1.ServiceAccount{} }}},
 		Strategy: registry.For[*corev1.ServiceAccount]{
-			PrepareForCreate:    func(_ context.Context, sa *corev1.ServiceAccount) { cleanSecretReferences(sa) },
-			PrepareForUpdate:    func(_ context.Context, sa, _ *corev1.ServiceAccount) { cleanSecretReferences(sa) },
-			WarningsOnCreate:    func(_ context.Context, sa *corev1.ServiceAccount) []string { return serviceAccountWarnings(sa) },
-			WarningsOnUpdate:    serviceAccountUpdateWarnings,
-			DeleteReturnsObject: true,
+			ValidatesMetaOnUpdate: true,
+			PrepareForCreate:      func(_ context.Context, sa *corev1.ServiceAccount) { cleanSecretReferences(sa) },
+			PrepareForUpdate:      func(_ context.Context, sa, _ *corev1.ServiceAccount) { cleanSecretReferences(sa) },
+			WarningsOnCreate:      func(_ context.Context, sa *corev1.ServiceAccount) []string { return serviceAccountWarnings(sa) },
+			WarningsOnUpdate:      serviceAccountUpdateWarnings,
+			DeleteReturnsObject:   true,
 		}.Strategy(),
 		Columns: []registry.Column{printers.Name, printers.Age},
 		Cells: registry.Row(func(sa *corev1.ServiceAccount, now registry.Clock) []any {

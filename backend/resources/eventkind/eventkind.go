@@ -35,6 +35,7 @@ func Strategy() registry.Strategy {
 			return errs
 		},
 		AllowCreateOnUpdate: true,
+		NoPropagation:       true,
 	}.Strategy()
 }
 

@@ -30,7 +30,8 @@ func ingressClassResource(env *registry.Env) registry.Resource {
 			}),
 		}},
 		Strategy: registry.For[*networkingv1.IngressClass]{
-			PrepareForCreate: func(_ context.Context, c *networkingv1.IngressClass) { c.Generation = 1 },
+			ValidatesMetaOnUpdate: true,
+			PrepareForCreate:      func(_ context.Context, c *networkingv1.IngressClass) { c.Generation = 1 },
 			PrepareForUpdate: func(_ context.Context, c, old *networkingv1.IngressClass) {
 				c.Generation = nextGeneration(old.Generation, c.Spec, old.Spec)
 			},

@@ -28,8 +28,9 @@ func serviceCIDRResource(env *registry.Env) registry.Resource {
 		Kind:     "ServiceCIDR",
 		Versions: []registry.Version{{Name: "v1", New: func() scheme.Object { return &networkingv1.ServiceCIDR{} }}},
 		Strategy: registry.For[*networkingv1.ServiceCIDR]{
-			PrepareForCreate: func(_ context.Context, c *networkingv1.ServiceCIDR) { c.Status = networkingv1.ServiceCIDRStatus{} },
-			PrepareForUpdate: func(_ context.Context, c, old *networkingv1.ServiceCIDR) { c.Status = old.Status },
+			ValidatesMetaOnUpdate: true,
+			PrepareForCreate:      func(_ context.Context, c *networkingv1.ServiceCIDR) { c.Status = networkingv1.ServiceCIDRStatus{} },
+			PrepareForUpdate:      func(_ context.Context, c, old *networkingv1.ServiceCIDR) { c.Status = old.Status },
 			Validate: func(_ context.Context, c *networkingv1.ServiceCIDR) field.ErrorList {
 				return validateServiceCIDRs(&c.Spec)
 			},

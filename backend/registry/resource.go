@@ -94,6 +94,11 @@ type Version struct {
 	ToHub, FromHub func(obj scheme.Object) (scheme.Object, error)
 	// Deprecated is the warning that every request in this version gets.
 	Deprecated string
+	// Columns and Cells are the table form of this version where it differs from
+	// the resource's (custom resources have columns per version). Cells gets the
+	// object in this version.
+	Columns []Column
+	Cells   func(obj scheme.Object, now Clock) []any
 }
 
 // Column is one column of a resource's table form; the words are those of

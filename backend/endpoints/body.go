@@ -1,0 +1,108 @@
+package endpoints
+
+import (
+	"context"
+	"fmt"
+
+	"pilothouse/backend/registry"
+	"pilothouse/backend/scheme"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// decodeBody reads the request's body, whose media type has been negotiated,
+// into an empty object of a kind. Unknown and duplicate fields are refused,
+// warned of or ignored, as the client wants.
+func (c *call) decodeBody(mediaType string, into runtime.Object, gvk schema.GroupVersionKind, v scheme.Validation) error {
+	strict, err := scheme.Decode(c.r.Body, mediaType, into, gvk, v)
+	if err != nil {
+		return err
+	}
+	if v == scheme.Warn {
+		warnStrict(c.r, strict)
+	}
+	return nil
+}
+
+// bodyType is the media type of the request's body.
+func (c *call) bodyType() (string, error) {
+	return scheme.NegotiateBody(c.r.Header.Get("Content-Type"), scheme.Offer{NoProtobuf: !c.v.typed})
+}
+
+// read reads the body as an object of the resource, defaults it and turns it
+// into the storage version.
+func (c *call) read(mediaType string, v scheme.Validation) (scheme.Object, error) {
+	obj := c.e.Version.New()
+	if err := c.decodeBody(mediaType, obj, c.v.gvk, v); err != nil {
+		return nil, err
+	}
+	return c.defaulted(obj)
+}
+
+// defaulted fills in the defaults of the request's version and gives the object
+// in the storage version.
+func (c *call) defaulted(obj scheme.Object) (scheme.Object, error) {
+	if f := c.e.Version.Default; f != nil {
+		f(obj)
+	}
+	return c.toHub(obj)
+}
+
+// emptyHub gives an empty object in the storage version.
+func (c *call) emptyHub() scheme.Object {
+	obj := c.e.Resource.Hub().New()
+	obj.GetObjectKind().SetGroupVersionKind(c.e.Resource.HubKind())
+	return obj
+}
+
+// placeInNamespace gives an object the namespace of the request, or complains
+// that it names another one.
+func (c *call) placeInNamespace(obj metav1.Object) error {
+	want, has := c.namespace(), obj.GetNamespace()
+	switch {
+	case has == want:
+	case has == "", want == "":
+		obj.SetNamespace(want)
+	default:
+		return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
+	}
+	return nil
+}
+
+// checkName compares an object's name with the path's.
+func (c *call) checkName(obj metav1.Object) error {
+	switch name := c.r.Info.Name; obj.GetName() {
+	case name:
+		return nil
+	case "":
+		return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s based on URL) was undeterminable: name must be provided", name))
+	default:
+		return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", obj.GetName(), name))
+	}
+}
+
+// wipeSystemFields empties what only the server sets.
+func wipeSystemFields(obj metav1.Object) {
+	obj.SetCreationTimestamp(metav1.Time{})
+	obj.SetDeletionTimestamp(nil)
+	obj.SetDeletionGracePeriodSeconds(nil)
+	obj.SetUID("")
+	obj.SetSelfLink("")
+}
+
+// storeCall is what a resource's own verbs get.
+func (c *call) storeCall(dryRun []string, manager string, validate func(ctx context.Context, obj, old runtime.Object) error) registry.Call {
+	return registry.Call{
+		Namespace:    c.namespace(),
+		Name:         c.r.Info.Name,
+		Version:      c.e.Version.Name,
+		Store:        c.e.Store,
+		Registry:     c.h.Registry,
+		DryRun:       isDryRun(dryRun),
+		FieldManager: c.fieldManager(manager),
+		Validate:     validate,
+	}
+}

@@ -1,0 +1,144 @@
+package endpoints
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"pilothouse/backend/scheme"
+
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	kjson "sigs.k8s.io/json"
+)
+
+// maxPatchOperations is the most operations that a JSON patch may have; there
+// is nothing else that bounds the memory of its copies.
+const maxPatchOperations = 10000
+
+// json applies a JSON patch (RFC 6902) or a merge patch (RFC 7386) to an
+// object's JSON.
+func (p *patcher) json(current, next runtime.Object) error {
+	raw, err := scheme.EncodeAs(current, scheme.MediaJSON, false)
+	if err != nil {
+		return err
+	}
+	patched, faults, err := p.patchJSON(trimNewline(raw))
+	if err != nil {
+		return err
+	}
+	strict, err := p.readResult(patched, next)
+	if err != nil {
+		return badResult(string(patched), err)
+	}
+	return p.strictFault(string(patched), append(faults, strict...))
+}
+
+// readResult reads patched JSON into an empty object. strict are its unknown
+// and duplicate fields; what becomes of them is decided together with those of
+// the patch itself. The error has the text of the JSON reader alone.
+func (p *patcher) readResult(patched []byte, next runtime.Object) (strict []error, err error) {
+	validation := scheme.Warn
+	if p.validation == scheme.Ignore {
+		validation = scheme.Ignore
+	}
+	empty := next.DeepCopyObject()
+	strict, err = scheme.Decode(patched, scheme.MediaJSON, next, p.gvk, validation)
+	if err == nil {
+		return strict, nil
+	}
+	if _, plain := kjson.UnmarshalStrict(patched, empty); plain != nil {
+		return nil, plain
+	}
+	return nil, err
+}
+
+// patchOperation is one operation of a JSON patch.
+type patchOperation struct {
+	Op    string `json:"op"`
+	Path  string `json:"path"`
+	From  string `json:"from"`
+	Value any    `json:"value"`
+}
+
+// patchJSON gives the patched JSON and what is wrong with the patch's own
+// fields.
+func (p *patcher) patchJSON(doc []byte) (patched []byte, faults []error, err error) {
+	if p.kind == mergePatch {
+		return p.mergeJSON(doc)
+	}
+	if p.validation != scheme.Ignore {
+		var operations []patchOperation
+		if faults, err = kjson.UnmarshalStrict(p.body, &operations); err != nil {
+			return nil, nil, apierrors.NewBadRequest("error decoding patch: " + upstreamType(err.Error()))
+		}
+		for i, f := range faults {
+			faults[i] = fmt.Errorf("json patch %w", f)
+		}
+	}
+	patch, err := jsonpatch.DecodePatch(p.body)
+	if err != nil {
+		return nil, nil, apierrors.NewBadRequest(err.Error())
+	}
+	if len(patch) > maxPatchOperations {
+		return nil, nil, apierrors.NewRequestEntityTooLargeError(
+			fmt.Sprintf("The allowed maximum operations in a JSON patch is %d, got %d", maxPatchOperations, len(patch)))
+	}
+	patched, err = applyOperations(patch, doc)
+	if err != nil {
+		return nil, nil, unprocessable(err.Error())
+	}
+	return patched, faults, nil
+}
+
+// maxPatchGrowth bounds what the copies of a JSON patch may add to a document.
+const maxPatchGrowth = 3 << 20
+
+// limitCopies sets the library's own limit, which is for the whole process.
+var limitCopies = sync.OnceFunc(func() { jsonpatch.AccumulatedCopySizeLimit = maxPatchGrowth })
+
+func applyOperations(patch jsonpatch.Patch, doc []byte) (patched []byte, err error) {
+	limitCopies()
+	defer recovered(&err)
+	return patch.Apply(doc)
+}
+
+func (p *patcher) mergeJSON(doc []byte) (patched []byte, faults []error, err error) {
+	if p.validation != scheme.Ignore {
+		fields := map[string]any{}
+		if faults, err = kjson.UnmarshalStrict(p.body, &fields); err != nil {
+			return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
+		}
+	}
+	defer recovered(&err)
+	patched, err = jsonpatch.MergePatch(doc, p.body)
+	switch {
+	case errors.Is(err, jsonpatch.ErrBadJSONPatch):
+		return nil, nil, apierrors.NewBadRequest(err.Error())
+	case err != nil:
+		return nil, nil, shownError(err.Error())
+	}
+	return patched, faults, nil
+}
+
+// recovered turns a panic of a patch library into an error: what a client sends
+// must not bring more than its own request down.
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = apierrors.NewBadRequest(fmt.Sprintf("the patch cannot be applied: %v", p))
+	}
+}
+
+// upstreamType says the name that Kubernetes' patchOperation has.
+func upstreamType(text string) string {
+	return strings.Replace(text, "endpoints.patchOperation", "handlers.jsonPatchOp", 1)
+}
+
+func trimNewline(b []byte) []byte {
+	if n := len(b); n > 0 && b[n-1] == '\n' {
+		return b[:n-1]
+	}
+	return b
+}

@@ -1,0 +1,290 @@
+package endpoints
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"pilothouse/backend/admission"
+	"pilothouse/backend/request"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// A subresource with a strategy is the object itself, written by other rules.
+// The others have an object of their own.
+
+// getSubresource answers with the object, or with the subresource's own.
+func (c *call) getSubresource(ctx context.Context) (*request.Response, error) {
+	if c.r.Info.Name == "" {
+		return nil, errNameMissing
+	}
+	if c.sub.Get == nil {
+		return c.get(ctx)
+	}
+	if _, err := getOptions(c.r); err != nil {
+		return nil, err
+	}
+	obj, err := c.sub.Get(ctx, c.storeCall(nil, "", nil))
+	if err != nil {
+		return nil, err
+	}
+	return c.subObject(http.StatusOK, obj)
+}
+
+// subObject answers with a subresource's own object. One without a kind gets
+// that of the subresource.
+func (c *call) subObject(status int, obj runtime.Object) (*request.Response, error) {
+	if _, isStatus := obj.(*metav1.Status); !isStatus && obj.GetObjectKind().GroupVersionKind().Kind == "" {
+		obj.GetObjectKind().SetGroupVersionKind(c.subKind())
+	}
+	return c.runtimeObject(status, obj)
+}
+
+// subKind is the kind of a subresource's own object.
+func (c *call) subKind() schema.GroupVersionKind {
+	gv := c.sub.GroupVersion
+	if gv.Empty() {
+		gv = c.v.gvk.GroupVersion()
+	}
+	return gv.WithKind(c.sub.Kind)
+}
+
+// createSubresource acts on the object in the body.
+func (c *call) createSubresource(ctx context.Context) (*request.Response, error) {
+	if c.r.Info.Name == "" {
+		return nil, errNameMissing
+	}
+	mediaType, err := c.bodyType()
+	if err != nil {
+		return nil, err
+	}
+	o, err := createOptions(c.r)
+	if err != nil {
+		return nil, err
+	}
+	obj := c.sub.New()
+	if err := c.decodeBody(mediaType, obj, c.subKind(), fieldValidation(o.FieldValidation)); err != nil {
+		return nil, err
+	}
+	if m, err := meta.Accessor(obj); err == nil {
+		if !keepsMetadata(c.sub.Name) {
+			wipeSystemFields(m)
+		}
+		if err := c.placeInNamespace(m); err != nil {
+			return nil, err
+		}
+	}
+	w := c.newWrite(c.r.Info.Name, o, o.DryRun)
+	if obj, err = w.mutate(ctx, admission.Create, obj, nil); err != nil {
+		return nil, err
+	}
+	result, err := c.sub.Create(ctx, c.storeCall(o.DryRun, o.FieldManager, w.objectValidator(admission.Create)), obj)
+	if err != nil {
+		return nil, err
+	}
+	return c.created(result)
+}
+
+// keepsMetadata tells the subresources whose object's metadata says something
+// about the object that it is for: a Binding names the pod's uid.
+func keepsMetadata(subresource string) bool { return subresource == "binding" }
+
+// created answers a create with whatever it gave. A Status carries the code.
+func (c *call) created(obj runtime.Object) (*request.Response, error) {
+	if s, ok := obj.(*metav1.Status); ok {
+		if s.Code == 0 {
+			s.Code = http.StatusCreated
+		}
+		return c.runtimeObject(http.StatusCreated, s)
+	}
+	if c.sub != nil {
+		return c.subObject(http.StatusCreated, obj)
+	}
+	return c.runtimeObject(http.StatusCreated, obj)
+}
+
+// updateSubresource writes the body through the subresource.
+func (c *call) updateSubresource(ctx context.Context) (*request.Response, error) {
+	if c.sub.Update == nil {
+		return c.replace(ctx, c.sub.Strategy)
+	}
+	if c.r.Info.Name == "" {
+		return nil, errNameMissing
+	}
+	o, err := updateOptions(c.r)
+	if err != nil {
+		return nil, err
+	}
+	mediaType, err := c.bodyType()
+	if err != nil {
+		return nil, err
+	}
+	read := func() (runtime.Object, error) {
+		obj := c.sub.New()
+		if err := c.decodeBody(mediaType, obj, c.subKind(), fieldValidation(o.FieldValidation)); err != nil {
+			return nil, err
+		}
+		return obj, c.checkSubObject(obj)
+	}
+	obj, err := read()
+	if err != nil {
+		return nil, err
+	}
+	return c.writeSubresource(ctx, o, func(runtime.Object) (runtime.Object, error) {
+		return obj.DeepCopyObject(), nil
+	})
+}
+
+// checkSubObject compares the name and namespace of a subresource's own object
+// with the path.
+func (c *call) checkSubObject(obj runtime.Object) error {
+	m, err := meta.Accessor(obj)
+	if err != nil {
+		return nil //nolint:nilerr // an object without metadata says nothing that could be wrong
+	}
+	if err := c.placeInNamespace(m); err != nil {
+		return err
+	}
+	return c.checkName(m)
+}
+
+// patchSubresource patches the object through the subresource.
+func (c *call) patchSubresource(ctx context.Context) (*request.Response, error) {
+	if c.sub.Update == nil {
+		return c.change(ctx, c.sub.Strategy)
+	}
+	if c.r.Info.Name == "" {
+		return nil, errNameMissing
+	}
+	patchType := strings.TrimSpace(c.patchType())
+	o, err := patchOptions(c.r, patchType)
+	if err != nil {
+		return nil, err
+	}
+	p := c.newPatcher(patchType, o)
+	p.gvk = c.subKind()
+	if patchType == applyPatch {
+		return c.applySubresource(ctx, p)
+	}
+	return c.writeSubresource(ctx, patchAsUpdate(o), func(current runtime.Object) (runtime.Object, error) {
+		next := c.sub.New()
+		current.GetObjectKind().SetGroupVersionKind(p.gvk)
+		if err := p.into(current, next); err != nil {
+			return nil, err
+		}
+		next.GetObjectKind().SetGroupVersionKind(p.gvk)
+		return next, c.checkSubObject(next)
+	})
+}
+
+// writeSubresource writes what next makes of the subresource's current object.
+func (c *call) writeSubresource(ctx context.Context, o *metav1.UpdateOptions, next func(current runtime.Object) (runtime.Object, error)) (*request.Response, error) {
+	w := c.newWrite(c.r.Info.Name, o, o.DryRun)
+	call := c.storeCall(o.DryRun, o.FieldManager, w.objectValidator(admission.Update))
+	result, err := c.sub.Update(ctx, call, func(current runtime.Object) (runtime.Object, error) {
+		obj, err := next(current)
+		if err != nil {
+			return nil, err
+		}
+		return w.mutate(ctx, admission.Update, obj, current)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.subObject(http.StatusOK, result)
+}
+
+// connect hands the request to the subresource, which streams.
+func (c *call) connect(ctx context.Context) (*request.Response, error) {
+	if strings.Contains(c.r.RawQuery, "dryRun") && len(c.r.Query()["dryRun"]) > 0 {
+		return nil, errDryRunOnConnect
+	}
+	if c.r.Info.Name == "" {
+		return nil, errNameMissing
+	}
+	w := c.newWrite(c.r.Info.Name, nil, nil)
+	options, err := c.connectOptions()
+	if err != nil {
+		return nil, err
+	}
+	if options, err = w.mutate(ctx, admission.Connect, options, nil); err != nil {
+		return nil, err
+	}
+	if validate := w.objectValidator(admission.Connect); validate != nil {
+		if err := validate(ctx, options, nil); err != nil {
+			return nil, err
+		}
+	}
+	return c.sub.Connect(ctx, c.storeCall(nil, "", nil), c.r)
+}
+
+// connectOptions are the query of a connect as an object, for admission; nil
+// when the subresource has no type for them.
+func (c *call) connectOptions() (runtime.Object, error) {
+	if c.sub.New == nil {
+		return nil, nil
+	}
+	obj := c.sub.New()
+	if err := queryInto(c.r.Query(), obj); err != nil {
+		return nil, apierrors.NewBadRequest(err.Error())
+	}
+	return obj, nil
+}
+
+// Virtual resources.
+
+func (c *call) createVirtual(ctx context.Context) (*request.Response, error) {
+	virtual := c.e.Resource.Virtual
+	mediaType, err := c.bodyType()
+	if err != nil {
+		return nil, err
+	}
+	o, err := createOptions(c.r)
+	if err != nil {
+		return nil, err
+	}
+	obj := virtual.New()
+	if err := c.decodeBody(mediaType, obj, c.v.gvk, fieldValidation(o.FieldValidation)); err != nil {
+		return nil, err
+	}
+	name := ""
+	if m, err := meta.Accessor(obj); err == nil {
+		wipeSystemFields(m)
+		if err := c.placeInNamespace(m); err != nil {
+			return nil, err
+		}
+		name = m.GetName()
+	}
+	w := c.newWrite(name, o, o.DryRun)
+	if obj, err = w.mutate(ctx, admission.Create, obj, nil); err != nil {
+		return nil, err
+	}
+	call := c.storeCall(o.DryRun, o.FieldManager, w.objectValidator(admission.Create))
+	call.Name = name
+	result, err := virtual.Create(ctx, call, obj)
+	if err != nil {
+		return nil, err
+	}
+	if _, isStatus := result.(*metav1.Status); !isStatus {
+		result.GetObjectKind().SetGroupVersionKind(c.v.gvk)
+	}
+	return c.created(result)
+}
+
+func (c *call) getVirtual(ctx context.Context) (*request.Response, error) {
+	if _, err := getOptions(c.r); err != nil {
+		return nil, err
+	}
+	obj, err := c.e.Resource.Virtual.Get(ctx, c.storeCall(nil, "", nil))
+	if err != nil {
+		return nil, err
+	}
+	obj.GetObjectKind().SetGroupVersionKind(c.v.gvk)
+	return c.runtimeObject(http.StatusOK, obj)
+}
+

@@ -1,0 +1,175 @@
+package endpoints
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"pilothouse/backend/registry"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// verbs is a set of verbs.
+type verbs uint16
+
+const (
+	canGet verbs = 1 << iota
+	canList
+	canWatch
+	canCreate
+	canUpdate
+	canPatch
+	canDelete
+	canDeleteCollection
+
+	onCollection = canList | canCreate | canDeleteCollection
+	onItem       = canGet | canUpdate | canPatch | canDelete
+)
+
+var verbNames = map[string]verbs{
+	"get": canGet, "list": canList, "watch": canWatch, "create": canCreate, "update": canUpdate,
+	"patch": canPatch, "delete": canDelete, "deletecollection": canDeleteCollection,
+}
+
+func verbsOf(names []string) (set verbs) {
+	for _, n := range names {
+		set |= verbNames[n]
+	}
+	return set
+}
+
+func (v verbs) has(w verbs) bool { return v&w != 0 }
+
+// view is what requests for one resource in one version need, worked out once.
+type view struct {
+	entry *registry.Entry
+	gvk   schema.GroupVersionKind
+	gvr   schema.GroupVersionResource
+	verbs verbs
+	subs  map[string]verbs
+	// typed tells a built-in resource from one of a CRD; hub that the version
+	// is the one that is stored.
+	typed, hub bool
+	// apiVersion and variant, the name of this version's JSON among an object's
+	// variants, are the group version.
+	apiVersion, variant string
+
+	// itemHead is how the JSON of a built-in object starts; in a list it is
+	// left out. listHead is the start of a list up to the resourceVersion.
+	itemHead, listHead string
+	// tableColumns are the columnDefinitions of the table form.
+	table *tableForm
+	// Names of shared encodings.
+	keys viewKeys
+}
+
+// viewKeys are the names under which other encodings of an object or an event
+// are kept. They differ between versions, since two resources may show the same
+// objects.
+type viewKeys struct {
+	protobuf, metadata, row string
+	frame                   frameKeys
+}
+
+func newView(e *registry.Entry) *view {
+	v := &view{entry: e, gvk: e.GVK(), gvr: e.GVR()}
+	res := e.Resource
+	v.typed = !res.Dynamic
+	v.hub = e.Version.ToHub == nil && e.Version.FromHub == nil
+	v.verbs = verbsOf(res.Verbs)
+	v.subs = make(map[string]verbs, len(res.Subresources))
+	for _, s := range res.Subresources {
+		v.subs[s.Name] = verbsOf(s.Verbs)
+	}
+	v.apiVersion = v.gvk.GroupVersion().String()
+	v.variant = v.apiVersion
+	v.itemHead = `{"kind":"` + v.gvk.Kind + `","apiVersion":"` + v.apiVersion + `",`
+	v.listHead = `{"kind":"` + res.ListKind + `","apiVersion":"` + v.apiVersion + `","metadata":{"resourceVersion":"`
+	v.table = newTableForm(columnsOf(e))
+	v.keys = viewKeys{
+		protobuf: "protobuf " + v.variant,
+		metadata: "metadata " + v.variant,
+		row:      "row " + v.variant,
+		frame:    newFrameKeys(v.variant),
+	}
+	return v
+}
+
+// viewCache holds the views of the newest table.
+type viewCache struct {
+	mu      sync.Mutex
+	current atomic.Pointer[viewSet]
+}
+
+type viewSet struct {
+	table *registry.Table
+	views map[schema.GroupVersionResource]*view
+	// routed are the groups with a built-in resource: for those Kubernetes'
+	// router answers what it doesn't know.
+	routed map[string]bool
+}
+
+// set gives the views of a table.
+func (c *viewCache) set(t *registry.Table) *viewSet {
+	if s := c.current.Load(); s != nil && s.table == t {
+		return s
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.current.Load()
+	if old != nil && old.table == t {
+		return old
+	}
+	s := &viewSet{table: t, views: map[schema.GroupVersionResource]*view{}, routed: map[string]bool{"": true}}
+	for _, g := range t.Groups() {
+		for _, gv := range g.Versions {
+			for _, e := range gv.Entries {
+				if !e.Resource.Dynamic {
+					s.routed[g.Name] = true
+				}
+				v := old.find(e)
+				if v == nil {
+					v = newView(e)
+				}
+				s.views[e.GVR()] = v
+			}
+		}
+	}
+	c.current.Store(s)
+	return s
+}
+
+// find gives the view that another table's set has for the same version of the
+// same resource.
+func (s *viewSet) find(e *registry.Entry) *view {
+	if s == nil {
+		return nil
+	}
+	v := s.views[e.GVR()]
+	if v == nil || v.entry.Version != e.Version || v.entry.Store != e.Store {
+		return nil
+	}
+	return v
+}
+
+// of gives the view of a resource, nil when the table doesn't have it.
+func (c *viewCache) of(t *registry.Table, group, version, resource string) *view {
+	return c.set(t).views[schema.GroupVersionResource{Group: group, Version: version, Resource: resource}]
+}
+
+// subresource finds one of a resource's subresources.
+func subresource(res *registry.Resource, name string) *registry.Subresource {
+	i := slices.IndexFunc(res.Subresources, func(s registry.Subresource) bool { return s.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &res.Subresources[i]
+}
+
+func columnsOf(e *registry.Entry) []registry.Column {
+	if e.Version.Columns != nil {
+		return e.Version.Columns
+	}
+	return e.Resource.Columns
+}

@@ -26,11 +26,8 @@ type write struct {
 // newWrite describes a write of the call's resource or subresource.
 func (c *call) newWrite(name string, options runtime.Object, dryRun []string) *write {
 	kind := c.v.gvk
-	if c.sub != nil && c.sub.Kind != "" {
-		kind = c.sub.GroupVersion.WithKind(c.sub.Kind)
-		if c.sub.GroupVersion.Empty() {
-			kind = c.v.gvk.GroupVersion().WithKind(c.sub.Kind)
-		}
+	if c.sub != nil {
+		kind = c.subKind()
 	}
 	return &write{c: c, kind: kind, name: name, options: options, dryRun: isDryRun(dryRun)}
 }

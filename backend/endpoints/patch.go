@@ -132,10 +132,12 @@ func (p *patcher) into(current, next runtime.Object) error {
 	return p.json(current, next)
 }
 
+var errNoApply = apierrors.NewInternalError(errors.New("nobody here can apply a configuration"))
+
 // apply merges the body into current by server-side apply.
 func (p *patcher) apply(current scheme.Object) (scheme.Object, error) {
 	if p.c.h.FieldManager == nil {
-		return nil, apierrors.NewInternalError(errors.New("apply needs a field manager"))
+		return nil, errNoApply
 	}
 	obj := &unstructured.Unstructured{Object: map[string]any{}}
 	if err := yaml.Unmarshal(p.body, &obj.Object); err != nil {

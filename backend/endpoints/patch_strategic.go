@@ -63,7 +63,7 @@ func mergeStrategic(original, patch map[string]any, like runtime.Object) (merged
 		errors.Is(err, mergepatch.ErrUnsupportedStrategicMergePatchFormat):
 		return nil, apierrors.NewBadRequest(err.Error())
 	case errors.Is(err, mergepatch.ErrNoListOfLists),
-		errors.Is(err, mergepatch.ErrBadPatchContentForRetainKeys):
+		errors.Is(err, mergepatch.ErrPatchContentNotMatchRetainKeys):
 		return nil, unprocessable(err.Error())
 	}
 	return nil, shownError(err.Error())

@@ -7,6 +7,7 @@ import (
 
 	"pilothouse/backend/admission"
 	"pilothouse/backend/request"
+	"pilothouse/backend/scheme"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -50,6 +51,9 @@ func (c *call) subKind() schema.GroupVersionKind {
 	gv := c.sub.GroupVersion
 	if gv.Empty() {
 		gv = c.v.gvk.GroupVersion()
+	}
+	if c.sub.Kind == "" {
+		return gv.WithKind(c.v.gvk.Kind)
 	}
 	return gv.WithKind(c.sub.Kind)
 }
@@ -186,6 +190,9 @@ func (c *call) patchSubresource(ctx context.Context) (*request.Response, error) 
 func (c *call) writeSubresource(ctx context.Context, o *metav1.UpdateOptions, next func(current runtime.Object) (runtime.Object, error)) (*request.Response, error) {
 	w := c.newWrite(c.r.Info.Name, o, o.DryRun)
 	call := c.storeCall(o.DryRun, o.FieldManager, w.objectValidator(admission.Update))
+	call.Track = func(live, obj scheme.Object) (scheme.Object, error) {
+		return c.track(func() scheme.Object { return live }, obj, o.FieldManager)
+	}
 	result, err := c.sub.Update(ctx, call, func(current runtime.Object) (runtime.Object, error) {
 		obj, err := next(current)
 		if err != nil {

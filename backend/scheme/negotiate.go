@@ -46,6 +46,8 @@ type Offer struct {
 	Table, Metadata bool
 	// Watch adds the stream=watch forms, as lists and watches have them.
 	Watch bool
+	// Discovery offers aggregated discovery documents and nothing else.
+	Discovery bool
 }
 
 // Types lists the media types that an error names.
@@ -113,6 +115,9 @@ func (o Offer) serve(mediaType string, c clause) (MediaType, bool) {
 			m.Pretty = p.value == "1"
 		}
 	}
+	if o.Discovery {
+		return m, isDiscovery(m.As)
+	}
 	if !converted {
 		return m, mediaType != MediaProtobuf || !o.NoProtobuf
 	}
@@ -127,6 +132,12 @@ func (o Offer) serve(mediaType string, c clause) (MediaType, bool) {
 		return m, o.Metadata
 	}
 	return m, false
+}
+
+// isDiscovery tells the kinds of aggregated discovery.
+func isDiscovery(gvk schema.GroupVersionKind) bool {
+	return gvk.Group == "apidiscovery.k8s.io" && gvk.Kind == "APIGroupDiscoveryList" &&
+		(gvk.Version == "v2" || gvk.Version == "v2beta1")
 }
 
 // NegotiateBody gives the media type of a body from its Content-Type: JSON when

@@ -2,12 +2,17 @@ package admissionregistration
 
 import (
 	"pilothouse/backend/registry"
+	"pilothouse/backend/resources/printers"
 	"pilothouse/backend/scheme"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
+// mutatingAdmissionPolicyBindings say where a policy acts, and with which
+// parameters.
 func mutatingAdmissionPolicyBindings() registry.Resource {
+	type binding = admissionregistrationv1.MutatingAdmissionPolicyBinding
 	return registry.Resource{
 		Group:      group,
 		Name:       "mutatingadmissionpolicybindings",
@@ -15,8 +20,23 @@ func mutatingAdmissionPolicyBindings() registry.Resource {
 		Kind:       "MutatingAdmissionPolicyBinding",
 		Categories: []string{"api-extensions"},
 		Versions: []registry.Version{{
-			Name: "v1",
-			New:  func() scheme.Object { return &admissionregistrationv1.MutatingAdmissionPolicyBinding{} },
+			Name:    "v1",
+			New:     func() scheme.Object { return &binding{} },
+			Default: registry.Typed(func(b *binding) { defaultMatchResources(b.Spec.MatchResources) }),
 		}},
+		Strategy: configuration(func(b *binding) any { return b.Spec }, validateMutatingBinding).Strategy(),
+		Columns:  bindingColumns,
+		Cells: registry.Row(func(b *binding, now registry.Clock) []any {
+			return []any{b.Name, b.Spec.PolicyName, paramRefCell(b.Spec.ParamRef), printers.Since(b.CreationTimestamp, now)}
+		}),
 	}
+}
+
+func validateMutatingBinding(b, _ *admissionregistrationv1.MutatingAdmissionPolicyBinding) field.ErrorList {
+	at := field.NewPath("spec")
+	errs := validateBindingHead(b.Spec.PolicyName, b.Spec.ParamRef, b.Spec.MatchResources, at)
+	if b.Spec.MatchResources != nil {
+		errs = append(errs, validateMutable(b.Spec.MatchResources, at.Child("matchResources"))...)
+	}
+	return errs
 }

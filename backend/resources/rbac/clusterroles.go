@@ -36,6 +36,7 @@ func clusterRoles() registry.Resource {
 					AllowInvalidLabelValueInSelector: hasInvalidSelectorValue(old),
 				})
 			},
+			Canonicalize:        func(r *rbacv1.ClusterRole) { r.Rules = withoutEmpty(r.Rules) },
 			AllowCreateOnUpdate: true,
 		}.Strategy(),
 		Columns: printers.DefaultColumns,

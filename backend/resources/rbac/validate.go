@@ -90,23 +90,21 @@ func validateSubject(s *rbacv1.Subject, namespaced bool, at *field.Path) field.E
 		if !namespaced && s.Namespace == "" {
 			errs = append(errs, field.Required(at.Child("namespace"), ""))
 		}
-	case rbacv1.UserKind:
-		errs = append(errs, validateNamedSubject(s, "user name cannot be empty", at)...)
-	case rbacv1.GroupKind:
-		errs = append(errs, validateNamedSubject(s, "group name cannot be empty", at)...)
+	case rbacv1.UserKind, rbacv1.GroupKind:
+		if s.APIGroup != group {
+			errs = append(errs, field.NotSupported(at.Child("apiGroup"), s.APIGroup, []string{group}))
+		}
 	default:
 		errs = append(errs, field.NotSupported(at.Child("kind"), s.Kind, []string{rbacv1.ServiceAccountKind, rbacv1.UserKind, rbacv1.GroupKind}))
 	}
 	return errs
 }
 
-func validateNamedSubject(s *rbacv1.Subject, empty string, at *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	if s.Name == "" {
-		errs = append(errs, field.Invalid(at.Child("name"), s.Name, empty))
+// withoutEmpty gives nil for no rules: that is how they are stored and shown,
+// whether a client sent an empty list or none.
+func withoutEmpty(rules []rbacv1.PolicyRule) []rbacv1.PolicyRule {
+	if len(rules) == 0 {
+		return nil
 	}
-	if s.APIGroup != group {
-		errs = append(errs, field.NotSupported(at.Child("apiGroup"), s.APIGroup, []string{group}))
-	}
-	return errs
+	return rules
 }

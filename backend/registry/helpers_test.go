@@ -248,9 +248,13 @@ func (e *env) list(s *Store, o ListOptions) *List {
 
 func labelSelector(t *testing.T, s string) labels.Selector {
 	t.Helper()
+	return labelSelectorOf(s)
+}
+
+func labelSelectorOf(s string) labels.Selector {
 	sel, err := labels.Parse(s)
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	return sel
 }

@@ -115,8 +115,11 @@ func (r *Registry) Add(resources ...Resource) error {
 				own = append(own, res)
 			}
 		}
-		for _, res := range append(own, shared...) {
+		for i, res := range append(own, shared...) {
 			if err := r.serve(t, res); err != nil {
+				for _, done := range own[:min(i, len(own))] {
+					r.hub.Remove(done.prefix())
+				}
 				return err
 			}
 		}

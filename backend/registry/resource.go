@@ -113,6 +113,10 @@ type Column struct {
 type Field struct {
 	Name string // "spec.nodeName"
 	Get  func(obj scheme.Object) string
+	// Reads are the paths of the object that Get looks at, Name alone when nil.
+	// When many objects are loaded, Get is given an object that has these parts
+	// only.
+	Reads []string
 	// Index makes lists and watches that ask for one value of it fast.
 	Index bool
 }

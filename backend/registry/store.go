@@ -34,6 +34,7 @@ type Store struct {
 	gvk      schema.GroupVersionKind
 	prefix   string
 	fields   []Field
+	reads    *scheme.Paths // what the fields look at
 }
 
 // newStore makes the store of a resource over a cache; fields are those that
@@ -50,7 +51,19 @@ func (r *Registry) newStore(res *Resource, cache *watchcache.Cache, fields []Fie
 		gvk:      res.HubKind(),
 		prefix:   res.prefix(),
 		fields:   fields,
+		reads:    pathsOf(fields),
 	}
+}
+
+func pathsOf(fields []Field) *scheme.Paths {
+	var names []string
+	for _, f := range fields {
+		if f.Reads == nil {
+			names = append(names, f.Name)
+		}
+		names = append(names, f.Reads...)
+	}
+	return scheme.NewPaths(names...)
 }
 
 // prefix is the part that the keys of the resource's objects share.
@@ -189,6 +202,11 @@ func (s *Store) read(value []byte, attachment any) (*watchcache.Object, error) {
 		o.HoleLen = digitsAt(value, o.HoleOffset)
 		return o, nil
 	}
+	if !s.resource.Dynamic {
+		if o, err := s.skim(value); err == nil {
+			return o, nil
+		}
+	}
 	obj := s.version.New()
 	if err := scheme.DecodeStored(value, obj); err != nil {
 		return nil, err
@@ -198,6 +216,33 @@ func (s *Store) read(value []byte, attachment any) (*watchcache.Object, error) {
 	}
 	o := s.objectOf(obj, value)
 	o.HoleOffset, o.HoleLen = scheme.FindHole(value, obj.GetResourceVersion())
+	return o, nil
+}
+
+// skim is read without decoding more than the selectable fields.
+func (s *Store) skim(value []byte) (*watchcache.Object, error) {
+	found, err := scheme.Skim(value, s.reads)
+	if err != nil {
+		return nil, err
+	}
+	o := &watchcache.Object{UID: found.UID, Raw: value, HoleOffset: found.HoleOffset, HoleLen: found.HoleLen}
+	if len(found.Labels) > 0 {
+		o.Labels = make(watchcache.Labels, 0, len(found.Labels)/2)
+		for i := 0; i < len(found.Labels); i += 2 {
+			o.Labels = append(o.Labels, watchcache.Label{Key: found.Labels[i], Value: found.Labels[i+1]})
+		}
+		sortLabels(o.Labels)
+	}
+	if len(s.fields) == 0 {
+		return o, nil
+	}
+	obj := s.version.New()
+	if len(found.Cut) > len("{}") {
+		if err := scheme.DecodeStored(found.Cut, obj); err != nil {
+			return nil, err
+		}
+	}
+	o.Fields = fieldsOf(s.fields, obj)
 	return o, nil
 }
 
@@ -252,8 +297,12 @@ func labelsOf(m map[string]string) watchcache.Labels {
 	for k, v := range m {
 		l = append(l, watchcache.Label{Key: k, Value: v})
 	}
-	slices.SortFunc(l, func(a, b watchcache.Label) int { return strings.Compare(a.Key, b.Key) })
+	sortLabels(l)
 	return l
+}
+
+func sortLabels(l watchcache.Labels) {
+	slices.SortFunc(l, func(a, b watchcache.Label) int { return strings.Compare(a.Key, b.Key) })
 }
 
 func fieldsOf(fields []Field, obj scheme.Object) []string {

@@ -43,7 +43,7 @@ func (s *Store) List(ctx context.Context, o ListOptions) (*List, error) {
 		return s.listAt(ctx, p, o)
 	}
 	snapshot := s.cache.Snapshot()
-	return p.collect(snapshot.Revision(), s.ascend(snapshot, p)), nil
+	return s.listSnapshot(snapshot, snapshot.Revision(), p), nil
 }
 
 // page is one list to be made.
@@ -119,7 +119,7 @@ func (s *Store) listOne(ctx context.Context, key string, p page, o ListOptions) 
 // listAt lists at an older revision.
 func (s *Store) listAt(ctx context.Context, p page, o ListOptions) (*List, error) {
 	if snapshot, ok := s.cache.At(p.at); ok {
-		return p.collect(p.at, s.ascend(snapshot, p)), nil
+		return s.listSnapshot(snapshot, p.at, p), nil
 	}
 	return s.listStored(ctx, p, o, storage.PrefixEnd(s.prefix+p.scope))
 }
@@ -136,7 +136,7 @@ func (s *Store) listStored(ctx context.Context, p page, o ListOptions, to string
 			}
 			return f(object)
 		})
-	})
+	}, nil)
 	switch {
 	case errors.Is(stored, storage.ErrFuture):
 		return nil, tooLargeVersion(p.at, s.hub.Revision())
@@ -164,6 +164,13 @@ func expiredList(p page, o ListOptions) error {
 	return err
 }
 
+// listSnapshot lists a state that memory holds.
+func (s *Store) listSnapshot(snapshot watchcache.Snapshot, revision int64, p page) *List {
+	return p.collect(revision, s.ascend(snapshot, p), func(from string) int64 {
+		return int64(snapshot.Count(p.namespace, from))
+	})
+}
+
 // ascend walks the objects of a snapshot that a page may have, in key order.
 func (s *Store) ascend(snapshot watchcache.Snapshot, p page) func(func(*watchcache.Object) bool) {
 	return func(f func(*watchcache.Object) bool) {
@@ -177,27 +184,46 @@ func (s *Store) ascend(snapshot watchcache.Snapshot, p page) func(func(*watchcac
 	}
 }
 
-// collect makes the page of what walk gives.
-func (p page) collect(revision int64, walk func(func(*watchcache.Object) bool)) *List {
-	list := &List{Revision: revision, Items: []*watchcache.Object{}}
-	more := int64(0)
+// collect makes the page of what walk gives. count tells how many objects there
+// are from a key on; nil means to walk over them.
+func (p page) collect(revision int64, walk func(func(*watchcache.Object) bool), count func(from string) int64) *List {
+	list := &List{Revision: revision, Items: make([]*watchcache.Object, 0, p.room(count))}
+	rest := int64(0)
 	walk(func(o *watchcache.Object) bool {
-		if p.paged && int64(len(list.Items)) >= p.limit {
-			more++
-			return p.all // the rest is counted only where the count is told
+		switch {
+		case !p.paged || int64(len(list.Items)) < p.limit:
+			if p.picks(o) {
+				list.Items = append(list.Items, o)
+			}
+			return true
+		case !p.all: // the rest is counted only where the count is told
+			rest = 1
+			return false
+		case count != nil:
+			rest = count(o.Key)
+			return false
 		}
-		if p.picks(o) {
-			list.Items = append(list.Items, o)
-		}
+		rest++
 		return true
 	})
-	if more > 0 {
+	if rest > 0 {
 		list.Continue = encodeContinue(list.Items[len(list.Items)-1].Key, p.scope, revision)
 		if p.all {
-			list.Remaining = &more
+			list.Remaining = &rest
 		}
 	}
 	return list
+}
+
+// room guesses how many objects the page will have.
+func (p page) room(count func(from string) int64) int64 {
+	switch {
+	case p.paged:
+		return min(p.limit, 500)
+	case p.all && count != nil:
+		return count(p.from)
+	}
+	return 0
 }
 
 // readRecord makes an object of a record that is not in the cache.

@@ -2,6 +2,7 @@ package watchcache
 
 import (
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 )
@@ -93,14 +94,21 @@ func (s Snapshot) ByIndexFrom(fieldPos int, value, from string, f func(*Object) 
 }
 
 // Count is the number of objects of a namespace (empty: all) whose key is at or
-// after from. It walks over them.
+// after from.
 func (s Snapshot) Count(namespace, from string) int {
-	if namespace == "" && from == "" {
-		return s.Len()
+	if namespace == "" {
+		return s.Len() - s.rank(from)
 	}
-	n := 0
-	s.AscendNamespace(namespace, from, func(*Object) bool { n++; return true })
-	return n
+	prefix := namespace + "/"
+	return max(0, s.rank(namespace+"0")-s.rank(max(from, prefix))) // '0' follows '/'
+}
+
+// rank is the number of objects whose key is before one.
+func (s Snapshot) rank(key string) int {
+	return sort.Search(s.Len(), func(i int) bool {
+		it, _ := s.view.objects.GetAt(i)
+		return it.key >= key
+	})
 }
 
 // rewind makes the state at a revision from a newer view, by undoing the events

@@ -89,17 +89,3 @@ func TestHarmlessFlagsOfKubeAPIServerAreTaken(t *testing.T) {
 		t.Errorf("%v %+v", err, o)
 	}
 }
-
-func TestControllersRun(t *testing.T) {
-	runs := func(want bool, name string, list ...string) {
-		t.Helper()
-		if got := (&Features{Controllers: list}).Runs(name); got != want {
-			t.Errorf("%s with %v: %v", name, list, got)
-		}
-	}
-	runs(true, "namespace", "*")
-	runs(false, "namespace", "*", "-namespace")
-	runs(true, "namespace", "namespace")
-	runs(false, "garbagecollector", "namespace")
-	runs(false, "namespace")
-}

@@ -31,19 +31,3 @@ func (o *Features) check() error {
 	}
 	return nil
 }
-
-// Runs tells whether a controller is to run.
-func (o *Features) Runs(name string) bool {
-	all := false
-	for _, c := range o.Controllers {
-		switch c {
-		case name:
-			return true
-		case "-" + name:
-			return false
-		case "*":
-			all = true
-		}
-	}
-	return all
-}

@@ -1,0 +1,118 @@
+package backend
+
+import (
+	"context"
+	"time"
+
+	"pilothouse/backend/authz"
+	"pilothouse/backend/bootstrap"
+	"pilothouse/backend/controllers"
+	"pilothouse/backend/endpoints"
+	"pilothouse/backend/fieldmanager"
+	"pilothouse/backend/health"
+	"pilothouse/backend/openapi"
+	"pilothouse/backend/registry"
+	"pilothouse/backend/request"
+	"pilothouse/backend/resources"
+	"pilothouse/backend/server"
+	"pilothouse/backend/storage"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// loadRegistry fills the table with the built-in resources and the caches with
+// what the storage holds.
+func (s *Server) loadRegistry() (err error) {
+	o := s.options
+	if s.registry, err = registry.New(registry.Options{Engine: s.engine}); err != nil {
+		return err
+	}
+	env := &registry.Env{Clock: time.Now, Registry: s.registry, AllowPrivileged: o.Features.AllowPrivileged}
+	if env.ServiceIPRange, err = o.Services.Prefix(); err != nil {
+		return err
+	}
+	if env.NodePortMin, env.NodePortMax, err = o.Services.NodePorts(); err != nil {
+		return err
+	}
+	if err := s.registry.Add(resources.All(env)...); err != nil {
+		return err
+	}
+	return s.registry.Start(s.ctx)
+}
+
+// assemble puts together what a request passes, from the network inwards.
+func (s *Server) assemble() error {
+	o := s.options
+	if _, err := controllers.Select(controllers.All(), o.Features.Controllers); err != nil {
+		return err
+	}
+	documents, err := openapi.New()
+	if err != nil {
+		return err
+	}
+	authenticator, err := authenticator(o, s.serving)
+	if err != nil {
+		return err
+	}
+	authorizer := authorizer(o)
+	s.health.Add(health.Check{Name: "etcd", Run: s.storageIsOpen}, "healthz", "livez", "readyz")
+	api := endpoints.New(endpoints.Config{
+		Registry:          s.registry,
+		FieldManager:      fieldmanager.New(),
+		AuthorizeCreate:   authorizeCreate(authorizer),
+		Paths:             servePaths(s.paths(documents)),
+		Clock:             time.Now,
+		MinRequestTimeout: time.Duration(o.Limits.MinRequestTimeout) * time.Second,
+	})
+	s.chain = server.Chain(api.Serve, server.Filters(server.FilterOptions{
+		Authenticator:  authenticator,
+		Authorizer:     authorizer,
+		RequestTimeout: o.Limits.RequestTimeout,
+		MaxInFlight:    o.Limits.MaxInFlight, MaxMutatingInFlight: o.Limits.MaxMutatingInFlight,
+	})...)
+	s.http = server.New(server.Options{Handler: s.chain, TLS: s.serving.TLS()})
+	return nil
+}
+
+// storageIsOpen is a health check: it fails once the engine has given up.
+func (s *Server) storageIsOpen(ctx context.Context) error {
+	from := storage.Prefix("", "namespaces")
+	at := s.engine.Position().Revision
+	if at == 0 {
+		return nil
+	}
+	return s.engine.ListAt(ctx, at, from, storage.PrefixEnd(from), func(storage.Record) bool { return false })
+}
+
+// authorizeCreate asks whether a request that would create an object by an
+// update may do so.
+func authorizeCreate(a authz.Authorizer) func(ctx context.Context, r *request.Request, namespace, name string) error {
+	return func(ctx context.Context, r *request.Request, namespace, name string) error {
+		attributes := authz.FromRequest(r)
+		attributes.Verb, attributes.Namespace, attributes.Name = "create", namespace, name
+		decision, reason, err := a.Authorize(ctx, &attributes)
+		switch {
+		case decision == authz.Allow:
+			return nil
+		case err != nil:
+			return apierrors.NewInternalError(err)
+		}
+		return authz.Forbidden(&attributes, reason)
+	}
+}
+
+// bootstrap writes the objects that are missing.
+func (s *Server) bootstrap() error {
+	prefix, err := s.options.Services.Prefix()
+	if err != nil {
+		return err
+	}
+	o := bootstrap.Options{Now: time.Now(), ServiceIPRange: prefix, Port: s.listeners.port()}
+	for _, g := range s.registry.Table().Groups() {
+		for _, v := range g.Versions {
+			o.Versions = append(o.Versions, schema.GroupVersion{Group: g.Name, Version: v.Name})
+		}
+	}
+	return bootstrap.Run(s.ctx, s.registry, o)
+}

@@ -1,0 +1,236 @@
+// Package backend owns the assembly: it makes a whole API server out of the
+// other packages, starts it and stops it. What there is of each kind (engines,
+// authenticators, authorizers) is listed in lists.go. Read backend.go first,
+// then lists.go and paths.go.
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"pilothouse/backend/client"
+	"pilothouse/backend/config"
+	"pilothouse/backend/controllers"
+	"pilothouse/backend/health"
+	"pilothouse/backend/pki"
+	"pilothouse/backend/registry"
+	"pilothouse/backend/request"
+	"pilothouse/backend/server"
+	"pilothouse/backend/storage"
+
+	"k8s.io/klog/v2"
+)
+
+// Server is a whole API server. Order of use: New, Run; or New, Close.
+type Server struct {
+	options *config.Options
+
+	engine    storage.Engine
+	registry  *registry.Registry
+	serving   *pki.Serving
+	pki       *pki.PKI
+	health    *health.Health
+	listeners listeners
+	http      *server.Server
+	// chain answers requests from inside the process: all filters and the API.
+	chain request.Handler
+
+	// background is what runs beside the listeners until stop is called.
+	background sync.WaitGroup
+	stop       context.CancelFunc
+	ctx        context.Context
+}
+
+// New opens the data folder, loads what is in it and listens; nothing is served
+// before Run. Its errors are for the person who started the server: each says
+// in one line what is in the way.
+func New(o *config.Options) (_ *Server, err error) {
+	s := &Server{options: o, health: health.New()}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	for _, step := range []func() error{
+		s.listen,          // first: a port that is taken is the most likely trouble
+		s.openStorage,     // second: it holds the lock of the folder
+		s.openKeys,        //
+		s.loadRegistry,    //
+		s.assemble,        // everything that a request passes
+		s.bootstrap,       // the objects that every cluster has
+		s.writeKubeconfig, // last: whoever waits for the file can use it
+	} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *Server) openStorage() (err error) {
+	dir := filepath.Join(s.options.Storage.DataDir, "db")
+	s.engine, err = openEngine(s.options)
+	switch {
+	case errors.Is(err, storage.ErrLocked):
+		return fmt.Errorf("the data folder %s is in use by another pilothouse", s.options.Storage.DataDir)
+	case errors.Is(err, storage.ErrFormat):
+		return fmt.Errorf("the data folder %s was written by a newer pilothouse", s.options.Storage.DataDir)
+	case err != nil:
+		return fmt.Errorf("open %s: %w", dir, err)
+	}
+	return nil
+}
+
+func (s *Server) openKeys() (err error) {
+	o := s.options
+	dir := o.Serving.CertDir
+	if dir == "" {
+		dir = filepath.Join(o.Storage.DataDir, "pki")
+	}
+	if s.pki, err = pki.Open(dir, time.Now); err != nil {
+		return fmt.Errorf("certificates: %w", err)
+	}
+	names, ips, err := servingNames(o)
+	if err != nil {
+		return err
+	}
+	s.serving, err = s.pki.Serving(pki.ServingOptions{
+		CertFile: o.Serving.CertFile, KeyFile: o.Serving.KeyFile, ClientCAFile: o.Authn.ClientCAFile, Names: names, IPs: ips,
+	})
+	if err != nil {
+		return fmt.Errorf("certificates: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) writeKubeconfig() error {
+	b, err := s.serving.Kubeconfig(s.URL(), s.listeners.host())
+	if err != nil {
+		return err
+	}
+	return pki.WriteFile(s.KubeconfigPath(), b, 0o600)
+}
+
+// Run serves until ctx ends, then stops within the grace period. ready is
+// called once, when requests are answered.
+func (s *Server) Run(ctx context.Context, ready func()) error {
+	defer s.Close()
+	served := s.serve()
+	s.runBackground()
+	ready()
+	select {
+	case <-ctx.Done():
+	case err := <-served:
+		if err != nil {
+			return fmt.Errorf("serve: %w", err)
+		}
+		return errors.New("serve: a listener was closed")
+	}
+	s.shutdown()
+	return nil
+}
+
+// serve starts answering on all listeners. The channel gets what they end with.
+func (s *Server) serve() <-chan error {
+	served := make(chan error, 2)
+	s.background.Go(func() { served <- s.http.ServeTLS(s.listeners.secure) })
+	if s.listeners.dashboard != nil {
+		s.background.Go(func() { served <- s.http.ServeDashboard(s.listeners.dashboard) })
+	}
+	return served
+}
+
+// certificateInterval is how often certificate files are looked at.
+const certificateInterval = 5 * time.Second
+
+func (s *Server) runBackground() {
+	s.background.Go(func() { s.serving.Run(s.ctx, certificateInterval) })
+	s.background.Go(func() {
+		if err := storage.RunCompaction(s.ctx, s.engine, storage.DefaultCompaction); err != nil {
+			klog.ErrorS(err, "Compaction has stopped")
+		}
+	})
+	loops, err := controllers.Select(controllers.All(), s.options.Features.Controllers)
+	if err != nil {
+		klog.ErrorS(err, "Controllers do not run") // New has checked the names
+		return
+	}
+	s.background.Go(func() {
+		controllers.Run(s.ctx, controllers.Deps{
+			Client: client.New(s.chain, nil, "pilothouse"), Registry: s.registry, Clock: time.Now,
+			RootCA: func() []byte { return s.pki.CA.CertPEM },
+		}, loops)
+	})
+}
+
+// shutdown ends watches with their last chunk and waits for requests in flight
+// as long as the grace period lasts.
+func (s *Server) shutdown() {
+	klog.InfoS("Stopping")
+	s.health.Stopping()
+	ctx, cancel := context.WithTimeout(context.Background(), s.options.General.ShutdownGrace)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		klog.ErrorS(err, "Requests were cut off", "grace", s.options.General.ShutdownGrace)
+	}
+}
+
+// Close ends everything and closes the storage. It is idempotent.
+func (s *Server) Close() {
+	s.stop()
+	if s.http != nil {
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		s.http.Shutdown(ended) //nolint:errcheck // what is left is cut off
+	}
+	s.listeners.close()
+	s.background.Wait()
+	if s.engine != nil {
+		if err := s.engine.Close(); err != nil {
+			klog.ErrorS(err, "Close storage")
+		}
+	}
+	if s.registry != nil {
+		s.registry.Close()
+	}
+}
+
+// URL is the address of the API.
+func (s *Server) URL() string { return "https://" + s.listeners.secureAddress() }
+
+// DashboardURL is the address of the dashboard, empty when there is none.
+func (s *Server) DashboardURL() string {
+	if s.listeners.dashboard == nil {
+		return ""
+	}
+	return "http://" + s.listeners.dashboard.Addr().String() + "/"
+}
+
+// KubeconfigPath is where the administrator's kubeconfig is.
+func (s *Server) KubeconfigPath() string {
+	path := filepath.Join(s.options.Storage.DataDir, "admin.kubeconfig")
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+// Handler answers requests from inside the process as one from the network is
+// answered; the request's User says who asks.
+func (s *Server) Handler() request.Handler { return s.chain }
+
+// Registry is the live table.
+func (s *Server) Registry() *registry.Registry { return s.registry }
+
+func makeFolder(path string) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return fmt.Errorf("--data-dir: %w", err)
+	}
+	return nil
+}

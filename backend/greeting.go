@@ -1,0 +1,20 @@
+package backend
+
+import (
+	"fmt"
+	"strings"
+
+	"pilothouse/backend/version"
+)
+
+// Greeting says, once the server is ready, where everything is.
+func (s *Server) Greeting() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Pilothouse is ready (Kubernetes %s).\n", version.GitVersion)
+	fmt.Fprintf(&b, "  API         %s\n", s.URL())
+	if url := s.DashboardURL(); url != "" {
+		fmt.Fprintf(&b, "  Dashboard   %s\n", url)
+	}
+	fmt.Fprintf(&b, "  kubeconfig  %s\n", s.KubeconfigPath())
+	return b.String()
+}

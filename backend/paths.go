@@ -1,0 +1,100 @@
+package backend
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	"pilothouse/backend/health"
+	"pilothouse/backend/metrics"
+	"pilothouse/backend/openapi"
+	"pilothouse/backend/request"
+	"pilothouse/backend/version"
+)
+
+// pathHandler answers some of the paths that are no resource.
+type pathHandler struct {
+	handles func(path string) bool
+	handle  request.Handler
+	// listed are its paths for the list at "/".
+	listed func() []string
+}
+
+// paths are all handlers of paths that are no resource. Their paths do not
+// overlap, so the order means nothing.
+func (s *Server) paths(documents *openapi.Service) []pathHandler {
+	list := []pathHandler{
+		{health.Handles, s.health.Handle, s.health.Paths},
+		{openapi.Handles, documents.Handle, fixed("/openapi/v2", "/openapi/v3")},
+		{is("/version", "/version/"), serveVersion, fixed("/version")},
+		{is("/metrics"), serveMetrics, fixed("/metrics")},
+	}
+	if s.options.Features.Profiling {
+		list = append(list, pathHandler{isProfile, serveProfile, fixed("/debug/pprof", "/debug/pprof/profile")})
+	}
+	return list
+}
+
+func is(paths ...string) func(string) bool {
+	return func(path string) bool { return slices.Contains(paths, path) }
+}
+
+func fixed(paths ...string) func() []string { return func() []string { return paths } }
+
+// servePaths gives the handler of all paths that are no resource.
+func servePaths(list []pathHandler) request.Handler {
+	return func(ctx context.Context, r *request.Request) (*request.Response, error) {
+		if r.Path == "/" || r.Path == "" {
+			return serveRoot(list)
+		}
+		for _, p := range list {
+			if p.handles(r.Path) {
+				return p.handle(ctx, r)
+			}
+		}
+		return notFound(), nil
+	}
+}
+
+// serveRoot lists the paths, as kube-apiserver does at "/".
+func serveRoot(list []pathHandler) (*request.Response, error) {
+	var paths []string
+	for _, p := range list {
+		paths = append(paths, p.listed()...)
+	}
+	slices.Sort(paths)
+	return indented(map[string][]string{"paths": slices.Compact(paths)})
+}
+
+func serveVersion(context.Context, *request.Request) (*request.Response, error) {
+	return indented(version.Info())
+}
+
+func serveMetrics(context.Context, *request.Request) (*request.Response, error) {
+	body, contentType, err := metrics.Text()
+	if err != nil {
+		return nil, err
+	}
+	return &request.Response{ContentType: contentType, Body: body}, nil
+}
+
+func indented(v any) (*request.Response, error) {
+	body, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	return &request.Response{ContentType: "application/json", Body: body}, nil
+}
+
+func notFound() *request.Response {
+	return &request.Response{
+		Status: http.StatusNotFound, ContentType: "text/plain; charset=utf-8", Body: []byte("404 page not found\n"),
+		Header: []request.HeaderLine{{Name: "X-Content-Type-Options", Value: "nosniff"}},
+	}
+}
+
+func isProfile(path string) bool {
+	return path == "/debug/pprof" || strings.HasPrefix(path, "/debug/pprof/")
+}

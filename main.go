@@ -1,0 +1,71 @@
+// Command pilothouse is a Kubernetes API server in one process: `pilothouse`
+// starts it, `pilothouse --help` lists what can be set.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"pilothouse/backend"
+	"pilothouse/backend/config"
+	"pilothouse/backend/logging"
+	"pilothouse/backend/version"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	// A second signal ends the process at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	err := command().ExecuteContext(ctx)
+	logging.Flush()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "pilothouse:", strings.Join(strings.Fields(err.Error()), " "))
+		os.Exit(1)
+	}
+}
+
+// command is the program's command line; without a command it serves.
+func command() *cobra.Command {
+	root := serveCommand("pilothouse")
+	root.Short = "A Kubernetes API server in one process"
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(
+		serveCommand("serve"),
+		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(*cobra.Command, []string) { fmt.Println(version.Line()) }},
+	)
+	return root
+}
+
+func serveCommand(name string) *cobra.Command {
+	o := &config.Options{}
+	c := &cobra.Command{Use: name, Short: "Serve the API and the dashboard", Args: cobra.NoArgs}
+	o.AddFlags(c.Flags())
+	c.Flags().SortFlags = false
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if o.General.Version {
+			fmt.Println(version.Line())
+			return nil
+		}
+		if err := o.Complete(c.Flags(), os.Environ()); err != nil {
+			return err
+		}
+		return serve(c.Context(), o)
+	}
+	return c
+}
+
+func serve(ctx context.Context, o *config.Options) error {
+	backend.TuneMemory()
+	s, err := backend.New(o)
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx, func() { fmt.Print(s.Greeting()) })
+}

@@ -55,7 +55,10 @@ func (s *Server) assemble() error {
 	if err != nil {
 		return err
 	}
-	authorizer := authorizer(o)
+	authorizer, err := authorizer(o, s.registry)
+	if err != nil {
+		return err
+	}
 	s.health.Add(health.Check{Name: "etcd", Run: s.storageIsOpen}, "healthz", "livez", "readyz")
 	api := endpoints.New(endpoints.Config{
 		Registry:          s.registry,

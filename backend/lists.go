@@ -7,8 +7,10 @@ import (
 
 	"pilothouse/backend/authn"
 	"pilothouse/backend/authz"
+	"pilothouse/backend/authz/rbac"
 	"pilothouse/backend/config"
 	"pilothouse/backend/pki"
+	"pilothouse/backend/registry"
 	"pilothouse/backend/storage"
 	"pilothouse/backend/storage/badger"
 )
@@ -54,15 +56,22 @@ func tokenAuthenticators(o *config.Options) (authn.TokenAuthenticator, error) {
 
 // authorizer gives who decides about requests, in this order. The masters come
 // first whatever the modes are: they repair a policy that locks everyone out.
-func authorizer(o *config.Options) authz.Authorizer {
+func authorizer(o *config.Options, r *registry.Registry) (authz.Authorizer, error) {
 	list := []authz.Authorizer{authz.Masters()}
 	for _, mode := range o.Authz.Modes {
 		switch mode {
 		case "AlwaysAllow":
 			list = append(list, authz.AlwaysAllow())
 		case "RBAC":
-			list = append(list, authz.PublicInfo())
+			policy, err := rbac.New()
+			if err != nil {
+				return nil, err
+			}
+			if err := policy.Follow(r); err != nil {
+				return nil, err
+			}
+			list = append(list, policy)
 		}
 	}
-	return authz.Union(list...)
+	return authz.Union(list...), nil
 }

@@ -30,31 +30,6 @@ func TestUnionStopsAtTheFirstOpinion(t *testing.T) {
 	check(NoOpinion, "", false)
 }
 
-func TestPublicInfo(t *testing.T) {
-	anonymous := &request.User{Groups: []string{request.GroupUnauthenticated}}
-	alice := &request.User{Groups: []string{request.GroupAuthenticated}}
-	check := func(user *request.User, verb, path string, want Decision) {
-		t.Helper()
-		if d, _, _ := PublicInfo().Authorize(context.Background(), &Attributes{User: user, Verb: verb, Path: path}); d != want {
-			t.Errorf("%v %s %s: %v", user, verb, path, d)
-		}
-	}
-	check(anonymous, "get", "/healthz", Allow)
-	check(anonymous, "get", "/version", Allow)
-	check(anonymous, "post", "/version", NoOpinion)
-	check(anonymous, "get", "/api", NoOpinion)
-	check(anonymous, "get", "/", NoOpinion)
-	check(nil, "get", "/healthz", Allow)
-	check(alice, "get", "/api", Allow)
-	check(alice, "get", "/apis/apps", Allow)
-	check(alice, "get", "/openapi/v3", Allow)
-	check(alice, "get", "/apisx", NoOpinion)
-	check(alice, "get", "/metrics", NoOpinion)
-	if d, _, _ := PublicInfo().Authorize(context.Background(), &Attributes{User: alice, Verb: "get", IsResource: true, Path: "/api/v1/x"}); d != NoOpinion {
-		t.Error("a resource is public")
-	}
-}
-
 func TestNamesInRefusalsAreNoHTML(t *testing.T) {
 	err := Forbidden(&Attributes{User: &request.User{Name: "<b>&"}, Verb: "get", Path: "/x"}, "because")
 	if want := `forbidden: User "&lt;b&gt;&amp;" cannot get path "/x": because`; err.Error() != want {

@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"sync"
 
+	rbac "pilothouse/backend/authz/rbac/bootstrap"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/scheme"
 
@@ -33,14 +34,13 @@ const writers = 64
 
 // Run writes what is missing. Errors name the object.
 func Run(ctx context.Context, r *registry.Registry, o Options) error {
-	waves, err := objects(o)
-	if err != nil {
-		return err
-	}
-	for _, wave := range waves {
+	for _, wave := range objects(o) {
 		if err := writeAll(ctx, r, wave); err != nil {
 			return err
 		}
+	}
+	if err := rbac.Reconcile(ctx, r); err != nil {
+		return fmt.Errorf("bootstrap policy: %w", err)
 	}
 	return nil
 }

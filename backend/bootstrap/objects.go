@@ -1,12 +1,8 @@
 package bootstrap
 
 import (
-	"fmt"
 	"net/netip"
 	"time"
-
-	"pilothouse/backend/authz/rbac/bootstrap"
-	"pilothouse/backend/scheme"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -29,21 +25,16 @@ type Options struct {
 }
 
 // objects gives everything, in waves: a wave needs only those before it.
-func objects(o Options) ([][]object, error) {
-	policy, err := policyObjects()
-	if err != nil {
-		return nil, err
-	}
+func objects(o Options) [][]object {
 	rest := []object{serviceCIDR(o)}
 	rest = append(rest, priorityClasses()...)
 	rest = append(rest, flowControl(o)...)
 	rest = append(rest, apiServices(o)...)
-	rest = append(rest, policy...)
 	return [][]object{
 		namespaces(),
 		rest,
 		{kubernetesService(o)}, // its address comes out of the range above
-	}, nil
+	}
 }
 
 func group(name, resource string) schema.GroupResource {
@@ -106,28 +97,4 @@ func priorityClasses() []object {
 		class("system-cluster-critical", 2000000000, "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."),
 		class("system-node-critical", 2000001000, "Used for system critical pods that must not be moved from their current node."),
 	}
-}
-
-func policyObjects() ([]object, error) {
-	policy, err := bootstrap.Default()
-	if err != nil {
-		return nil, fmt.Errorf("bootstrap policy: %w", err)
-	}
-	var list []object
-	add := func(resource string, obj scheme.Object) {
-		list = append(list, object{gr: group("rbac.authorization.k8s.io", resource), obj: obj})
-	}
-	for i := range policy.ClusterRoles {
-		add("clusterroles", &policy.ClusterRoles[i])
-	}
-	for i := range policy.ClusterRoleBindings {
-		add("clusterrolebindings", &policy.ClusterRoleBindings[i])
-	}
-	for i := range policy.Roles {
-		add("roles", &policy.Roles[i])
-	}
-	for i := range policy.RoleBindings {
-		add("rolebindings", &policy.RoleBindings[i])
-	}
-	return list, nil
 }

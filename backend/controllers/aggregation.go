@@ -19,7 +19,7 @@ var clusterRoles = schema.GroupVersionResource{Group: rbacv1.GroupName, Version:
 // newAggregation fills ClusterRoles that have an aggregation rule with the rules
 // of the ClusterRoles that it selects.
 func newAggregation(d Deps) func(context.Context) error {
-	roles := informer.New(d.Client, clusterRoles, "", func() *rbacv1.ClusterRole { return &rbacv1.ClusterRole{} })
+	roles := informer.New(d.Shared, clusterRoles, "", func() *rbacv1.ClusterRole { return &rbacv1.ClusterRole{} })
 	q := newQueue[string]("clusterroles")
 	roles.OnChange(func(_, _ *rbacv1.ClusterRole) {
 		// Any change may matter to any aggregated role; there are few of them.

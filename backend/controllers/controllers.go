@@ -25,7 +25,11 @@ import (
 // Deps are what loops work with.
 type Deps struct {
 	// Client makes requests; each loop acts as a user of its own.
-	Client   *client.Client
+	Client *client.Client
+	// Shared is what informers read with; Run sets it. As in
+	// kube-controller-manager they act as the program, whose role lets it list
+	// and watch everything, and not as their loop.
+	Shared   *client.Client
 	Registry *registry.Registry
 	Clock    registry.Clock
 	// RootCA is the PEM bundle that clients verify this server with.
@@ -44,6 +48,9 @@ type Loop struct {
 
 // agent is the manager that managedFields name for what loops write.
 const agent = "kube-controller-manager"
+
+// program is the user that informers act as.
+var program = &request.User{Name: "system:kube-controller-manager", Groups: []string{request.GroupAuthenticated}}
 
 // identity is the user that a loop acts as.
 func identity(account string) *request.User {
@@ -100,6 +107,7 @@ func Run(ctx context.Context, d Deps, loops []Loop) {
 	for _, l := range loops {
 		own := d
 		own.Client = d.Client.As(identity(l.Account), agent)
+		own.Shared = d.Client.As(program, agent)
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				if err := protect(ctx, l.New(own)); err != nil && ctx.Err() == nil {

@@ -19,7 +19,7 @@ import (
 // newNamespaces empties namespaces that are being deleted, then removes their
 // finalizer "kubernetes", which lets them go.
 func newNamespaces(d Deps) func(context.Context) error {
-	spaces := namespaceInformer(d.Client)
+	spaces := namespaceInformer(d.Shared)
 	q := newQueue[string]("namespaces")
 	spaces.OnChange(func(old, n *corev1.Namespace) {
 		if n != nil && n.DeletionTimestamp != nil && (old == nil || old.DeletionTimestamp == nil) {

@@ -32,8 +32,8 @@ func namespaceInformer(c *client.Client) *informer.Informer[*corev1.Namespace] {
 
 // newServiceAccounts gives every active namespace its ServiceAccount "default".
 func newServiceAccounts(d Deps) func(context.Context) error {
-	spaces := namespaceInformer(d.Client)
-	accounts := informer.New(d.Client, serviceAccounts, "", func() *corev1.ServiceAccount { return &corev1.ServiceAccount{} })
+	spaces := namespaceInformer(d.Shared)
+	accounts := informer.New(d.Shared, serviceAccounts, "", func() *corev1.ServiceAccount { return &corev1.ServiceAccount{} })
 	q := newQueue[string]("serviceaccounts")
 	spaces.OnChange(func(_, n *corev1.Namespace) {
 		if n != nil {
@@ -72,8 +72,8 @@ func tolerated(err error) error {
 
 // newRootCA keeps the ConfigMap kube-root-ca.crt in every active namespace.
 func newRootCA(d Deps) func(context.Context) error {
-	spaces := namespaceInformer(d.Client)
-	maps := informer.New(d.Client, configMaps, "", func() *corev1.ConfigMap { return &corev1.ConfigMap{} }).Only("metadata.name=" + rootCAName)
+	spaces := namespaceInformer(d.Shared)
+	maps := informer.New(d.Shared, configMaps, "", func() *corev1.ConfigMap { return &corev1.ConfigMap{} }).Only("metadata.name=" + rootCAName)
 	q := newQueue[string]("root-ca")
 	spaces.OnChange(func(_, n *corev1.Namespace) {
 		if n != nil {

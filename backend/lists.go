@@ -20,7 +20,11 @@ func openEngine(o *config.Options) (storage.Engine, error) {
 	if err := makeFolder(o.Storage.DataDir); err != nil {
 		return nil, err
 	}
-	return badger.Open(badger.Options{Dir: filepath.Join(o.Storage.DataDir, "db")})
+	e, err := badger.Open(badger.Options{Dir: filepath.Join(o.Storage.DataDir, "db")})
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // authenticator gives who is asked who a caller is, in this order.

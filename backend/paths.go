@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"pilothouse/backend/discovery"
 	"pilothouse/backend/health"
 	"pilothouse/backend/metrics"
 	"pilothouse/backend/openapi"
@@ -25,7 +26,9 @@ type pathHandler struct {
 // paths are all handlers of paths that are no resource. Their paths do not
 // overlap, so the order means nothing.
 func (s *Server) paths(documents *openapi.Service) []pathHandler {
+	d := discovery.New(discovery.Config{Registry: s.registry, Address: s.listeners.secureAddress()})
 	list := []pathHandler{
+		{discovery.Handles, d.Handle, d.Paths},
 		{health.Handles, s.health.Handle, s.health.Paths},
 		{openapi.Handles, documents.Handle, fixed("/openapi/v2", "/openapi/v3")},
 		{is("/version", "/version/"), serveVersion, fixed("/version")},

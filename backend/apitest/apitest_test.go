@@ -78,7 +78,7 @@ func TestUsersAndTheirRights(t *testing.T) {
 
 	s.Admin().Post("/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings", map[string]any{
 		"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": map[string]any{"name": "dev"},
-		"roleRef":  map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+		"roleRef":  map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:aggregate-to-view"},
 		"subjects": []any{map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "dev"}},
 	}).Must(201)
 	s.As("alice").Get(configMaps).Must(200)
@@ -151,8 +151,8 @@ func TestStartObjects(t *testing.T) {
 	check("/apis/flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations", 8)
 	check("/apis/networking.k8s.io/v1/servicecidrs", 1)
 	check("/apis/apiregistration.k8s.io/v1/apiservices", 21)
-	check("/apis/rbac.authorization.k8s.io/v1/clusterroles", 70)
-	check("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", 51)
+	check("/apis/rbac.authorization.k8s.io/v1/clusterroles", 69)
+	check("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", 50)
 
 	service := s.Admin().Get("/api/v1/namespaces/default/services/kubernetes").Must(200).Object()
 	if ip, _, _ := unstructured.NestedString(service.Object, "spec", "clusterIP"); ip != "10.0.0.1" {

@@ -187,6 +187,9 @@ func (r *Registry) serve(t map[schema.GroupResource]*served, res *Resource) erro
 		if owner == nil || owner.store == nil {
 			return fmt.Errorf("registry: %s is stored as %s, which is not there", res.GroupResource(), res.StoredAs)
 		}
+		if len(res.Fields) > len(owner.store.fields) {
+			return fmt.Errorf("registry: %s has more fields than %s", res.GroupResource(), res.StoredAs)
+		}
 		t[res.GroupResource()].store = r.newStore(res, owner.store.cache, owner.store.fields)
 		return nil
 	}

@@ -52,7 +52,8 @@ type Resource struct {
 	// Nil means there are none.
 	RowConditions func(obj scheme.Object) []metav1.TableRowCondition
 	// Fields are the selectable fields besides metadata.name and
-	// metadata.namespace.
+	// metadata.namespace. With StoredAs they are the first ones of the other
+	// resource's, in its order, under names of this one's own.
 	Fields []Field
 	// UnknownField says that the resource cannot be selected by a field, where
 	// Kubernetes has words of its own for the kind. Nil means "field label not

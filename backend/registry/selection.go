@@ -73,7 +73,7 @@ func (s *Store) fieldTest(sel *selected, r fields.Requirement) (func(*watchcache
 		}
 		return func(o *watchcache.Object) bool { return (o.Namespace == value) == equal }, nil
 	}
-	i := slices.IndexFunc(s.fields, func(f Field) bool { return f.Name == r.Field })
+	i := slices.Index(s.names, r.Field)
 	if i < 0 {
 		return nil, apierrors.NewBadRequest(s.unknownField(r.Field))
 	}
@@ -89,7 +89,7 @@ func (s *Store) unknownField(name string) string {
 	switch {
 	case s.resource.UnknownField != nil:
 		return s.resource.UnknownField(name)
-	case len(s.fields) > 0, s.resource.Dynamic:
+	case len(s.names) > 0, s.resource.Dynamic:
 		return "field label not supported: " + name
 	}
 	return fmt.Sprintf("%q is not a known field selector: only %q, %q", name, "metadata.name", "metadata.namespace")

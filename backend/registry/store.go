@@ -33,8 +33,9 @@ type Store struct {
 	version  *Version // the storage version
 	gvk      schema.GroupVersionKind
 	prefix   string
-	fields   []Field
-	reads    *scheme.Paths // what the fields look at
+	fields   []Field       // those that the cache holds values of
+	names    []string      // what they are called here, by position
+	reads    *scheme.Paths // what they look at
 }
 
 // newStore makes the store of a resource over a cache; fields are those that
@@ -51,6 +52,7 @@ func (r *Registry) newStore(res *Resource, cache *watchcache.Cache, fields []Fie
 		gvk:      res.HubKind(),
 		prefix:   res.prefix(),
 		fields:   fields,
+		names:    fieldNames(res.Fields),
 		reads:    pathsOf(fields),
 	}
 }

@@ -1,5 +1,7 @@
-// Package apiextensions owns the built-in resources of the group apiextensions.k8s.io:
-// CustomResourceDefinitions as plain objects; package crd makes resources of them. Each file is one resource; Resources lists them.
+// Package apiextensions owns the built-in resource of the group
+// apiextensions.k8s.io: CustomResourceDefinitions as plain objects. Package crd
+// makes resources of them and looks into their schemas. Read
+// customresourcedefinitions.go first.
 package apiextensions
 
 import "pilothouse/backend/registry"

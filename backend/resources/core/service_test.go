@@ -291,7 +291,7 @@ func TestRepair(t *testing.T) {
 			Spec:       networkingv1.IPAddressSpec{ParentRef: &networkingv1.ParentReference{Resource: "services", Namespace: "ns", Name: "gone"}},
 		}
 	}
-	for _, o := range []*networkingv1.IPAddress{orphan("10.0.0.250", "ipallocator.k8s.io"), orphan("10.0.0.251", "somebody")} {
+	for _, o := range []*networkingv1.IPAddress{orphan("10.0.0.2", "ipallocator.k8s.io"), orphan("10.0.0.3", "somebody")} {
 		if _, err := create(s, ips, o, false); err != "" {
 			t.Fatal(err)
 		}
@@ -301,7 +301,7 @@ func TestRepair(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := s.addresses()
-		if got[ip] != "lost" || got["10.0.0.250"] != "" || got["10.0.0.251"] != "gone" || len(got) != 3 {
+		if got[ip] != "lost" || got["10.0.0.2"] != "" || got["10.0.0.3"] != "gone" || len(got) != 3 {
 			t.Errorf("addresses %v", got)
 		}
 	}

@@ -25,9 +25,7 @@ type Registry struct {
 	hub   *watchcache.Hub
 	table atomic.Pointer[Table]
 
-	// mu orders changes of the table and guards changed.
-	mu      sync.Mutex
-	changed chan struct{}
+	mu sync.Mutex // orders changes of the table
 }
 
 // Options are what a Registry works with.
@@ -61,7 +59,7 @@ func New(o Options) (*Registry, error) {
 	if o.FutureWait == 0 {
 		o.FutureWait = 3 * time.Second
 	}
-	r := &Registry{o: o, hub: watchcache.NewHub(), changed: make(chan struct{})}
+	r := &Registry{o: o, hub: watchcache.NewHub()}
 	r.table.Store(newTable(nil))
 	return r, nil
 }
@@ -76,11 +74,7 @@ func (r *Registry) Store(group, resource string) *Store {
 
 // Changed gives a channel that is closed at the next change of the table. Ask
 // for it before reading the table.
-func (r *Registry) Changed() <-chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.changed
-}
+func (r *Registry) Changed() <-chan struct{} { return r.Table().changed }
 
 // Start loads what the engine holds and begins to take writes. Resources may be
 // added before and after it; objects of those added before are loaded with
@@ -169,13 +163,13 @@ func (r *Registry) Remove(group, name string) error {
 func (r *Registry) change(f func(map[schema.GroupResource]*served) error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	entries := r.Table().copy()
+	old := r.Table()
+	entries := old.copy()
 	if err := f(entries); err != nil {
 		return err
 	}
 	r.table.Store(newTable(entries))
-	close(r.changed)
-	r.changed = make(chan struct{})
+	close(old.changed)
 	return nil
 }
 

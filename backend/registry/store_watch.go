@@ -55,14 +55,14 @@ func (s *Store) Watch(ctx context.Context, o WatchOptions) (*watchcache.Watcher,
 		w.Initial = true
 	}
 	watcher, err := s.cache.Watch(w)
-	return watcher, watchError(err, revision)
+	return watcher, watchError(err, revision, s.cache.Oldest())
 }
 
 // watchError turns an error of a watcher's start into a Status error.
-func watchError(err error, revision int64) error {
+func watchError(err error, revision, oldest int64) error {
 	switch {
 	case errors.Is(err, watchcache.ErrExpired):
-		return apierrors.NewResourceExpired(fmt.Sprintf("too old resource version: %d", revision))
+		return apierrors.NewResourceExpired(fmt.Sprintf("too old resource version: %d (%d)", revision, oldest))
 	case errors.Is(err, watchcache.ErrRemoved):
 		return apierrors.NewServiceUnavailable("the resource is no longer served")
 	}

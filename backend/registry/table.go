@@ -12,8 +12,11 @@ import (
 type Table struct {
 	resources map[schema.GroupResource]*served
 	entries   map[schema.GroupVersionResource]*Entry
+	kinds     map[schema.GroupVersionKind]*Entry
 	stores    map[schema.GroupResource]*Store
 	groups    []Group
+	// changed is closed when the next table has taken this one's place.
+	changed chan struct{}
 }
 
 // served is a resource with its store, nil for a virtual one.
@@ -82,23 +85,10 @@ func (t *Table) Resource(group, name string) (*Resource, bool) {
 	return s.resource, true
 }
 
-// ForKind finds the entry of a kind in a version.
+// ForKind finds the entry of a stored kind in a version.
 func (t *Table) ForKind(gvk schema.GroupVersionKind) (*Entry, bool) {
-	g, ok := t.Group(gvk.Group)
-	if !ok {
-		return nil, false
-	}
-	for _, v := range g.Versions {
-		if v.Name != gvk.Version {
-			continue
-		}
-		for _, e := range v.Entries {
-			if e.Resource.Kind == gvk.Kind && e.Resource.Virtual == nil {
-				return e, true
-			}
-		}
-	}
-	return nil, false
+	e, ok := t.kinds[gvk]
+	return e, ok
 }
 
 func (t *Table) copy() map[schema.GroupResource]*served {
@@ -113,7 +103,9 @@ func newTable(resources map[schema.GroupResource]*served) *Table {
 	t := &Table{
 		resources: resources,
 		entries:   map[schema.GroupVersionResource]*Entry{},
+		kinds:     map[schema.GroupVersionKind]*Entry{},
 		stores:    map[schema.GroupResource]*Store{},
+		changed:   make(chan struct{}),
 	}
 	groups := map[string]map[string][]*Entry{}
 	for gr, s := range resources {
@@ -128,6 +120,9 @@ func newTable(resources map[schema.GroupResource]*served) *Table {
 		for i := range s.resource.Versions {
 			e := &Entry{Resource: s.resource, Version: &s.resource.Versions[i], Store: s.store}
 			t.entries[e.GVR()] = e
+			if s.store != nil {
+				t.kinds[e.GVK()] = e
+			}
 			versions[e.Version.Name] = append(versions[e.Version.Name], e)
 		}
 	}

@@ -100,6 +100,9 @@ func decodeFast(body []byte, into runtime.Object, gvk schema.GroupVersionKind) b
 // nil when that cannot be told.
 func decodeAny(body []byte, mediaType string, gvk schema.GroupVersionKind, v Validation) (obj runtime.Object, actual *schema.GroupVersionKind, err error) {
 	if mediaType == MediaProtobuf {
+		if err := checkDepth(body, gvk); err != nil {
+			return nil, nil, err
+		}
 		return protobufSerializer.Decode(body, &gvk, nil)
 	}
 	return serializers[mediaType == MediaYAML][v == Warn || v == Strict].Decode(body, &gvk, nil)

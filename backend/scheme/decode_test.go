@@ -1,9 +1,11 @@
 package scheme
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -137,6 +140,49 @@ func TestDecodeBounds(t *testing.T) {
 					t.Errorf("%.40s as %s of %s: got %v", body, m, gvk.Kind, err)
 				}
 			}
+		}
+	}
+}
+
+// Nested JSON schemas in protobuf: without a limit they overflow the stack.
+func TestDecodeOfDeepProtobuf(t *testing.T) {
+	crd := apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition")
+	f := func(depth int, named bool) error {
+		var inner []byte
+		wrap := func(tag ...byte) []byte {
+			return append(binary.AppendUvarint(append([]byte{}, tag...), uint64(len(inner))), inner...)
+		}
+		heads, size := [][]byte{}, 0
+		for range depth {
+			head := binary.AppendUvarint([]byte{0xe2, 0x01}, uint64(size)) // JSONSchemaProps.not
+			heads, size = append(heads, head), size+len(head)
+		}
+		slices.Reverse(heads)
+		inner = slices.Concat(heads...)
+		inner = wrap(0x0a) // CustomResourceValidation.openAPIV3Schema
+		inner = wrap(0x22) // CustomResourceDefinitionVersion.schema
+		inner = wrap(0x3a) // CustomResourceDefinitionSpec.versions
+		inner = wrap(0x12) // CustomResourceDefinition.spec
+		u := runtime.Unknown{Raw: inner}
+		into := crd
+		if named {
+			u.APIVersion, u.Kind = "apiextensions.k8s.io/v1", "CustomResourceDefinition"
+			into = configMapKind
+		}
+		body, err := u.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = Decode(append([]byte("k8s\x00"), body...), MediaProtobuf, empty(t, into), into, Warn)
+		return err
+	}
+	if err := f(20, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, named := range []bool{true, false} {
+		err := f(590000, named)
+		if !apierrors.IsBadRequest(err) || !strings.Contains(err.Error(), "proto: exceeded max depth") {
+			t.Fatalf("got %.200v", err)
 		}
 	}
 }

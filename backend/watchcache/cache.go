@@ -175,6 +175,9 @@ func newCache(h *Hub, c Config) *Cache {
 	return cache
 }
 
+// Oldest is the oldest revision that a watch can go on from.
+func (c *Cache) Oldest() int64 { return c.ring.start.Load() }
+
 // Config gives what the cache was added with.
 func (c *Cache) Config() Config { return c.config }
 

@@ -143,6 +143,7 @@ type draft struct {
 // one, or the object's own for what is not going to be written; 0 leaves it
 // out. obj's kind and resourceVersion are set as a side effect.
 func (s *Store) draft(key string, obj scheme.Object, revision int64) (*draft, error) {
+	obj.SetSelfLink("") // nobody sets it any more
 	e, err := scheme.Encode(obj, s.gvk, revision)
 	if err != nil {
 		return nil, err

@@ -15,6 +15,8 @@ import (
 // List gives the objects that the options select, in key order, at one
 // revision. Items are shared with the cache; nothing is decoded.
 //
+// A limit is ignored for a resourceVersion of "0", as in Kubernetes.
+//
 // Which revision: the newest one, unless a continue token names one, the match
 // is Exact, or a page is asked for with a resourceVersion and no match. Old
 // revisions come from memory while it has them, then from the engine; a
@@ -29,9 +31,9 @@ func (s *Store) List(ctx context.Context, o ListOptions) (*List, error) {
 		return nil, err
 	}
 	key, single := s.single(sel)
-	p := page{scope: scopeOf(sel), selected: sel, limit: o.Limit}
-	if !single {
-		p.paged = o.Limit > 0
+	p := page{scope: scopeOf(sel), selected: sel}
+	if !single && o.ResourceVersion != "0" { // any state is given whole, as from Kubernetes' cache
+		p.limit, p.paged = o.Limit, o.Limit > 0
 	}
 	if p.at, err = s.whichRevision(ctx, o, &p, single); err != nil {
 		return nil, err

@@ -272,3 +272,12 @@ func (a *api) configMap(name, rest string) string {
 	rv, _ := p.field("metadata", "resourceVersion").(string)
 	return rv
 }
+
+func mustLookup(a *api, group, version, resource string) *registry.Entry {
+	a.Helper()
+	e, ok := a.Registry.Table().Lookup(group, version, resource)
+	if !ok {
+		a.Fatalf("no %s/%s %s", group, version, resource)
+	}
+	return e
+}

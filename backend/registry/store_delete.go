@@ -144,12 +144,26 @@ func (d *deletion) checkRecord(obj scheme.Object) error {
 	if p == nil {
 		return nil
 	}
+	if d.resource.Strategy.Terminate != nil {
+		return d.checkNamespaceRecord(p, obj)
+	}
 	kind := schema.GroupResource{Group: d.gvk.Group, Resource: d.gvk.Kind}
 	if p.UID != nil && *p.UID != obj.GetUID() {
 		return apierrors.NewConflict(kind, obj.GetName(), fmt.Errorf("the UID in the precondition (%s) does not match the UID in record (%s). The object might have been deleted and then recreated", *p.UID, obj.GetUID()))
 	}
 	if p.ResourceVersion != nil && *p.ResourceVersion != obj.GetResourceVersion() {
 		return apierrors.NewConflict(kind, obj.GetName(), fmt.Errorf("the ResourceVersion in the precondition (%s) does not match the ResourceVersion in record (%s). The object might have been modified", *p.ResourceVersion, obj.GetResourceVersion()))
+	}
+	return nil
+}
+
+// checkNamespaceRecord is checkRecord in the words that namespaces have.
+func (d *deletion) checkNamespaceRecord(p *metav1.Preconditions, obj scheme.Object) error {
+	if p.UID != nil && *p.UID != obj.GetUID() {
+		return d.conflict(d.name, fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", *p.UID, obj.GetUID())) //nolint:staticcheck // Kubernetes' words
+	}
+	if p.ResourceVersion != nil && *p.ResourceVersion != obj.GetResourceVersion() {
+		return d.conflict(d.name, fmt.Errorf("Precondition failed: ResourceVersion in precondition: %v, ResourceVersion in object meta: %v", *p.ResourceVersion, obj.GetResourceVersion())) //nolint:staticcheck // Kubernetes' words
 	}
 	return nil
 }

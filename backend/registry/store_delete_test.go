@@ -285,6 +285,9 @@ func TestDeleteInTwoSteps(t *testing.T) {
 		}
 		store := e.store("namespaces")
 		e.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "space"}})
+		other := types.UID("other")
+		_, err := store.Delete(e.ctx, "", "space", DeleteOptions{Options: metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &other}}})
+		e.refused(err, 409, `Operation cannot be fulfilled on namespaces "space": Precondition failed: UID in precondition: other, UID in object meta: uid-1`)
 		for i := range 2 {
 			r, err := store.Delete(e.ctx, "", "space", DeleteOptions{})
 			if err != nil || r.Deleted {

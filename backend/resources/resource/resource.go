@@ -1,5 +1,8 @@
-// Package resource owns the built-in resources of the group resource.k8s.io:
-// dynamic resource allocation: device classes, claims, claim templates and slices. Each file is one resource; Resources lists them.
+// Package resource owns the built-in resources of the group resource.k8s.io,
+// dynamic resource allocation: device classes, claims, claim templates and
+// slices. Each resource is one file; claims.go, allocations.go, devices.go and
+// capacity.go check their parts, selectors.go compiles what selects devices.
+// Of the features behind gates it has those that are on by default in 1.36.
 package resource
 
 import "pilothouse/backend/registry"
@@ -11,8 +14,8 @@ const group = "resource.k8s.io"
 func Resources(env *registry.Env) []registry.Resource {
 	return []registry.Resource{
 		deviceClasses(),
-		resourceClaims(),
-		resourceClaimTemplates(),
-		resourceSlices(),
+		resourceClaims(env),
+		resourceClaimTemplates(env),
+		resourceSlices(env.Clock),
 	}
 }

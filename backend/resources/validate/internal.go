@@ -114,6 +114,24 @@ func writeInternalEmbedded(b *bytes.Buffer, v reflect.Value, first *bool) error 
 	return nil
 }
 
+func writeEmbedded(b *bytes.Buffer, v reflect.Value, first *bool) error {
+	if !strings.HasPrefix(v.Type().PkgPath(), "k8s.io/apimachinery/") {
+		return writeInternalFields(b, v, first)
+	}
+	text, err := json.Marshal(v.Interface())
+	if err != nil {
+		return err
+	}
+	if fields := bytes.TrimSuffix(bytes.TrimPrefix(text, []byte("{")), []byte("}")); len(fields) > 0 {
+		if !*first {
+			b.WriteByte(',')
+		}
+		*first = false
+		b.Write(fields)
+	}
+	return nil
+}
+
 func writeInternalSlice(b *bytes.Buffer, v reflect.Value) error {
 	if v.IsNil() {
 		b.WriteString("null")

@@ -8,6 +8,7 @@ import (
 	resourcev1 "k8s.io/api/resource/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 func TestInternal(t *testing.T) {
@@ -29,6 +30,9 @@ func TestInternal(t *testing.T) {
 	f(resourcev1.DeviceClaimConfiguration{Requests: []string{"r"}}, `{"Requests":["r"],"Opaque":null}`)
 	f(map[string]rbacv1.Subject{"b": {}, "a": {Kind: "User"}},
 		`{"a":{"Kind":"User","APIGroup":"","Name":"","Namespace":""},"b":{"Kind":"","APIGroup":"","Name":"","Namespace":""}}`)
+	f(resourcev1.ResourceClaimTemplateSpec{}, `{"Spec":{"Devices":{"Requests":null,"Constraints":null,"Config":null}}}`)
+	f(resourcev1.ResourceClaimTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"a": "b"}}},
+		`{"labels":{"a":"b"},"Spec":{"Devices":{"Requests":null,"Constraints":null,"Config":null}}}`)
 	f(nil, `null`)
 	f([]byte("hi"), `"aGk="`)
 }

@@ -1,0 +1,43 @@
+package resource
+
+import (
+	"context"
+	"fmt"
+
+	"pilothouse/backend/registry"
+
+	resourcev1 "k8s.io/api/resource/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// validateAdminAccess lets administrators' access to devices be asked for only
+// in namespaces that are labelled for it.
+func validateAdminAccess(ctx context.Context, r *registry.Registry, namespace string, requests []resourcev1.DeviceRequest) field.ErrorList {
+	at := adminRequest(requests)
+	if at == nil {
+		return nil
+	}
+	if r == nil {
+		return field.ErrorList{field.InternalError(at, fmt.Errorf("no namespaces to look at"))}
+	}
+	ns, err := r.Store("", "namespaces").Get(ctx, "", namespace, registry.GetOptions{})
+	if err != nil {
+		return field.ErrorList{field.InternalError(at, fmt.Errorf("could not retrieve namespace to verify admin access: %w", err))}
+	}
+	const label = resourcev1.DRAAdminNamespaceLabelKey
+	if ns.Labels.Get(label) != "true" {
+		return field.ErrorList{field.Forbidden(at, fmt.Sprintf("admin access to devices requires the `%s: true` label on the containing namespace", label))}
+	}
+	return nil
+}
+
+// adminRequest gives the path of the first request for administrators' access,
+// nil if there is none.
+func adminRequest(requests []resourcev1.DeviceRequest) *field.Path {
+	for i, r := range requests {
+		if r.Exactly != nil && r.Exactly.AdminAccess != nil && *r.Exactly.AdminAccess {
+			return field.NewPath("spec", "devices", "requests").Index(i).Child("adminAccess")
+		}
+	}
+	return nil
+}

@@ -87,7 +87,7 @@ func validatePolicyPort(p *networkingv1.NetworkPolicyPort, path *field.Path) fie
 			break
 		}
 		if *p.EndPort < p.Port.IntVal {
-			errs = append(errs, field.Invalid(end, *p.EndPort, "must be greater than or equal to `port`"))
+			errs = append(errs, field.Invalid(end, p.Port.IntVal, "must be greater than or equal to `port`")) // Kubernetes shows port here.
 		}
 		errs = append(errs, validate.PortNumber(*p.EndPort, end)...)
 	default:

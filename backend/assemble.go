@@ -38,7 +38,10 @@ func (s *Server) loadRegistry() (err error) {
 	if err := s.registry.Add(resources.All(env)...); err != nil {
 		return err
 	}
-	return s.registry.Start(s.ctx)
+	if err := s.registry.Start(s.ctx); err != nil {
+		return err
+	}
+	return resources.Repair(s.ctx, env)
 }
 
 // assemble puts together what a request passes, from the network inwards.

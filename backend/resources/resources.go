@@ -4,6 +4,8 @@
 package resources
 
 import (
+	"context"
+
 	"pilothouse/backend/registry"
 	"pilothouse/backend/resources/admissionregistration"
 	"pilothouse/backend/resources/apiextensions"
@@ -58,3 +60,8 @@ func All(env *registry.Env) []registry.Resource {
 	}
 	return all
 }
+
+// Repair brings objects that stand for others (the addresses of Services) in
+// line with them. Call it once, between the registry's start and the first
+// request.
+func Repair(ctx context.Context, env *registry.Env) error { return core.Repair(ctx, env) }

@@ -108,7 +108,8 @@ func authorizeCreate(a authz.Authorizer) func(ctx context.Context, r *request.Re
 	}
 }
 
-// bootstrap writes the objects that are missing.
+// bootstrap writes the objects that are missing. What a new server writes is no
+// history that a client could want.
 func (s *Server) bootstrap() error {
 	prefix, err := s.options.Services.Prefix()
 	if err != nil {
@@ -120,5 +121,9 @@ func (s *Server) bootstrap() error {
 			o.Versions = append(o.Versions, schema.GroupVersion{Group: g.Name, Version: v.Name})
 		}
 	}
-	return bootstrap.Run(s.ctx, s.registry, o)
+	fresh := s.registry.Revision() <= 1
+	if err := bootstrap.Run(s.ctx, s.registry, o); err != nil || !fresh {
+		return err
+	}
+	return s.registry.BeginHistory(s.ctx)
 }

@@ -25,6 +25,10 @@ type Registry struct {
 	hub   *watchcache.Hub
 	table atomic.Pointer[Table]
 
+	// floor is the oldest revision that can be read, as far as BeginHistory
+	// says; the engine and the cache know their own.
+	floor atomic.Int64
+
 	mu sync.Mutex // orders changes of the table
 }
 
@@ -80,6 +84,18 @@ func (r *Registry) Changed() <-chan struct{} { return r.Table().changed }
 // added before and after it; objects of those added before are loaded with
 // their recent events.
 func (r *Registry) Start(ctx context.Context) error { return r.hub.Start(ctx, r.o.Engine) }
+
+// BeginHistory makes all revisions before the newest one unreadable: what was
+// written before is how the server came to be. A watch or a list at one of them
+// then is a 410, as on any cluster, and not a replay of the set-up.
+func (r *Registry) BeginHistory(ctx context.Context) error {
+	revision := r.hub.Revision()
+	r.floor.Store(revision)
+	if err := r.o.Engine.Compact(ctx, revision); err != nil {
+		return fmt.Errorf("compact at revision %d: %w", revision, err)
+	}
+	return nil
+}
 
 // Close ends all watches. The engine is to be closed first.
 func (r *Registry) Close() { r.hub.Close() }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"pilothouse/backend/scheme"
 	"pilothouse/backend/storage"
@@ -27,6 +28,7 @@ type Store struct {
 	o        *Options
 	engine   storage.Engine
 	hub      *watchcache.Hub
+	floor    *atomic.Int64
 	cache    *watchcache.Cache
 	resource *Resource
 	gr       schema.GroupResource
@@ -45,6 +47,7 @@ func (r *Registry) newStore(res *Resource, cache *watchcache.Cache, fields []Fie
 		o:        &r.o,
 		engine:   r.o.Engine,
 		hub:      r.hub,
+		floor:    &r.floor,
 		cache:    cache,
 		resource: res,
 		gr:       res.GroupResource(),

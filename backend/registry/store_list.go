@@ -38,6 +38,9 @@ func (s *Store) List(ctx context.Context, o ListOptions) (*List, error) {
 	if p.at, err = s.whichRevision(ctx, o, &p, single); err != nil {
 		return nil, err
 	}
+	if p.at > 0 && p.at < s.floor.Load() {
+		return nil, expiredList(p, o)
+	}
 	if single {
 		return s.listOne(ctx, key, p, o)
 	}

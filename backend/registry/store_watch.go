@@ -54,6 +54,9 @@ func (s *Store) Watch(ctx context.Context, o WatchOptions) (*watchcache.Watcher,
 	default:
 		w.Initial = true
 	}
+	if floor := s.floor.Load(); w.From > 0 && w.From < floor {
+		return nil, watchError(watchcache.ErrExpired, revision, floor)
+	}
 	watcher, err := s.cache.Watch(w)
 	return watcher, watchError(err, revision, s.cache.Oldest())
 }

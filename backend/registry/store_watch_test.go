@@ -129,3 +129,22 @@ func TestWatchOfWhatIsTooOld(t *testing.T) {
 	w := e.watch(e.cms(), WatchOptions{ResourceVersion: strconv.FormatInt(e.Revision()-1, 10)})
 	e.equal(e.events(w, 1), "[DELETED one]")
 }
+
+func TestBeginHistory(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.create(configMap("one"))
+		old := e.create(configMap("two")).Hub.GetResourceVersion()
+		e.create(configMap("three"))
+		e.must(e.BeginHistory(e.ctx))
+		now := strconv.FormatInt(e.Revision(), 10)
+		_, err := e.cms().Watch(e.ctx, WatchOptions{ResourceVersion: old})
+		e.refused(err, 410, "too old resource version: "+old+" ("+now+")")
+		_, err = e.cms().List(e.ctx, ListOptions{ResourceVersion: old, ResourceVersionMatch: "Exact"})
+		e.refused(err, 410, "The resourceVersion for the provided list is too old.")
+		e.equal(len(e.list(e.cms(), ListOptions{ResourceVersion: old}).Items), 3)
+		e.equal(len(e.list(e.cms(), ListOptions{ResourceVersion: now, ResourceVersionMatch: "Exact"}).Items), 3)
+		w := e.watch(e.cms(), WatchOptions{ResourceVersion: now})
+		e.create(configMap("four"))
+		e.equal(e.events(w, 1), "[ADDED four]")
+	})
+}

@@ -29,12 +29,12 @@ type api struct {
 	testing.TB
 	*Handler
 	ctx context.Context
-	now atomic.Pointer[time.Time]
+	now *atomic.Pointer[time.Time]
 }
 
 func newAPI(t testing.TB, change ...func(*Config)) *api {
 	t.Helper()
-	a := &api{TB: t, ctx: t.Context()}
+	a := &api{TB: t, ctx: t.Context(), now: &atomic.Pointer[time.Time]{}}
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	a.now.Store(&start)
 	clock := func() time.Time { return *a.now.Load() }
@@ -56,6 +56,9 @@ func newAPI(t testing.TB, change ...func(*Config)) *api {
 	a.Handler = New(config)
 	return a
 }
+
+// in is the same api for another test.
+func (a *api) in(t testing.TB) *api { return &api{TB: t, Handler: a.Handler, ctx: a.ctx, now: a.now} }
 
 // sleep lets time go by for everything that looks at the clock.
 func (a *api) sleep(d time.Duration) {

@@ -99,7 +99,7 @@ func (c *call) scope() scope {
 
 func (c *call) routeCollection() (action, error) {
 	has := c.v.verbs
-	if !has.has(onCollection) {
+	if !c.v.listed.has(onCollection) {
 		return nil, c.noRoute()
 	}
 	switch {
@@ -115,7 +115,7 @@ func (c *call) routeCollection() (action, error) {
 
 func (c *call) routeItem() (action, error) {
 	has := c.v.verbs
-	if !has.has(onItem) {
+	if !c.v.listed.has(onItem) {
 		return nil, c.noRoute()
 	}
 	switch {
@@ -156,14 +156,15 @@ func (c *call) routeSubresource() (action, error) {
 		return (*call).connect, nil
 	}
 	has := c.v.subs[c.sub.Name]
+	view := c.sub.Strategy != nil
 	switch {
-	case c.r.Method == http.MethodGet && has.has(canGet):
+	case c.r.Method == http.MethodGet && has.has(canGet) && (view || c.sub.Get != nil):
 		return (*call).getSubresource, nil
 	case c.r.Method == http.MethodPost && has.has(canCreate) && c.sub.Create != nil:
 		return (*call).createSubresource, nil
-	case c.r.Method == http.MethodPut && has.has(canUpdate):
+	case c.r.Method == http.MethodPut && has.has(canUpdate) && (view || c.sub.Update != nil):
 		return (*call).updateSubresource, nil
-	case c.r.Method == http.MethodPatch && has.has(canPatch):
+	case c.r.Method == http.MethodPatch && has.has(canPatch) && (view || c.sub.Update != nil):
 		return (*call).patchSubresource, nil
 	}
 	return nil, c.noMethod()

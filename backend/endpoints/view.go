@@ -39,6 +39,20 @@ func verbsOf(names []string) (set verbs) {
 	return set
 }
 
+// virtualVerbs are the verbs that a resource without storage has code for.
+func virtualVerbs(v *registry.Virtual) (set verbs) {
+	if v.Create != nil {
+		set |= canCreate
+	}
+	if v.Get != nil {
+		set |= canGet
+	}
+	if v.List != nil {
+		set |= canList
+	}
+	return set
+}
+
 func (v verbs) has(w verbs) bool { return v&w != 0 }
 
 // view is what requests for one resource in one version need, worked out once.
@@ -46,8 +60,10 @@ type view struct {
 	entry *registry.Entry
 	gvk   schema.GroupVersionKind
 	gvr   schema.GroupVersionResource
-	verbs verbs
-	subs  map[string]verbs
+	// listed are the verbs that discovery tells of, verbs those of them that
+	// there is code for.
+	listed, verbs verbs
+	subs          map[string]verbs
 	// typed tells a built-in resource from one of a CRD; hub that the version
 	// is the one that is stored.
 	typed, hub bool
@@ -77,7 +93,11 @@ func newView(e *registry.Entry) *view {
 	res := e.Resource
 	v.typed = !res.Dynamic
 	v.hub = e.Version.ToHub == nil && e.Version.FromHub == nil
-	v.verbs = verbsOf(res.Verbs)
+	v.listed = verbsOf(res.Verbs)
+	v.verbs = v.listed
+	if virtual := res.Virtual; virtual != nil {
+		v.verbs &= virtualVerbs(virtual)
+	}
 	v.subs = make(map[string]verbs, len(res.Subresources))
 	for _, s := range res.Subresources {
 		v.subs[s.Name] = verbsOf(s.Verbs)

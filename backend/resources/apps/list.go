@@ -1,17 +1,22 @@
-// Package apps owns the resources of the group apps: one file per resource,
-// each one registry.Resource value. What pod templates may say is in podspec.
-// Read list.go first, then the file of the resource.
+// Package apps owns the kinds of the apps group: one file per kind, with what
+// Kubernetes' strategies, defaults, validation and printers say about it. What
+// pod templates may say is in package podspec. Read list.go first.
 package apps
 
-import "pilothouse/backend/registry"
+import (
+	"pilothouse/backend/registry"
+)
 
-// Resources are the resources of the group.
+// Resources gives the kinds of this package.
 func Resources(env *registry.Env) []registry.Resource {
 	return []registry.Resource{
-		controllerRevisions(env),
-		daemonSets(env),
-		deployments(env),
-		replicaSets(env),
-		statefulSets(env),
+		controllerRevisionResource(env),
+		daemonSetResource(env),
+		deploymentResource(env),
+		replicaSetResource(env),
+		statefulSetResource(env),
 	}
 }
+
+// viewVerbs are the verbs of a subresource that is a view of the object.
+var viewVerbs = []string{"get", "patch", "update"}

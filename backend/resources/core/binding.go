@@ -17,7 +17,8 @@ func bindingResource(env *registry.Env) registry.Resource {
 		Verbs:      []string{"create"},
 		Versions:   []registry.Version{{Name: "v1", New: func() scheme.Object { return &corev1.Binding{} }}},
 		Virtual: &registry.Virtual{
-			New: func() runtime.Object { return &corev1.Binding{} },
+			New:    func() runtime.Object { return &corev1.Binding{} },
+			Create: bindingForPod(env),
 		},
 	}
 }

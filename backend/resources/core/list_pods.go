@@ -2,11 +2,11 @@ package core
 
 import "pilothouse/backend/registry"
 
-// podResources are the resources of the core group that make or hold pods.
+// podResources gives the kinds of this package that are or make pods.
 func podResources(env *registry.Env) []registry.Resource {
 	return []registry.Resource{
-		pods(env),
-		podTemplates(env),
-		replicationControllers(env),
+		podResource(env),
+		podTemplateResource(env),
+		replicationControllerResource(env),
 	}
 }

@@ -21,8 +21,12 @@ func PodWarnings(pod *v1.Pod) []string {
 	return append(warnings, specWarnings(nil, &pod.Spec, &pod.ObjectMeta)...)
 }
 
-// TemplateWarnings warns of what is dubious in a pod template at path.
+// TemplateWarnings warns of what is dubious in a pod template at path; there
+// may be none.
 func TemplateWarnings(t *v1.PodTemplateSpec, path *field.Path) []string {
+	if t == nil {
+		return nil
+	}
 	return specWarnings(path, &t.Spec, &t.ObjectMeta)
 }
 

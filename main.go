@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"pilothouse/backend"
 	"pilothouse/backend/config"
@@ -67,5 +68,8 @@ func serve(ctx context.Context, o *config.Options) error {
 	if err != nil {
 		return err
 	}
-	return s.Run(ctx, func() { fmt.Print(s.Greeting()) })
+	return s.Run(ctx, func() {
+		fmt.Print(s.Greeting())
+		time.AfterFunc(time.Second, backend.ReleaseStartMemory)
+	})
 }

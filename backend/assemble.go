@@ -35,7 +35,11 @@ func (s *Server) loadRegistry() (err error) {
 	if env.NodePortMin, env.NodePortMax, err = o.Services.NodePorts(); err != nil {
 		return err
 	}
-	if err := s.registry.Add(resources.All(env)...); err != nil {
+	list, err := enabled(resources.All(env), o.Features.RuntimeConfig)
+	if err != nil {
+		return err
+	}
+	if err := s.registry.Add(list...); err != nil {
 		return err
 	}
 	if err := s.registry.Start(s.ctx); err != nil {

@@ -163,3 +163,21 @@ func TestStartObjects(t *testing.T) {
 		t.Errorf("%s", cidr.Body)
 	}
 }
+
+func TestVersionThatIsTurnedOff(t *testing.T) {
+	const hpas = "/namespaces/default/horizontalpodautoscalers"
+	hpa := map[string]any{
+		"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": map[string]any{"name": "web"},
+		"spec": map[string]any{"maxReplicas": 3, "scaleTargetRef": map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}},
+	}
+	first := Start(t)
+	first.Admin().Post("/apis/autoscaling/v2"+hpas, hpa).Must(201)
+	first.Stop()
+	s := Start(t, Options{DataDir: first.DataDir(), Change: func(o *config.Options) {
+		o.Features.RuntimeConfig = map[string]string{"autoscaling/v2": "false", "flowcontrol.apiserver.k8s.io/v1": "false"}
+	}})
+	s.Admin().Get("/apis/autoscaling/v2" + hpas).Must(404)
+	s.Admin().Get("/apis/autoscaling/v1" + hpas + "/web").Must(200)
+	s.Admin().Patch("/apis/autoscaling/v1"+hpas+"/web", map[string]any{"spec": map[string]any{"maxReplicas": 4}}).Must(200)
+	s.Admin().Get("/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas").Must(404)
+}

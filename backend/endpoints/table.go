@@ -122,7 +122,7 @@ func (c *call) cells(o *watchcache.Object, now time.Time) (tableRow, error) {
 	if err != nil {
 		return tableRow{}, err
 	}
-	b, err := appendCells(nil, c.cellsOf(obj, func() time.Time { return now }), nil)
+	b, err := c.appendRow(nil, obj, c.cellsOf(obj, func() time.Time { return now }), nil)
 	return tableRow{before: b}, err
 }
 
@@ -162,7 +162,7 @@ func (c *call) keepRow(o *watchcache.Object) ([]byte, error) {
 		age[i] = true
 	}
 	kept := binary.LittleEndian.AppendUint64([]byte{rowKept}, uint64(created.Unix()))
-	return appendCells(kept, first, age)
+	return c.appendRow(kept, obj, first, age)
 }
 
 // decodeForCells gives an object in the version whose columns are shown: that
@@ -183,6 +183,31 @@ func (c *call) cellsOf(obj scheme.Object, now registry.Clock) []any {
 		return c.e.Resource.Cells(obj, now)
 	}
 	return defaultCells(obj)
+}
+
+// appendRow adds the JSON of a row's cells and, where there are any, of its
+// conditions, as it stands after "cells": in the row.
+func (c *call) appendRow(b []byte, obj scheme.Object, cells []any, age []bool) ([]byte, error) {
+	b, err := appendCells(b, cells, age)
+	if err != nil {
+		return nil, err
+	}
+	conditions := c.rowConditions(obj)
+	if len(conditions) == 0 {
+		return b, nil
+	}
+	value, err := json.Marshal(conditions)
+	if err != nil {
+		return nil, apierrors.NewInternalError(fmt.Errorf("encode table conditions: %w", err))
+	}
+	return append(append(b, `,"conditions":`...), value...), nil
+}
+
+func (c *call) rowConditions(obj scheme.Object) []metav1.TableRowCondition {
+	if c.e.Resource.RowConditions == nil {
+		return nil
+	}
+	return c.e.Resource.RowConditions(obj)
 }
 
 // appendCells adds the JSON of cells to b, with the placeholder where age says.

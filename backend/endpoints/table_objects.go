@@ -50,6 +50,9 @@ func (c *call) tableOfObjects(status int, objects []runtime.Object, list metav1.
 		if columns, row.Cells, err = c.objectCells(obj); err != nil {
 			return nil, err
 		}
+		if o, ok := obj.(scheme.Object); ok && c.sub == nil {
+			row.Conditions = c.rowConditions(o)
+		}
 		if err := c.rowObject(&row, obj, opts.IncludeObject); err != nil {
 			return nil, err
 		}

@@ -153,10 +153,6 @@ type Subresource struct {
 	Connect func(ctx context.Context, c Call, r *request.Request) (*request.Response, error)
 	// ConnectMethods are the HTTP methods that Connect takes.
 	ConnectMethods []string
-	// Columns and Cells are the table form of what Get and Update give, where
-	// it has one of its own (Scale).
-	Columns []Column
-	Cells   func(obj runtime.Object, now Clock) []any
 }
 
 // Call says which object a subresource call is about and what it may use.

@@ -167,17 +167,19 @@ func terminationReason(t *corev1.ContainerStateTerminated) string {
 	return fmt.Sprintf("ExitCode:%d", t.ExitCode)
 }
 
-// addContainers lets the first container that has something to say say it.
+// addContainers lets the first container that has something to say say it; that
+// a container has failed is said rather than that another has completed.
 func (s *podSummary) addContainers(pod *corev1.Pod) {
-	running := false
+	running, failed := false, false
 	for i := len(pod.Status.ContainerStatuses) - 1; i >= 0; i-- {
 		c := &pod.Status.ContainerStatuses[i]
 		s.addRestarts(c)
 		switch t, w := c.State.Terminated, c.State.Waiting; {
 		case w != nil && w.Reason != "":
 			s.reason = w.Reason
-		case t != nil:
+		case t != nil && (t.ExitCode != 0 || !failed):
 			s.reason = terminationReason(t)
+			failed = t.ExitCode != 0
 		case c.Ready && c.State.Running != nil:
 			running = true
 			s.ready++

@@ -8,7 +8,6 @@ import (
 	"fmt"
 
 	"pilothouse/backend/registry"
-	"pilothouse/backend/resources/printers"
 	"pilothouse/backend/scheme"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
@@ -43,21 +42,7 @@ func Subresource[T scheme.Object](k Kind[T]) registry.Subresource {
 		New:          func() runtime.Object { return &autoscalingv1.Scale{} },
 		Get:          k.get,
 		Update:       k.update,
-		Columns:      columns,
-		Cells:        cells,
 	}
-}
-
-var columns = []registry.Column{
-	printers.Name,
-	printers.Integer("Desired", autoscalingv1.ScaleSpec{}.SwaggerDoc()["replicas"]),
-	printers.Integer("Available", autoscalingv1.ScaleStatus{}.SwaggerDoc()["replicas"]),
-	printers.Age,
-}
-
-func cells(obj runtime.Object, now registry.Clock) []any {
-	s := obj.(*autoscalingv1.Scale)
-	return []any{s.Name, int64(s.Spec.Replicas), int64(s.Status.Replicas), printers.Since(s.CreationTimestamp, now)}
 }
 
 func (k Kind[T]) get(ctx context.Context, c registry.Call) (runtime.Object, error) {

@@ -190,7 +190,7 @@ func (s *Server) Close() {
 		s.http.Shutdown(ended) //nolint:errcheck // what is left is cut off
 	}
 	s.listeners.close()
-	s.background.Wait()
+	s.waitForBackground()
 	if s.engine != nil {
 		if err := s.engine.Close(); err != nil {
 			klog.ErrorS(err, "Close storage")
@@ -198,6 +198,22 @@ func (s *Server) Close() {
 	}
 	if s.registry != nil {
 		s.registry.Close()
+	}
+}
+
+// backgroundGrace is how long controllers and the like may take to end.
+const backgroundGrace = 10 * time.Second
+
+func (s *Server) waitForBackground() {
+	ended := make(chan struct{})
+	go func() {
+		s.background.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(backgroundGrace):
+		klog.InfoS("Background work does not end, the storage is closed without it", "after", backgroundGrace)
 	}
 }
 

@@ -108,3 +108,12 @@ func (l *listeners) port() int {
 	}
 	return 0
 }
+
+// advertised is where clients in the cluster are told to find the API.
+func (s *Server) advertised() string {
+	host := s.options.Serving.AdvertiseAddress
+	if host == "" {
+		host = s.listeners.host()
+	}
+	return net.JoinHostPort(host, strconv.Itoa(s.listeners.port()))
+}

@@ -61,11 +61,3 @@ func (o *Serving) check() error {
 	}
 	return nil
 }
-
-// Advertise is the address at which others reach the server.
-func (o *Serving) Advertise() string {
-	if o.AdvertiseAddress != "" {
-		return o.AdvertiseAddress
-	}
-	return o.BindAddress
-}

@@ -25,11 +25,8 @@ type certSpec struct {
 	ips     []net.IP
 }
 
-func adminSpec() certSpec {
-	return certSpec{
-		subject: pkix.Name{CommonName: "kubernetes-admin", Organization: []string{"system:masters"}},
-		usage:   x509.ExtKeyUsageClientAuth,
-	}
+func clientSpec(user string, groups ...string) certSpec {
+	return certSpec{subject: pkix.Name{CommonName: user, Organization: groups}, usage: x509.ExtKeyUsageClientAuth}
 }
 
 // covers tells whether a certificate is good for all that the spec wants.

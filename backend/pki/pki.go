@@ -58,13 +58,19 @@ func Open(dir string, now func() time.Time) (*PKI, error) {
 	if p.CA, err = p.authority(); err != nil {
 		return nil, err
 	}
-	if p.Admin, err = p.leaf("admin", adminSpec()); err != nil {
+	if p.Admin, err = p.Client("admin", "kubernetes-admin", "system:masters"); err != nil {
 		return nil, err
 	}
 	if p.ServiceAccountKey, err = p.serviceAccountKey(); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// Client gives the client certificate NAME.crt of the folder for a user and its
+// groups. It is made when it is missing, near its end or somebody else's.
+func (p *PKI) Client(name, user string, groups ...string) (*KeyPair, error) {
+	return p.leaf(name, clientSpec(user, groups...))
 }
 
 // Path gives the path of a file of the folder.

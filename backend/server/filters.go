@@ -21,6 +21,9 @@ type FilterOptions struct {
 	// MaxInFlight and MaxMutatingInFlight bound the requests that are handled
 	// at the same time; 0 means no bound.
 	MaxInFlight, MaxMutatingInFlight int
+	// Dashboard answers what browsers ask for, and knows who they are by its own
+	// sessions; nil leaves it out.
+	Dashboard Filter
 	// Audit and Impersonate are the filters of these names; nil leaves them out.
 	Audit, Impersonate Filter
 }
@@ -36,6 +39,7 @@ func Filters(o FilterOptions) []Filter {
 		recoverPanics,                 // and panics become errors
 		guardDashboard,                // before anyone is asked who they are
 		deadline(o.RequestTimeout),    // authentication may take time too
+		optional(o.Dashboard),         // has sessions instead of credentials
 		authenticate(o.Authenticator), //
 		optional(o.Audit),             // knows who, and sees what is refused below
 		optional(o.Impersonate),       // the real user's rights to be someone else

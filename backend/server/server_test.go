@@ -18,7 +18,7 @@ import (
 // fixture is a server on loopback with the standard filters.
 type fixture struct {
 	*Server
-	t         *testing.T
+	t         testing.TB
 	url       string // https
 	dashboard string // http
 	serving   *pki.Serving
@@ -31,7 +31,7 @@ type fixtureOptions struct {
 	FilterOptions
 }
 
-func start(t *testing.T, handler request.Handler, change ...func(*fixtureOptions)) *fixture {
+func start(t testing.TB, handler request.Handler, change ...func(*fixtureOptions)) *fixture {
 	t.Helper()
 	p, err := pki.Open(t.TempDir(), time.Now)
 	must(t, err)
@@ -70,14 +70,14 @@ func start(t *testing.T, handler request.Handler, change ...func(*fixtureOptions
 		serving: serving, pki: p, addr: https.Addr().String()}
 }
 
-func listen(t *testing.T) net.Listener {
+func listen(t testing.TB) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	return l
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -28,7 +28,7 @@ import (
 // what it may change and refuses what is called "bad".
 type recorder struct{ seen []string }
 
-func (*recorder) Name() string                                                  { return "Recorder" }
+func (*recorder) Name() string                                              { return "Recorder" }
 func (*recorder) Handles(admission.Operation, *registry.Entry, string) bool { return true }
 
 func (p *recorder) note(what string, a *admission.Attributes) {

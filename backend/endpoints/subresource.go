@@ -294,4 +294,3 @@ func (c *call) getVirtual(ctx context.Context) (*request.Response, error) {
 	obj.GetObjectKind().SetGroupVersionKind(c.v.gvk)
 	return c.runtimeObject(http.StatusOK, obj)
 }
-

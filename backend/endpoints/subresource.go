@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"pilothouse/backend/admission"
+	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
 	"pilothouse/backend/scheme"
 
@@ -83,6 +84,12 @@ func (c *call) createSubresource(ctx context.Context) (*request.Response, error)
 			return nil, err
 		}
 	}
+	if c.sub.Default != nil {
+		c.sub.Default(obj)
+	}
+	if obj, err = c.trackNew(c.v.posted[c.sub.Name], obj, o.FieldManager); err != nil {
+		return nil, err
+	}
 	w := c.newWrite(c.r.Info.Name, o, o.DryRun)
 	if obj, err = w.mutate(ctx, admission.Create, obj, nil); err != nil {
 		return nil, err
@@ -92,6 +99,18 @@ func (c *call) createSubresource(ctx context.Context) (*request.Response, error)
 		return nil, err
 	}
 	return c.created(result)
+}
+
+// trackNew records in a posted object's managedFields who sent it. r describes
+// the object; without it nothing is recorded.
+func (c *call) trackNew(r *registry.Resource, obj runtime.Object, manager string) (runtime.Object, error) {
+	o, ok := obj.(scheme.Object)
+	if !ok || r == nil || c.h.FieldManager == nil || r.Versions[0].New == nil {
+		return obj, nil
+	}
+	empty := r.Versions[0].New()
+	empty.GetObjectKind().SetGroupVersionKind(obj.GetObjectKind().GroupVersionKind())
+	return c.h.FieldManager.Update(r, r.Versions[0].Name, c.subName(), empty, o, c.fieldManager(manager))
 }
 
 // keepsMetadata tells the subresources whose object's metadata says something
@@ -266,6 +285,12 @@ func (c *call) createVirtual(ctx context.Context) (*request.Response, error) {
 			return nil, err
 		}
 		name = m.GetName()
+	}
+	if o, ok := obj.(scheme.Object); ok && c.e.Version.Default != nil {
+		c.e.Version.Default(o)
+	}
+	if obj, err = c.trackNew(c.e.Resource, obj, o.FieldManager); err != nil {
+		return nil, err
 	}
 	w := c.newWrite(name, o, o.DryRun)
 	if obj, err = w.mutate(ctx, admission.Create, obj, nil); err != nil {

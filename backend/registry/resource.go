@@ -139,6 +139,8 @@ type Subresource struct {
 	// New makes what a create or update of this subresource decodes into, nil
 	// for a view of the object.
 	New func() runtime.Object
+	// Default fills in what the object of a create leaves out; nil for nothing.
+	Default func(obj runtime.Object)
 	// Get gives another object made from the parent (Scale).
 	Get func(ctx context.Context, c Call) (runtime.Object, error)
 	// Update writes another object into the parent (Scale). transform is given

@@ -22,6 +22,9 @@ type ServingOptions struct {
 	// ClientCAFile holds authorities of client certificates besides the
 	// server's own; empty means none.
 	ClientCAFile string
+	// ProxyCAFile holds the authorities of front proxies, which are believed
+	// what they say about users; empty means there are none.
+	ProxyCAFile string
 	// Names and IPs are what the server's own certificate is for.
 	Names []string
 	IPs   []net.IP
@@ -37,8 +40,11 @@ type Serving struct {
 	files   *fileWatch
 }
 
+// clientRoots are the authorities of one state of the files.
 type clientRoots struct {
-	pool       *x509.CertPool
+	users, proxies *x509.CertPool
+	// known are both, for clients to choose a certificate by.
+	known      *x509.CertPool
 	generation uint64
 }
 
@@ -52,7 +58,7 @@ func (p *PKI) Serving(o ServingOptions) (*Serving, error) {
 	if err := s.loadClients(); err != nil {
 		return nil, err
 	}
-	s.files = watchFiles(s.certFile(), s.keyFile(), o.ClientCAFile)
+	s.files = watchFiles(s.certFile(), s.keyFile(), o.ClientCAFile, o.ProxyCAFile)
 	return s, nil
 }
 
@@ -89,22 +95,36 @@ func (s *Serving) loadCert() error {
 }
 
 func (s *Serving) loadClients() error {
-	pool := x509.NewCertPool()
-	pool.AddCert(s.pki.CA.Cert)
-	if file := s.options.ClientCAFile; file != "" {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
+	r := &clientRoots{users: x509.NewCertPool(), proxies: x509.NewCertPool(), known: x509.NewCertPool(), generation: 1}
+	r.users.AddCert(s.pki.CA.Cert)
+	r.known.AddCert(s.pki.CA.Cert)
+	if err := addAuthorities(s.options.ClientCAFile, r.users, r.known); err != nil {
+		return err
+	}
+	if err := addAuthorities(s.options.ProxyCAFile, r.proxies, r.known); err != nil {
+		return err
+	}
+	if old := s.clients.Load(); old != nil {
+		r.generation = old.generation + 1
+	}
+	s.clients.Store(r)
+	return nil
+}
+
+// addAuthorities reads a file of certificates, if there is one, into pools.
+func addAuthorities(file string, pools ...*x509.CertPool) error {
+	if file == "" {
+		return nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	for _, pool := range pools {
 		if !pool.AppendCertsFromPEM(b) {
 			return fmt.Errorf("read %s: no certificate in PEM form", file)
 		}
 	}
-	generation := uint64(1)
-	if old := s.clients.Load(); old != nil {
-		generation = old.generation + 1
-	}
-	s.clients.Store(&clientRoots{pool, generation})
 	return nil
 }
 
@@ -115,7 +135,14 @@ func (s *Serving) Certificate() *tls.Certificate { return s.cert.Load() }
 // when they change.
 func (s *Serving) Roots() (*x509.CertPool, uint64) {
 	r := s.clients.Load()
-	return r.pool, r.generation
+	return r.users, r.generation
+}
+
+// ProxyRoots gives the authorities of front proxies, none of which is one of
+// users, and a number that grows when they change.
+func (s *Serving) ProxyRoots() (*x509.CertPool, uint64) {
+	r := s.clients.Load()
+	return r.proxies, r.generation
 }
 
 // TLS gives the configuration of the listener. Client certificates are asked
@@ -132,12 +159,12 @@ func (s *Serving) TLS() *tls.Config {
 	}
 	var current atomic.Pointer[configOf]
 	base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		pool, generation := s.Roots()
+		roots := s.clients.Load()
 		c := current.Load()
-		if c == nil || c.generation != generation {
-			c = &configOf{base.Clone(), generation}
+		if c == nil || c.generation != roots.generation {
+			c = &configOf{base.Clone(), roots.generation}
 			c.config.GetConfigForClient = nil
-			c.config.ClientCAs = pool
+			c.config.ClientCAs = roots.known
 			current.Store(c)
 		}
 		return c.config, nil

@@ -56,6 +56,10 @@ type Request struct {
 	// impersonated user, and Impersonator the real one.
 	User         *User
 	Impersonator *User
+	// ImpersonationConstraint is the verb that allowed the impersonation; empty
+	// without one and for unconstrained impersonation. It goes into the audit
+	// event.
+	ImpersonationConstraint string
 
 	mu          sync.Mutex
 	query       url.Values

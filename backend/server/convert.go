@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"net/url"
 	"strings"
 	"time"
@@ -90,4 +91,15 @@ func (h header) Each(f func(name, value string)) {
 	for name, value := range h.h.All() {
 		f(string(name), string(value))
 	}
+}
+
+// AnyPrefix tells whether there is a header whose name begins with prefix,
+// without copying any.
+func (h header) AnyPrefix(prefix string) bool {
+	for name := range h.h.All() {
+		if len(name) >= len(prefix) && bytes.EqualFold(name[:len(prefix)], []byte(prefix)) {
+			return true
+		}
+	}
+	return false
 }

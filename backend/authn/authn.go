@@ -1,14 +1,18 @@
 // Package authn owns who a caller is: one file per way of proving it, and the
 // union that asks them in order. It knows requests and users, and neither
-// storage nor authorization. Read authn.go first, then bearer.go and x509.go.
+// storage nor authorization; ways that take more than a file have a package of
+// their own below it (serviceaccount, oidc, webhook). Read authn.go first, then
+// token.go, bearer.go, cache.go and x509.go; docs/authentication.md says how
+// they are set up.
 package authn
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"pilothouse/backend/request"
+
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 )
 
 // Authenticator tells who sent a request. A nil user without an error means
@@ -39,7 +43,7 @@ func Union(list ...Authenticator) Authenticator {
 				return user, nil
 			}
 		}
-		return nil, errors.Join(errs...)
+		return nil, utilerrors.NewAggregate(errs)
 	})
 }
 

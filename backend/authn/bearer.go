@@ -10,63 +10,50 @@ import (
 	"pilothouse/backend/request"
 )
 
-// TokenAuthenticator tells whose a bearer token is. A nil user without an error
-// means that the token is not one that this authenticator reads.
-type TokenAuthenticator interface {
-	AuthenticateToken(ctx context.Context, token string) (*request.User, error)
-}
-
-// TokenFunc is a TokenAuthenticator.
-type TokenFunc func(ctx context.Context, token string) (*request.User, error)
-
-// AuthenticateToken calls f.
-func (f TokenFunc) AuthenticateToken(ctx context.Context, token string) (*request.User, error) {
-	return f(ctx, token)
-}
-
-// UnionTokens asks token authenticators in order until one knows the token.
-func UnionTokens(list ...TokenAuthenticator) TokenAuthenticator {
-	return TokenFunc(func(ctx context.Context, token string) (*request.User, error) {
-		var errs []error
-		for _, a := range list {
-			user, err := a.AuthenticateToken(ctx, token)
-			if err != nil {
-				errs = append(errs, err)
-			} else if user != nil {
-				return user, nil
-			}
-		}
-		return nil, errors.Join(errs...)
-	})
-}
-
-var errInvalidToken = errors.New("invalid bearer token")
+// ErrInvalidToken is the error of a bearer token that nobody knows.
+var ErrInvalidToken = errors.New("invalid bearer token")
 
 // Bearer reads the token of the Authorization header. A token that nobody knows
 // is an error. More than one space before it makes the header void, with a
 // warning, and words after it are ignored, as in Kubernetes.
 func Bearer(tokens TokenAuthenticator) Authenticator {
 	return Func(func(ctx context.Context, r *request.Request) (*request.User, error) {
-		parts := strings.SplitN(strings.TrimSpace(r.Header.Get("Authorization")), " ", 3)
-		if len(parts) < 2 || !strings.EqualFold(parts[0], "bearer") {
+		token, void := bearerToken(r.Header.Get("Authorization"))
+		if void {
+			r.Warn("the provided Authorization header contains extra space before the bearer token, and is ignored")
+		}
+		if token == "" {
 			return nil, nil
 		}
-		if parts[1] == "" {
-			if len(parts) == 3 {
-				r.Warn("the provided Authorization header contains extra space before the bearer token, and is ignored")
-			}
-			return nil, nil
-		}
-		return known(ctx, tokens, parts[1])
+		return known(ctx, r, tokens, token)
 	})
 }
 
-func known(ctx context.Context, tokens TokenAuthenticator, token string) (*request.User, error) {
-	user, err := tokens.AuthenticateToken(ctx, token)
-	if user == nil && err == nil {
-		err = errInvalidToken
+// known asks whose a token is. What its audit annotations say goes into the
+// event of every request that it comes with.
+func known(ctx context.Context, r *request.Request, tokens TokenAuthenticator, token string) (*request.User, error) {
+	id, err := tokens.AuthenticateToken(ctx, token, nil)
+	if err != nil {
+		return nil, err
 	}
-	return user, err
+	if id == nil {
+		return nil, ErrInvalidToken
+	}
+	for key, value := range id.Annotations {
+		r.Annotate(key, value)
+	}
+	return id.User, nil
+}
+
+// bearerToken takes the token out of an Authorization header; it is empty when
+// there is none. void tells a header that would hold one but for an extra space.
+func bearerToken(header string) (token string, void bool) {
+	scheme, rest, ok := strings.Cut(strings.TrimSpace(header), " ")
+	if !ok || !strings.EqualFold(scheme, "bearer") {
+		return "", false
+	}
+	token, _, more := strings.Cut(rest, " ")
+	return token, token == "" && more
 }
 
 // protocolPrefix begins the WebSocket subprotocol in which browsers, which can
@@ -101,6 +88,6 @@ func WebSocketBearer(tokens TokenAuthenticator) Authenticator {
 		if others == 0 {
 			return nil, errors.New("missing additional subprotocol beside the bearer token")
 		}
-		return known(ctx, tokens, token)
+		return known(ctx, r, tokens, token)
 	})
 }

@@ -22,7 +22,13 @@ import (
 // time that a look-up takes nor a core dump tells one.
 type TokenFile struct {
 	salt  [32]byte
-	users map[[sha256.Size]byte]*request.User
+	users map[[sha256.Size]byte]*Identity
+}
+
+func newTokenFile() *TokenFile {
+	t := &TokenFile{users: map[[sha256.Size]byte]*Identity{}}
+	rand.Read(t.salt[:]) //nolint:errcheck // never fails
+	return t
 }
 
 // OpenTokenFile reads a file of tokens. An error names the file and the line.
@@ -40,29 +46,41 @@ func OpenTokenFile(path string) (*TokenFile, error) {
 }
 
 func readTokens(from io.Reader) (*TokenFile, error) {
-	t := &TokenFile{users: map[[sha256.Size]byte]*request.User{}}
-	rand.Read(t.salt[:]) //nolint:errcheck // never fails
+	t := newTokenFile()
+	err := readLogins(from, "token, user name and user uid", func(line int, token string, user *request.User) error {
+		if token == "" {
+			klog.InfoS("Empty token in the token file is left out", "line", line)
+		} else if !t.add(token, user) {
+			klog.InfoS("Token is in the token file twice, the last line counts", "line", line)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// readLogins reads a CSV file whose lines begin with a secret. fields says what
+// a line needs at least. Errors have line numbers and nothing of the text.
+func readLogins(from io.Reader, fields string, add func(line int, secret string, user *request.User) error) error {
 	records := csv.NewReader(from)
 	records.FieldsPerRecord = -1
 	records.TrimLeadingSpace = true
 	for {
 		record, err := records.Read()
 		if errors.Is(err, io.EOF) {
-			return t, nil
+			return nil
 		}
 		if err != nil {
-			return nil, withoutContent(err)
+			return withoutContent(err)
 		}
 		line, _ := records.FieldPos(0)
 		if len(record) < 3 {
-			return nil, fmt.Errorf("line %d: token, user name and user uid are needed, found %d fields", line, len(record))
+			return fmt.Errorf("line %d: %s are needed, found %d fields", line, fields, len(record))
 		}
-		if record[0] == "" {
-			klog.InfoS("Empty token in the token file is left out", "line", line)
-			continue
-		}
-		if !t.add(record) {
-			klog.InfoS("Token is in the token file twice, the last line counts", "line", line)
+		if err := add(line, record[0], userOfRecord(record)); err != nil {
+			return fmt.Errorf("line %d: %w", line, err)
 		}
 	}
 }
@@ -76,8 +94,7 @@ func withoutContent(err error) error {
 	return err
 }
 
-// add takes a line in and tells whether its token is new.
-func (t *TokenFile) add(record []string) bool {
+func userOfRecord(record []string) *request.User {
 	user := &request.User{Name: record[1], UID: record[2]}
 	if len(record) > 3 && record[3] != "" {
 		for group := range strings.SplitSeq(record[3], ",") {
@@ -86,10 +103,15 @@ func (t *TokenFile) add(record []string) bool {
 			}
 		}
 	}
-	key := t.key(record[0])
+	return user
+}
+
+// add takes a token in and tells whether it is new.
+func (t *TokenFile) add(token string, user *request.User) bool {
+	key := t.key(token)
 	_, twice := t.users[key]
 	// The group of all authenticated users is added here, once.
-	t.users[key] = addAuthenticated(user)
+	t.users[key] = &Identity{User: addAuthenticated(user)}
 	return !twice
 }
 
@@ -99,6 +121,6 @@ func (t *TokenFile) key(token string) [sha256.Size]byte {
 }
 
 // AuthenticateToken looks a token up.
-func (t *TokenFile) AuthenticateToken(_ context.Context, token string) (*request.User, error) {
+func (t *TokenFile) AuthenticateToken(_ context.Context, token string, _ []string) (*Identity, error) {
 	return t.users[t.key(token)], nil
 }

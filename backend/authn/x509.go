@@ -6,7 +6,10 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"pilothouse/backend/request"
@@ -18,36 +21,73 @@ type Roots func() (pool *x509.CertPool, generation uint64)
 
 // ClientCertificate takes the subject of a verified client certificate for the
 // user: the common name, the organizations as groups. A certificate is verified
-// once per connection, and again when the authorities have changed.
+// once per connection, and again when the authorities have changed or one of
+// its chain has expired.
 func ClientCertificate(roots Roots, now func() time.Time) Authenticator {
+	check := checker{roots: roots, now: now, kept: func(c *certificates) *atomic.Pointer[verified] { return &c.client }}
 	return Func(func(_ context.Context, r *request.Request) (*request.User, error) {
-		if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
-			return nil, nil
-		}
-		pool, generation := roots()
-		if r.Conn != nil {
-			if v, ok := r.Conn.Remembered().(*verified); ok && v.generation == generation && now().Before(v.until) {
-				return v.user, nil
-			}
-		}
-		v, err := verify(r.TLS.PeerCertificates, pool, now())
-		if err != nil {
+		v, err := check.of(r)
+		if v == nil || err != nil {
 			return nil, err
-		}
-		v.generation = generation
-		if r.Conn != nil {
-			r.Conn.Remember(v)
 		}
 		return v.user, nil
 	})
 }
 
+// certificates is what is remembered about the certificate of a connection: as
+// that of a user and as that of a front proxy.
+type certificates struct{ client, proxy atomic.Pointer[verified] }
+
 // verified is a certificate that was found good. user is nil when it names
 // nobody.
 type verified struct {
+	cert       *x509.Certificate
 	user       *request.User
 	generation uint64
 	until      time.Time
+}
+
+// checker verifies the certificate of a connection against one set of
+// authorities.
+type checker struct {
+	roots Roots
+	now   func() time.Time
+	// kept is where the outcome is remembered.
+	kept func(*certificates) *atomic.Pointer[verified]
+}
+
+// of gives the verified certificate of a request's connection, nil when it
+// shows none.
+func (c *checker) of(r *request.Request) (*verified, error) {
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return nil, nil
+	}
+	pool, generation := c.roots()
+	var kept *atomic.Pointer[verified]
+	if r.Conn != nil {
+		kept = c.kept(certificatesOf(r.Conn))
+		if v := kept.Load(); v != nil && v.generation == generation && c.now().Before(v.until) {
+			return v, nil
+		}
+	}
+	v, err := verify(r.TLS.PeerCertificates, pool, c.now())
+	if err != nil {
+		return nil, err
+	}
+	v.generation = generation
+	if kept != nil {
+		kept.Store(v)
+	}
+	return v, nil
+}
+
+func certificatesOf(conn *request.Conn) *certificates {
+	c, ok := conn.Remembered().(*certificates)
+	if !ok {
+		c = &certificates{}
+		conn.Remember(c)
+	}
+	return c
 }
 
 func verify(chain []*x509.Certificate, roots *x509.CertPool, now time.Time) (*verified, error) {
@@ -55,45 +95,81 @@ func verify(chain []*x509.Certificate, roots *x509.CertPool, now time.Time) (*ve
 		Roots: roots, Intermediates: x509.NewCertPool(), CurrentTime: now,
 		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
+	if roots == nil {
+		options.Roots = x509.NewCertPool() // nil would mean the authorities of the system
+	}
 	for _, c := range chain[1:] {
 		options.Intermediates.AddCert(c)
 	}
 	chains, err := chain[0].Verify(options)
 	if err != nil {
-		return nil, fmt.Errorf("verifying certificate SN=%d, SKID=%X, AKID=%X failed: %w",
-			chain[0].SerialNumber, chain[0].SubjectKeyId, chain[0].AuthorityKeyId, err)
+		return nil, fmt.Errorf("verifying certificate SN=%d, SKID=%s, AKID=%s failed: %w",
+			chain[0].SerialNumber, colons(chain[0].SubjectKeyId), colons(chain[0].AuthorityKeyId), err)
 	}
-	v := &verified{until: chain[0].NotAfter}
+	v := &verified{cert: chain[0], until: chain[0].NotAfter}
 	for _, c := range chains[0] {
 		if c.NotAfter.Before(v.until) {
 			v.until = c.NotAfter
 		}
 	}
-	if v.user = userOf(chain[0]); v.user != nil {
+	if v.user, err = userOf(chain[0]); err != nil {
+		return nil, err
+	}
+	if v.user != nil {
 		v.user = addAuthenticated(v.user)
 	}
 	return v, nil
 }
 
+// colons writes a key id as certificate tools do: AB:CD.
+func colons(id []byte) string {
+	parts := make([]string, len(id))
+	for i, b := range id {
+		parts[i] = fmt.Sprintf("%02X", b)
+	}
+	return strings.Join(parts, ":")
+}
+
+// CredentialID is the key of a user's extra that names the credential.
+const CredentialID = "authentication.kubernetes.io/credential-id"
+
 // uidAttribute is the subject attribute that Kubernetes reads a user's UID from.
 var uidAttribute = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57683, 2}
 
-func userOf(c *x509.Certificate) *request.User {
+func userOf(c *x509.Certificate) (*request.User, error) {
 	if c.Subject.CommonName == "" {
-		return nil
+		return nil, nil
+	}
+	uid, err := uidOf(c)
+	if err != nil {
+		return nil, err
 	}
 	sum := sha256.Sum256(c.Raw)
-	user := &request.User{
-		Name:   c.Subject.CommonName,
-		Groups: c.Subject.Organization,
-		Extra: map[string][]string{
-			"authentication.kubernetes.io/credential-id": {"X509SHA256=" + hex.EncodeToString(sum[:])},
-		},
-	}
+	return &request.User{
+		Name: c.Subject.CommonName, UID: uid, Groups: c.Subject.Organization,
+		Extra: map[string][]string{CredentialID: {"X509SHA256=" + hex.EncodeToString(sum[:])}},
+	}, nil
+}
+
+func uidOf(c *x509.Certificate) (string, error) {
+	var uids []string
 	for _, name := range c.Subject.Names {
-		if uid, ok := name.Value.(string); ok && name.Type.Equal(uidAttribute) {
-			user.UID = uid
+		if !name.Type.Equal(uidAttribute) {
+			continue
 		}
+		uid, ok := name.Value.(string)
+		if !ok {
+			return "", errors.New("unable to parse UID into a string")
+		}
+		uids = append(uids, uid)
 	}
-	return user
+	switch {
+	case len(uids) == 0:
+		return "", nil
+	case len(uids) > 1:
+		return "", fmt.Errorf("expected 1 UID, but found multiple: %v", uids)
+	case uids[0] == "":
+		return "", errors.New("UID cannot be an empty string")
+	}
+	return uids[0], nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"pilothouse/backend/authn/impersonation"
 	"pilothouse/backend/authz"
 	"pilothouse/backend/bootstrap"
 	"pilothouse/backend/controllers"
@@ -28,7 +29,8 @@ func (s *Server) loadRegistry() (err error) {
 	if s.registry, err = registry.New(registry.Options{Engine: s.engine}); err != nil {
 		return err
 	}
-	env := &registry.Env{Clock: time.Now, Registry: s.registry, AllowPrivileged: o.Features.AllowPrivileged}
+	s.tokens = &registry.Tokens{}
+	env := &registry.Env{Clock: time.Now, Registry: s.registry, AllowPrivileged: o.Features.AllowPrivileged, Tokens: s.tokens}
 	if env.ServiceIPRange, err = o.Services.Prefix(); err != nil {
 		return err
 	}
@@ -58,10 +60,10 @@ func (s *Server) assemble() error {
 	if err != nil {
 		return err
 	}
-	authenticator, err := authenticator(o, s.serving)
-	if err != nil {
+	if s.authentication, err = newAuthentication(o, s.serving, s.pki, s.registry, s.advertised()); err != nil {
 		return err
 	}
+	*s.tokens = s.authentication.forReviews()
 	authorizer, err := authorizer(o, s.registry)
 	if err != nil {
 		return err
@@ -76,7 +78,8 @@ func (s *Server) assemble() error {
 		MinRequestTimeout: time.Duration(o.Limits.MinRequestTimeout) * time.Second,
 	})
 	s.chain = server.Chain(api.Serve, server.Filters(server.FilterOptions{
-		Authenticator:  authenticator,
+		Authenticator:  s.authentication.authenticator,
+		Impersonate:    impersonation.Filter(authorizer),
 		Authorizer:     authorizer,
 		RequestTimeout: o.Limits.RequestTimeout,
 		MaxInFlight:    o.Limits.MaxInFlight, MaxMutatingInFlight: o.Limits.MaxMutatingInFlight,

@@ -30,13 +30,16 @@ import (
 type Server struct {
 	options *config.Options
 
-	engine    storage.Engine
-	registry  *registry.Registry
-	serving   *pki.Serving
-	pki       *pki.PKI
-	health    *health.Health
-	listeners listeners
-	http      *server.Server
+	engine   storage.Engine
+	registry *registry.Registry
+	// tokens is what reviews of tokens use; authentication fills it in.
+	tokens         *registry.Tokens
+	authentication *authentication
+	serving        *pki.Serving
+	pki            *pki.PKI
+	health         *health.Health
+	listeners      listeners
+	http           *server.Server
 	// chain answers requests from inside the process: all filters and the API.
 	chain request.Handler
 
@@ -101,7 +104,8 @@ func (s *Server) openKeys() (err error) {
 		return err
 	}
 	s.serving, err = s.pki.Serving(pki.ServingOptions{
-		CertFile: o.Serving.CertFile, KeyFile: o.Serving.KeyFile, ClientCAFile: o.Authn.ClientCAFile, Names: names, IPs: ips,
+		CertFile: o.Serving.CertFile, KeyFile: o.Serving.KeyFile, ClientCAFile: o.Authn.ClientCAFile,
+		ProxyCAFile: o.Authn.RequestHeader.ClientCAFile, Names: names, IPs: ips,
 	})
 	if err != nil {
 		return fmt.Errorf("certificates: %w", err)
@@ -151,6 +155,7 @@ const certificateInterval = 5 * time.Second
 
 func (s *Server) runBackground() {
 	s.background.Go(func() { s.serving.Run(s.ctx, certificateInterval) })
+	s.background.Go(func() { s.authentication.run(s.ctx, certificateInterval) })
 	s.background.Go(func() {
 		if err := storage.RunCompaction(s.ctx, s.engine, storage.DefaultCompaction); err != nil {
 			klog.ErrorS(err, "Compaction has stopped")

@@ -1,8 +1,9 @@
 package backend
 
 import (
-	"fmt"
+	"errors"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"pilothouse/backend/authn"
@@ -27,35 +28,33 @@ func openEngine(o *config.Options) (storage.Engine, error) {
 	return e, nil
 }
 
-// authenticator gives who is asked who a caller is, in this order.
-func authenticator(o *config.Options, serving *pki.Serving) (authn.Authenticator, error) {
-	tokens, err := tokenAuthenticators(o)
-	if err != nil {
-		return nil, err
-	}
-	known := authn.WithGroups(authn.Union(
+// authenticators gives who is asked who a caller is, in this order; nil ones
+// are not set up.
+func authenticators(o *config.Options, serving *pki.Serving, tokens, passwords authn.TokenAuthenticator) []authn.Authenticator {
+	list := []authn.Authenticator{
+		frontProxy(o, serving), // its certificate says that it speaks for others, so it comes before users'
 		authn.ClientCertificate(serving.Roots, time.Now),
 		authn.Bearer(tokens),
 		authn.WebSocketBearer(tokens),
-	))
-	if o.Authn.Anonymous {
-		return authn.OrElse(known, authn.Anonymous()), nil
+		basic(passwords),
 	}
-	return known, nil
+	return slices.DeleteFunc(list, func(a authn.Authenticator) bool { return a == nil })
 }
 
 // tokenAuthenticators gives who knows bearer tokens, in the order in which they
-// are asked.
-func tokenAuthenticators(o *config.Options) (authn.TokenAuthenticator, error) {
-	var list []authn.TokenAuthenticator
-	if o.Authn.TokenAuthFile != "" {
-		file, err := authn.OpenTokenFile(o.Authn.TokenAuthFile)
-		if err != nil {
-			return nil, fmt.Errorf("--token-auth-file: %w", err)
-		}
-		list = append(list, file)
+// are asked: what is decided here first, what takes a look elsewhere last. nil
+// ones are not set up.
+func (a *authentication) tokenAuthenticators() ([]authn.TokenAuthenticator, error) {
+	var errs [3]error
+	list := []authn.TokenAuthenticator{
+		a.tokenFile(&errs[0]),
+		a.legacyServiceAccounts(),
+		a.serviceAccounts(),
+		a.bootstrapTokens(),
+		a.oidcProviders(&errs[1]),
+		a.tokenWebhook(&errs[2]),
 	}
-	return authn.UnionTokens(list...), nil
+	return slices.DeleteFunc(list, func(t authn.TokenAuthenticator) bool { return t == nil }), errors.Join(errs[:]...)
 }
 
 // authorizer gives who decides about requests, in this order. The masters come

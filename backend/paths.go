@@ -34,6 +34,9 @@ func (s *Server) paths(documents *openapi.Service) []pathHandler {
 		{is("/version", "/version/"), serveVersion, fixed("/version")},
 		{is("/metrics"), serveMetrics, fixed("/metrics")},
 	}
+	if d := s.authentication.discovery; d != nil {
+		list = append(list, pathHandler{d.Handles, d.Handle, d.Paths})
+	}
 	if s.options.Features.Profiling {
 		list = append(list, pathHandler{isProfile, serveProfile, fixed("/debug/pprof", "/debug/pprof/profile")})
 	}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"testing"
 
+
 	"k8s.io/apimachinery/pkg/labels"
 )
 
@@ -151,3 +152,4 @@ func FuzzWebSocketFrame(f *testing.F) {
 		}
 	})
 }
+

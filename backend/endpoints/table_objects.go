@@ -110,3 +110,4 @@ func listMetaOf(obj runtime.Object) metav1.ListMeta {
 	}
 	return metav1.ListMeta{ResourceVersion: m.GetResourceVersion()}
 }
+

@@ -90,3 +90,4 @@ func (c *call) virtualList(objects []runtime.Object) (runtime.Object, error) {
 	list.GetObjectKind().SetGroupVersionKind(gvk)
 	return list, nil
 }
+

@@ -3,7 +3,9 @@ package registry
 import (
 	"context"
 	"net/netip"
+	"time"
 
+	"pilothouse/backend/request"
 	"pilothouse/backend/scheme"
 	"pilothouse/backend/watchcache"
 
@@ -111,4 +113,23 @@ type Env struct {
 	NodePortMin, NodePortMax int
 	// AllowPrivileged lets pods run privileged containers.
 	AllowPrivileged bool
+	// Tokens are what reviews of tokens and requests for them need; set before
+	// the first request.
+	Tokens *Tokens
+}
+
+// Tokens checks and makes bearer tokens.
+type Tokens struct {
+	// Audiences are the API server's own: whom a token is for that names nobody.
+	Audiences []string
+	// Review tells whose a token is, and for which of the audiences it is good. A
+	// nil user goes with an error, in Kubernetes' words.
+	Review func(ctx context.Context, token string, audiences []string) (user *request.User, common []string, err error)
+	// Sign makes a token with the claims of a *serviceaccount.Claims.
+	Sign func(claims any) (string, error)
+	// MaxExpiration shortens longer lifetimes; 0 means no limit.
+	MaxExpiration time.Duration
+	// ExtendExpiration lets the tokens that pods get live for a year longer than
+	// they say, noting their use, as long as clients do not all read them anew.
+	ExtendExpiration bool
 }

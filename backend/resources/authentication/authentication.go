@@ -11,7 +11,7 @@ const group = "authentication.k8s.io"
 // Resources gives the resources of the group in the order of discovery.
 func Resources(env *registry.Env) []registry.Resource {
 	return []registry.Resource{
-		selfSubjectReviews(),
-		tokenReviews(),
+		selfSubjectReviews(env),
+		tokenReviews(env),
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"pilothouse/backend/scheme"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 func serviceAccountResource(env *registry.Env) registry.Resource {
@@ -33,7 +32,7 @@ func serviceAccountResource(env *registry.Env) registry.Resource {
 			return []any{sa.Name, printers.Since(sa.CreationTimestamp, now)}
 		}),
 		Subresources: []registry.Subresource{
-			{Name: "token", Verbs: []string{"create"}, Kind: "TokenRequest", GroupVersion: schema.GroupVersion{Group: "authentication.k8s.io", Version: "v1"}},
+			tokenSubresource(env),
 		},
 	}
 }

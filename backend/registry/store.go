@@ -185,12 +185,11 @@ func (s *Store) commit(ctx context.Context, d *draft, expected int64, remove boo
 		return d.object, nil
 	}
 	// The event came without its attachment, or has not come here yet.
-	o := *d
-	o.object = copyObject(d.object)
-	o.object.Revision = revision
-	o.object.Raw, o.hole = d.hole.Splice(d.object.Raw, revision)
-	o.object.HoleLen = o.hole.Len
-	return o.object, nil
+	o := copyObject(d.object)
+	var hole storage.Hole
+	o.Raw, hole = d.hole.Splice(d.object.Raw, revision)
+	o.Revision, o.HoleLen = revision, hole.Len
+	return o, nil
 }
 
 func copyObject(o *watchcache.Object) *watchcache.Object {

@@ -21,6 +21,7 @@ func serviceResource(env *registry.Env) registry.Resource {
 	status := registry.For[*corev1.Service]{
 		PrepareForUpdate: func(_ context.Context, svc, old *corev1.Service) { svc.Spec = old.Spec },
 		ValidateUpdate:   validateServiceStatusUpdate,
+		WarningsOnUpdate: serviceStatusWarnings,
 		ResetFields:      map[string][]string{"v1": {"spec"}},
 	}.Strategy()
 	return registry.Resource{

@@ -80,9 +80,9 @@ func (w *serviceWrite) updateClusterIPs(old *corev1.Service) error {
 // for each that is taken.
 type addresses struct{ env *registry.Env }
 
-// ranges gives the ranges that addresses may come from now: those of all
-// ServiceCIDRs that are ready and stay, or the server's own before there are
-// any.
+// ranges gives the ranges that addresses may come from now: the server's own,
+// and those of all ServiceCIDRs that are ready and stay. The ServiceCIDR of the
+// server's own range stands for it while it exists.
 func (a addresses) ranges(ctx context.Context) ([]allocator.Range, error) {
 	store := a.env.Registry.Store(networkingv1.GroupName, "servicecidrs")
 	list, err := store.List(ctx, registry.ListOptions{})
@@ -90,19 +90,21 @@ func (a addresses) ranges(ctx context.Context) ([]allocator.Range, error) {
 		return nil, err
 	}
 	var out []allocator.Range
+	own := a.rangesOf([]string{a.env.ServiceIPRange.String()})
 	for _, item := range list.Items {
 		obj, err := store.Decode(item)
 		if err != nil {
 			return nil, err
 		}
-		if c := obj.(*networkingv1.ServiceCIDR); c.DeletionTimestamp.IsZero() && serviceCIDRReady(c) {
+		c := obj.(*networkingv1.ServiceCIDR)
+		if c.Name == defaultServiceCIDR {
+			own = nil
+		}
+		if c.DeletionTimestamp.IsZero() && serviceCIDRReady(c) {
 			out = append(out, a.rangesOf(c.Spec.CIDRs)...)
 		}
 	}
-	if len(list.Items) == 0 {
-		out = a.rangesOf([]string{a.env.ServiceIPRange.String()})
-	}
-	return out, nil
+	return append(own, out...), nil
 }
 
 func serviceCIDRReady(c *networkingv1.ServiceCIDR) bool {

@@ -132,6 +132,16 @@ func validateBalancerHostname(name string, path *field.Path) field.ErrorList {
 	return errs
 }
 
+func serviceStatusWarnings(_ context.Context, svc, _ *corev1.Service) []string {
+	var out []string
+	for i, in := range svc.Status.LoadBalancer.Ingress {
+		if in.IP != "" {
+			out = append(out, validation.GetWarningsForIP(field.NewPath("status", "loadBalancer", "ingress").Index(i), in.IP)...)
+		}
+	}
+	return out
+}
+
 func serviceWarnings(svc *corev1.Service) []string {
 	spec := &svc.Spec
 	var out []string

@@ -83,7 +83,7 @@ func ingressStatusWarnings(_ context.Context, in, _ *networkingv1.Ingress) []str
 	var out []string
 	for i, b := range in.Status.LoadBalancer.Ingress {
 		if b.IP != "" {
-			out = append(out, validation.GetWarningsForIP(field.NewPath("status", "loadBalancer", "ingress").Index(i).Child("ip"), b.IP)...)
+			out = append(out, validation.GetWarningsForIP(field.NewPath("status", "loadBalancer", "ingress").Index(i), b.IP)...)
 		}
 	}
 	return out

@@ -28,7 +28,7 @@ import (
 // what it may change and refuses what is called "bad".
 type recorder struct{ seen []string }
 
-func (*recorder) Name() string                                                  { return "Recorder" }
+func (*recorder) Name() string                                              { return "Recorder" }
 func (*recorder) Handles(admission.Operation, *registry.Entry, string) bool { return true }
 
 func (p *recorder) note(what string, a *admission.Attributes) {
@@ -283,7 +283,7 @@ func TestReviews(t *testing.T) {
 	a := newAPI(t)
 	if err := a.Registry.Add(registry.Resource{
 		Name: "echoes", Singular: "echo", Kind: "Binding", Verbs: []string{"create", "get", "list"},
-		Versions: []registry.Version{{Name: "v1"}},
+		Versions: []registry.Version{{Name: "v1", New: func() scheme.Object { return &corev1.Binding{} }}},
 		Virtual: &registry.Virtual{
 			New:    func() runtime.Object { return &corev1.Binding{} },
 			Create: func(_ context.Context, _ registry.Call, obj runtime.Object) (runtime.Object, error) { return obj, nil },
@@ -291,8 +291,9 @@ func TestReviews(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	a.do("POST", "/api/v1/echoes", `{"metadata":{"name":"x","uid":"u"},"target":{"name":"n"}}`, nil).has(201, `"kind":"Binding"`, `"name":"n"`).lacks(`"uid"`)
-	a.do("GET", "/api/v1/componentstatuses", "", nil)
+	a.do("POST", "/api/v1/echoes", `{"metadata":{"name":"x","uid":"u"},"target":{"name":"n"}}`, nil).
+		has(201, `"kind":"Binding"`, `"name":"n"`, `"managedFields":[{"manager":"test","operation":"Update"`).lacks(`"uid"`)
+	a.do("GET", "/api/v1/echoes", "", nil).has(405)
 }
 
 func TestAggregated(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"testing"
 
-
 	"k8s.io/apimachinery/pkg/labels"
 )
 
@@ -152,4 +151,3 @@ func FuzzWebSocketFrame(f *testing.F) {
 		}
 	})
 }
-

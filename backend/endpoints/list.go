@@ -86,21 +86,26 @@ func (c *call) selectFields(o *internalversion.ListOptions) error {
 }
 
 // selectable tells whether a field can be selected by. Kinds with fields of
-// their own complain in other words than those with a name alone.
+// their own complain in other words than those with a name alone, and know a
+// namespace only when they have one.
 func (c *call) selectable(field string) error {
-	if field == "metadata.name" || field == "metadata.namespace" && (c.v.typed || c.e.Resource.Namespaced) {
+	res := c.e.Resource
+	own := len(res.Fields) > 0 || res.Dynamic || res.UnknownField != nil
+	if field == "metadata.name" || field == "metadata.namespace" && (res.Namespaced || !own) {
 		return nil
 	}
-	res := c.e.Resource
 	for i := range res.Fields {
 		if res.Fields[i].Name == field {
 			return nil
 		}
 	}
-	if c.v.typed && len(res.Fields) == 0 {
-		return apierrors.NewBadRequest(fmt.Sprintf("%q is not a known field selector: only %q, %q", field, "metadata.name", "metadata.namespace"))
+	switch {
+	case res.UnknownField != nil:
+		return apierrors.NewBadRequest(res.UnknownField(field))
+	case own:
+		return apierrors.NewBadRequest("field label not supported: " + field)
 	}
-	return apierrors.NewBadRequest("field label not supported: " + field)
+	return apierrors.NewBadRequest(fmt.Sprintf("%q is not a known field selector: only %q, %q", field, "metadata.name", "metadata.namespace"))
 }
 
 // answerList gives a list in the form that the client asked for. JSON is

@@ -40,7 +40,7 @@ func (c *call) change(ctx context.Context, strategy *registry.Strategy) (*reques
 	w := c.newWrite(c.r.Info.Name, patchAsUpdate(o), o.DryRun)
 	return c.storeUpdate(ctx, w, registry.UpdateOptions{
 		Strategy:    strategy,
-		AllowCreate: patchType == applyPatch,
+		AllowCreate: patchType == applyPatch && c.sub == nil,
 		Transform: func(ctx context.Context, current scheme.Object) (scheme.Object, error) {
 			return p.transform(ctx, w, current)
 		},

@@ -40,7 +40,7 @@ func TestJSONPatch(t *testing.T) {
 	for i := range 12 {
 		grow += fmt.Sprintf(`,{"op":"copy","from":"/data/big","path":"/data/big%d"}`, i)
 	}
-	patch(grow+"]").has(422)
+	patch(grow + "]").has(422)
 }
 
 // TestPatchThatChangesNothingWritesNothing: neither the object nor the times in

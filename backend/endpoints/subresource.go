@@ -84,10 +84,11 @@ func (c *call) createSubresource(ctx context.Context) (*request.Response, error)
 			return nil, err
 		}
 	}
-	if c.sub.Object != nil {
-		if obj, err = c.trackOwn(c.sub.Object, c.sub.Name, obj, o.FieldManager); err != nil {
-			return nil, err
-		}
+	if c.sub.Default != nil {
+		c.sub.Default(obj)
+	}
+	if obj, err = c.trackNew(c.v.posted[c.sub.Name], obj, o.FieldManager); err != nil {
+		return nil, err
 	}
 	w := c.newWrite(c.r.Info.Name, o, o.DryRun)
 	if obj, err = w.mutate(ctx, admission.Create, obj, nil); err != nil {
@@ -100,23 +101,16 @@ func (c *call) createSubresource(ctx context.Context) (*request.Response, error)
 	return c.created(result)
 }
 
-// trackOwn fills in the defaults of an object that is answered and not kept, and
-// records in its managedFields what the client set.
-func (c *call) trackOwn(res *registry.Resource, subresource string, obj runtime.Object, manager string) (runtime.Object, error) {
-	own, ok := obj.(scheme.Object)
-	if !ok {
+// trackNew records in a posted object's managedFields who sent it. r describes
+// the object; without it nothing is recorded.
+func (c *call) trackNew(r *registry.Resource, obj runtime.Object, manager string) (runtime.Object, error) {
+	o, ok := obj.(scheme.Object)
+	if !ok || r == nil || c.h.FieldManager == nil || r.Versions[0].New == nil {
 		return obj, nil
 	}
-	version := res.Hub()
-	if version.Default != nil {
-		version.Default(own)
-	}
-	if c.h.FieldManager == nil {
-		return own, nil
-	}
-	empty := version.New()
-	empty.GetObjectKind().SetGroupVersionKind(res.HubKind())
-	return c.h.FieldManager.Update(res, version.Name, subresource, empty, own, c.fieldManager(manager))
+	empty := r.Versions[0].New()
+	empty.GetObjectKind().SetGroupVersionKind(obj.GetObjectKind().GroupVersionKind())
+	return c.h.FieldManager.Update(r, r.Versions[0].Name, c.subName(), empty, o, c.fieldManager(manager))
 }
 
 // keepsMetadata tells the subresources whose object's metadata says something
@@ -295,7 +289,10 @@ func (c *call) createVirtual(ctx context.Context) (*request.Response, error) {
 		}
 		name = m.GetName()
 	}
-	if obj, err = c.trackOwn(c.e.Resource, "", obj, o.FieldManager); err != nil {
+	if o, ok := obj.(scheme.Object); ok && c.e.Version.Default != nil {
+		c.e.Version.Default(o)
+	}
+	if obj, err = c.trackNew(c.e.Resource, obj, o.FieldManager); err != nil {
 		return nil, err
 	}
 	w := c.newWrite(name, o, o.DryRun)

@@ -53,8 +53,8 @@ func newTableForm(columns []registry.Column) *tableForm {
 // by. What is kept has a placeholder where the object's own age stands, and a
 // row with any other cell that changes with time is not kept at all.
 const (
-	rowKept       = 'K' // followed by the creation time in seconds and the cells
-	rowChanging   = 'C' // the cells have to be made each time
+	rowKept        = 'K' // followed by the creation time in seconds and the cells
+	rowChanging    = 'C' // the cells have to be made each time
 	agePlaceholder = 0x01
 )
 
@@ -310,4 +310,3 @@ func (t *tableStream) WriteTo(w request.Writer) error {
 	_, err := w.WriteString(listTail)
 	return err
 }
-

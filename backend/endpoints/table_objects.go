@@ -110,4 +110,3 @@ func listMetaOf(obj runtime.Object) metav1.ListMeta {
 	}
 	return metav1.ListMeta{ResourceVersion: m.GetResourceVersion()}
 }
-

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"pilothouse/backend/registry"
+	"pilothouse/backend/scheme"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -64,6 +65,9 @@ type view struct {
 	// there is code for.
 	listed, verbs verbs
 	subs          map[string]verbs
+	// posted are the objects that subresources take by POST, as resources of
+	// their own: that is what the field manager tracks them by.
+	posted map[string]*registry.Resource
 	// typed tells a built-in resource from one of a CRD; hub that the version
 	// is the one that is stored.
 	typed, hub bool
@@ -99,8 +103,13 @@ func newView(e *registry.Entry) *view {
 		v.verbs &= virtualVerbs(virtual)
 	}
 	v.subs = make(map[string]verbs, len(res.Subresources))
-	for _, s := range res.Subresources {
+	v.posted = map[string]*registry.Resource{}
+	for i := range res.Subresources {
+		s := &res.Subresources[i]
 		v.subs[s.Name] = verbsOf(s.Verbs)
+		if posted := postedBy(res, s, v.gvk.GroupVersion()); posted != nil {
+			v.posted[s.Name] = posted
+		}
 	}
 	v.apiVersion = v.gvk.GroupVersion().String()
 	v.variant = v.apiVersion
@@ -192,4 +201,24 @@ func columnsOf(e *registry.Entry) []registry.Column {
 		return e.Version.Columns
 	}
 	return e.Resource.Columns
+}
+
+// postedBy describes the object that a subresource takes by POST and gives
+// back, nil when it takes none. Bindings and evictions are answered with a
+// Status: nobody sees who set their fields, so they are not tracked.
+func postedBy(res *registry.Resource, s *registry.Subresource, own schema.GroupVersion) *registry.Resource {
+	if s.Create == nil || s.New == nil || s.Kind == "" || s.Kind == "Binding" || s.Kind == "Eviction" {
+		return nil
+	}
+	if _, ok := s.New().(scheme.Object); !ok {
+		return nil
+	}
+	gv := s.GroupVersion
+	if gv.Empty() {
+		gv = own
+	}
+	return &registry.Resource{
+		Group: gv.Group, Name: res.Name, Kind: s.Kind, Namespaced: res.Namespaced,
+		Versions: []registry.Version{{Name: gv.Version, New: func() scheme.Object { return s.New().(scheme.Object) }}},
+	}
 }

@@ -90,4 +90,3 @@ func (c *call) virtualList(objects []runtime.Object) (runtime.Object, error) {
 	list.GetObjectKind().SetGroupVersionKind(gvk)
 	return list, nil
 }
-

@@ -139,6 +139,8 @@ type Subresource struct {
 	// New makes what a create or update of this subresource decodes into, nil
 	// for a view of the object.
 	New func() runtime.Object
+	// Default fills in what the object of a create leaves out; nil for nothing.
+	Default func(obj runtime.Object)
 	// Get gives another object made from the parent (Scale).
 	Get func(ctx context.Context, c Call) (runtime.Object, error)
 	// Update writes another object into the parent (Scale). transform is given
@@ -147,10 +149,6 @@ type Subresource struct {
 	// ReplicasPath is where the parent keeps what a Scale calls spec.replicas,
 	// for server-side apply; nil means spec.replicas.
 	ReplicasPath []string
-	// Object says more about the objects that Create takes, when the answer is
-	// one of them: their version's Default is applied, and who set which field
-	// is tracked (TokenRequest).
-	Object *Resource
 	// Create acts on a posted object (Binding, Eviction, TokenRequest).
 	Create func(ctx context.Context, c Call, obj runtime.Object) (runtime.Object, error)
 	// Connect streams (exec, log, proxy).

@@ -43,21 +43,16 @@ func tokenSubresource(env *registry.Env) registry.Subresource {
 	t := tokenRequests{env}
 	return registry.Subresource{
 		Name: "token", Verbs: []string{"create"}, Kind: tokenRequestKind.Kind, GroupVersion: tokenRequestKind.GroupVersion(),
-		New:    func() runtime.Object { return &authenticationv1.TokenRequest{} },
-		Create: t.create,
-		Object: &registry.Resource{
-			Group: tokenRequestKind.Group, Name: "tokenrequests", Kind: tokenRequestKind.Kind, Namespaced: true,
-			Versions: []registry.Version{{
-				Name: tokenRequestKind.Version,
-				New:  func() scheme.Object { return &authenticationv1.TokenRequest{} },
-				Default: registry.Typed(func(r *authenticationv1.TokenRequest) {
-					if r.Spec.ExpirationSeconds == nil {
-						lifetime := int64(defaultTokenLifetime)
-						r.Spec.ExpirationSeconds = &lifetime
-					}
-				}),
-			}},
-		},
+		New:     func() runtime.Object { return &authenticationv1.TokenRequest{} },
+		Default: defaultTokenRequest,
+		Create:  t.create,
+	}
+}
+
+func defaultTokenRequest(obj runtime.Object) {
+	if r, ok := obj.(*authenticationv1.TokenRequest); ok && r.Spec.ExpirationSeconds == nil {
+		lifetime := int64(defaultTokenLifetime)
+		r.Spec.ExpirationSeconds = &lifetime
 	}
 }
 

@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 
 	"pilothouse/backend/resources/validate"
@@ -117,12 +118,11 @@ func validateAddress(a string, t discoveryv1.AddressType, list *field.Path, i in
 	case discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6:
 		six := t == discoveryv1.AddressTypeIPv6
 		errs := validate.IP(path, a)
-		if len(errs) == 0 && netutils.IsIPv6String(a) != six {
-			message := "must be an IPv4 address"
-			if six {
-				message = "must be an IPv6 address"
-			}
-			errs = append(errs, field.Invalid(list, a, message))
+		if len(errs) > 0 {
+			return errs
+		}
+		if netutils.IsIPv6String(a) != six {
+			errs = append(errs, field.Invalid(list, a, fmt.Sprintf("must be an %s address", t)))
 		}
 		return append(errs, validate.NonSpecialIP(a, path)...)
 	case discoveryv1.AddressTypeFQDN:

@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
@@ -20,6 +21,8 @@ import (
 // stricter rules than those through the core group.
 func Strategy() registry.Strategy {
 	return registry.For[*corev1.Event]{
+		// Older clients name events as they like.
+		ValidateName: path.ValidatePathSegmentName,
 		Validate: func(ctx context.Context, e *corev1.Event) field.ErrorList {
 			errs := validateEvent(e)
 			if strict(ctx) {

@@ -11,6 +11,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -34,6 +35,8 @@ func podDisruptionBudgetResource(env *registry.Env) registry.Resource {
 		Namespaced: true,
 		Versions:   []registry.Version{{Name: "v1", New: func() scheme.Object { return &policyv1.PodDisruptionBudget{} }}},
 		Strategy: registry.For[*policyv1.PodDisruptionBudget]{
+			// Kubernetes never gave these names a rule of their own.
+			ValidateName: path.ValidatePathSegmentName,
 			PrepareForCreate: func(_ context.Context, b *policyv1.PodDisruptionBudget) {
 				b.Generation = 1
 				b.Status = policyv1.PodDisruptionBudgetStatus{}
@@ -90,28 +93,28 @@ func hasInvalidSelector(spec *policyv1.PodDisruptionBudgetSpec) bool {
 }
 
 func validateBudget(spec *policyv1.PodDisruptionBudgetSpec, allowInvalidSelector bool) field.ErrorList {
-	path := field.NewPath("spec")
+	at := field.NewPath("spec")
 	var errs field.ErrorList
 	if spec.MinAvailable != nil && spec.MaxUnavailable != nil {
-		errs = append(errs, field.Invalid(path, validate.Internal(spec), "minAvailable and maxUnavailable cannot be both set"))
+		errs = append(errs, field.Invalid(at, validate.Internal(spec), "minAvailable and maxUnavailable cannot be both set"))
 	}
 	if spec.MinAvailable != nil {
-		errs = append(errs, validate.NumberOrPercent(*spec.MinAvailable, path.Child("minAvailable"))...)
+		errs = append(errs, validate.NumberOrPercent(*spec.MinAvailable, at.Child("minAvailable"))...)
 	}
 	if spec.MaxUnavailable != nil {
-		errs = append(errs, validate.NumberOrPercent(*spec.MaxUnavailable, path.Child("maxUnavailable"))...)
+		errs = append(errs, validate.NumberOrPercent(*spec.MaxUnavailable, at.Child("maxUnavailable"))...)
 	}
 	options := metav1validation.LabelSelectorValidationOptions{AllowInvalidLabelValueInSelector: allowInvalidSelector}
-	errs = append(errs, metav1validation.ValidateLabelSelector(spec.Selector, options, path.Child("selector"))...)
+	errs = append(errs, metav1validation.ValidateLabelSelector(spec.Selector, options, at.Child("selector"))...)
 	if p := spec.UnhealthyPodEvictionPolicy; p != nil {
-		errs = append(errs, validate.OneOf(path.Child("unhealthyPodEvictionPolicy"), *p, evictionPolicies)...)
+		errs = append(errs, validate.OneOf(at.Child("unhealthyPodEvictionPolicy"), *p, evictionPolicies)...)
 	}
 	return errs
 }
 
 func validateBudgetStatus(s *policyv1.PodDisruptionBudgetStatus) field.ErrorList {
-	path := field.NewPath("status")
-	errs := metav1validation.ValidateConditions(s.Conditions, path.Child("conditions"))
+	at := field.NewPath("status")
+	errs := metav1validation.ValidateConditions(s.Conditions, at.Child("conditions"))
 	for _, n := range []struct {
 		name  string
 		value int32
@@ -121,7 +124,7 @@ func validateBudgetStatus(s *policyv1.PodDisruptionBudgetStatus) field.ErrorList
 		{"desiredHealthy", s.DesiredHealthy},
 		{"expectedPods", s.ExpectedPods},
 	} {
-		errs = append(errs, apivalidation.ValidateNonnegativeField(int64(n.value), path.Child(n.name))...)
+		errs = append(errs, apivalidation.ValidateNonnegativeField(int64(n.value), at.Child(n.name))...)
 	}
 	return errs
 }

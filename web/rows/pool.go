@@ -1,0 +1,186 @@
+package rows
+
+import (
+	"context"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"pilothouse/backend/client"
+	"pilothouse/backend/request"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// linger is how long a Source stays without anyone who looks at it, so that
+// going back to a list finds it ready.
+const linger = 30 * time.Second
+
+// Pool holds the Sources that are in use. It is safe for concurrent use.
+type Pool struct {
+	ctx context.Context
+
+	mu      sync.Mutex // guards the fields below
+	sources map[poolKey]*Source
+	running sync.WaitGroup
+	linger  time.Duration
+}
+
+type poolKey struct {
+	user string
+	Key
+}
+
+// NewPool gives an empty Pool whose Sources end with ctx.
+func NewPool(ctx context.Context) *Pool {
+	return &Pool{ctx: ctx, sources: map[poolKey]*Source{}, linger: linger}
+}
+
+// Wait returns when every Source has ended; the Pool's ctx has to end first.
+func (p *Pool) Wait() { p.running.Wait() }
+
+// identity tells users with different rights apart.
+func identity(u *request.User) string {
+	var b strings.Builder
+	for _, part := range append([]string{u.Name, u.UID}, u.Groups...) {
+		b.WriteString(strconv.Quote(part))
+	}
+	for _, k := range slices.Sorted(maps.Keys(u.Extra)) {
+		b.WriteString(strconv.Quote(k) + "=")
+		for _, v := range u.Extra[k] {
+			b.WriteString(strconv.Quote(v))
+		}
+	}
+	return b.String()
+}
+
+// Open gives the View of a query over the objects of key as c's user sees them.
+// It waits until they have been listed; an error is why they could not be. The
+// View is to be closed.
+func (p *Pool) Open(ctx context.Context, c *client.Client, key Key, q Query) (*View, error) {
+	s := p.acquire(c, key)
+	select {
+	case <-s.loaded:
+	case <-ctx.Done():
+		p.release(s)
+		return nil, ctx.Err()
+	}
+	v, err := s.view(q)
+	if err != nil {
+		p.release(s)
+		return nil, err
+	}
+	v.pool = p
+	return v, nil
+}
+
+// Ready tells whether Open would not have to wait.
+func (p *Pool) Ready(c *client.Client, key Key) bool {
+	p.mu.Lock()
+	s := p.sources[poolKey{identity(c.User()), key}]
+	p.mu.Unlock()
+	if s == nil {
+		return false
+	}
+	select {
+	case <-s.loaded:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *Pool) acquire(c *client.Client, key Key) *Source {
+	k := poolKey{identity(c.User()), key}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.sources[k]
+	if s != nil && s.failed() && s.users == 0 {
+		p.end(k, s) // ask again instead of showing an old refusal
+		s = nil
+	}
+	if s == nil {
+		s = &Source{key: key, client: c, loaded: make(chan struct{}), rows: map[string]*Row{}, views: map[string]*View{}}
+		ctx, cancel := context.WithCancel(p.ctx)
+		s.cancel = cancel
+		p.sources[k] = s
+		p.running.Go(func() { s.run(ctx) })
+	}
+	s.users++
+	if s.idle != nil {
+		s.idle.Stop()
+		s.idle = nil
+	}
+	return s
+}
+
+func (s *Source) failed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.Err != nil
+}
+
+func (p *Pool) end(k poolKey, s *Source) {
+	s.cancel()
+	delete(p.sources, k)
+}
+
+func (p *Pool) release(s *Source) {
+	k := poolKey{identity(s.client.User()), s.key}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s.users--; s.users > 0 {
+		return
+	}
+	s.idle = time.AfterFunc(p.linger, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if s.users == 0 && p.sources[k] == s {
+			p.end(k, s)
+		}
+	})
+}
+
+// First gives the first rows of a list as the API orders them, without a
+// Source: a page can be shown before all its objects have been read. total is
+// the number of all objects.
+func First(ctx context.Context, c *client.Client, key Key, limit int64) (columns []Column, list []*Row, total int, err error) {
+	t, err := Page(ctx, c, key, metav1.ListOptions{FieldSelector: key.FieldSelector, Limit: limit})
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	for i := range t.Rows {
+		list = append(list, t.Rows[i].row())
+	}
+	return t.Columns, list, len(list) + int(t.Metadata.RemainingItemCount), nil
+}
+
+// Page makes one list request in the table form.
+func Page(ctx context.Context, c *client.Client, key Key, o metav1.ListOptions) (*table, error) {
+	raw, err := c.Bytes(ctx, client.Call{Method: "GET", Path: client.Path(key.GVR, key.Namespace, "", ""), Query: query(o), Accept: accept})
+	if err != nil {
+		return nil, err
+	}
+	return decode(raw)
+}
+
+func query(o metav1.ListOptions) url.Values {
+	q := url.Values{}
+	for name, value := range map[string]string{
+		"fieldSelector": o.FieldSelector, "labelSelector": o.LabelSelector, "resourceVersion": o.ResourceVersion, "continue": o.Continue,
+	} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if o.Limit > 0 {
+		q.Set("limit", itoa(o.Limit))
+	}
+	return q
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }

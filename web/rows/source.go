@@ -1,0 +1,346 @@
+package rows
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"pilothouse/backend/client"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/klog/v2"
+)
+
+// accept asks for the table form.
+const accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+// pageSize is how many objects one list request asks for.
+const pageSize = 2000
+
+// rewatch is how long one watch lasts. A new one is authorized anew, so it is
+// also how long someone sees what they may not see any more.
+const rewatch = 4 * time.Minute
+
+// retry is how long a Source waits after a failure.
+const retry = time.Second
+
+// Key says what a Source has.
+type Key struct {
+	GVR           schema.GroupVersionResource
+	Namespace     string
+	FieldSelector string
+}
+
+// State tells how fresh a Source is.
+type State struct {
+	// Err is why there is nothing, or nothing new; nil while it is live.
+	Err error
+	// Since is when the data was last known to be all there is.
+	Since time.Time
+	// Version is the resourceVersion that the data is of.
+	Version string
+}
+
+// Source is the rows of one resource, kept up to date by a list and a watch
+// that are made as one user.
+type Source struct {
+	key    Key
+	client *client.Client
+	cancel context.CancelFunc
+	// loaded is closed after the first list, or its failure.
+	loaded chan struct{}
+
+	mu      sync.Mutex // guards the fields below
+	columns []Column
+	ageCol  int
+	rows    map[string]*Row
+	state   State
+	views   map[string]*View
+	users   int
+	idle    *time.Timer
+}
+
+// run lists and watches until ctx ends.
+func (s *Source) run(ctx context.Context) {
+	var once sync.Once
+	for ctx.Err() == nil {
+		version, err := s.list(ctx)
+		once.Do(func() { close(s.loaded) })
+		for err == nil && ctx.Err() == nil {
+			version, err = s.watch(ctx, version)
+		}
+		if ctx.Err() == nil && !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err) {
+			s.fail(err)
+			wait(ctx, retry)
+		}
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// list reads all objects and puts them in the place of those before.
+func (s *Source) list(ctx context.Context) (version string, err error) {
+	rows := map[string]*Row{}
+	var columns []Column
+	o := metav1.ListOptions{FieldSelector: s.key.FieldSelector, Limit: pageSize}
+	for {
+		t, err := s.page(ctx, o)
+		if err != nil {
+			return "", err
+		}
+		if columns == nil {
+			columns = t.Columns
+		}
+		for i := range t.Rows {
+			r := t.Rows[i].row()
+			rows[r.UID] = r
+		}
+		version = t.Metadata.ResourceVersion
+		if o.Continue = t.Metadata.Continue; o.Continue == "" {
+			break
+		}
+	}
+	s.replace(columns, rows, version)
+	return version, nil
+}
+
+func (s *Source) page(ctx context.Context, o metav1.ListOptions) (*table, error) {
+	return Page(ctx, s.client, s.key, o)
+}
+
+// replace takes the result of a list. What did not change stays the same Row.
+func (s *Source) replace(columns []Column, rows map[string]*Row, version string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sameColumns := len(columns) == len(s.columns)
+	for i := range columns {
+		sameColumns = sameColumns && columns[i] == s.columns[i]
+	}
+	old := s.rows
+	s.columns, s.rows = columns, rows
+	s.ageCol = ageColumn(columns, rows, time.Now())
+	for uid, was := range old {
+		now := rows[uid]
+		if now != nil && now.Version == was.Version && now.Version != "" && sameColumns {
+			rows[uid] = was
+			continue
+		}
+		s.tell(was, now)
+	}
+	for uid, now := range rows {
+		if old[uid] == nil {
+			s.tell(nil, now)
+		}
+	}
+	if !sameColumns {
+		for _, v := range s.views {
+			v.restart()
+		}
+	}
+	s.fresh(version)
+}
+
+func (s *Source) fresh(version string) {
+	stale := s.state.Err != nil
+	s.state = State{Since: time.Now(), Version: version}
+	if stale {
+		s.tellState()
+	}
+}
+
+func (s *Source) fail(err error) {
+	if err == nil {
+		return
+	}
+	klog.V(2).InfoS("Live list has no data", "resource", s.key.GVR, "user", s.client.User().Name, "err", err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.state.Err
+	s.state.Err = err
+	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
+		s.rows = map[string]*Row{} // what may not be seen any more is not shown
+		for _, v := range s.views {
+			v.restart()
+		}
+	}
+	if was == nil || was.Error() != err.Error() {
+		s.tellState()
+	}
+}
+
+func (s *Source) tellState() {
+	for _, v := range s.views {
+		v.wake()
+	}
+}
+
+// tell hands a change to every view. s.mu is held.
+func (s *Source) tell(was, now *Row) {
+	for _, v := range s.views {
+		v.changed(was, now)
+	}
+}
+
+// watch takes events until the watch ends and gives the version to go on from.
+func (s *Source) watch(ctx context.Context, version string) (string, error) {
+	timeout := int64(rewatch / time.Second)
+	q := client.Call{Method: "GET", Path: client.Path(s.key.GVR, s.key.Namespace, "", ""), Accept: accept}
+	q.Query = query(metav1.ListOptions{FieldSelector: s.key.FieldSelector, ResourceVersion: version})
+	q.Query.Set("watch", "true")
+	q.Query.Set("allowWatchBookmarks", "true")
+	q.Query.Set("timeoutSeconds", itoa(timeout))
+	resp, err := s.client.Send(ctx, q)
+	if err != nil {
+		return "", err
+	}
+	if resp.Chunked == nil {
+		return "", errors.New("the API gave no watch")
+	}
+	err = resp.Chunked(ctx, &lines{f: func(line []byte) error {
+		v, err := s.event(line)
+		if v != "" {
+			version = v
+		}
+		return err
+	}})
+	if err == nil {
+		s.mu.Lock()
+		s.fresh(version)
+		s.mu.Unlock()
+	}
+	return version, err
+}
+
+// event takes one event of the watch and gives its version.
+func (s *Source) event(line []byte) (version string, err error) {
+	var e struct {
+		Type   watch.EventType `json:"type"`
+		Object jsontext.Value  `json:"object"`
+	}
+	if err := json.Unmarshal(line, &e, jsontext.AllowDuplicateNames(true)); err != nil {
+		return "", err
+	}
+	if e.Type == watch.Error {
+		status := metav1.Status{}
+		if err := json.Unmarshal(e.Object, &status, json.MatchCaseInsensitiveNames(true)); err != nil {
+			return "", err
+		}
+		return "", &apierrors.StatusError{ErrStatus: status}
+	}
+	if e.Type == watch.Bookmark {
+		var b struct {
+			Metadata struct{ ResourceVersion string } `json:"metadata"`
+		}
+		err := json.Unmarshal(e.Object, &b, json.MatchCaseInsensitiveNames(true))
+		if err == nil && b.Metadata.ResourceVersion == "" {
+			return s.bookmarkRow(e.Object)
+		}
+		return b.Metadata.ResourceVersion, err
+	}
+	t, err := decode(e.Object)
+	if err != nil {
+		return "", err
+	}
+	for i := range t.Rows {
+		r := t.Rows[i].row()
+		version = r.Version
+		s.apply(e.Type, r)
+	}
+	return version, nil
+}
+
+// bookmarkRow reads the version of a bookmark that is a table of one row.
+func (s *Source) bookmarkRow(raw []byte) (string, error) {
+	t, err := decode(raw)
+	if err != nil || len(t.Rows) == 0 {
+		return "", nil //nolint:nilerr // a bookmark that says nothing is no loss
+	}
+	return t.Rows[0].Object.Metadata.ResourceVersion, nil
+}
+
+func (s *Source) apply(t watch.EventType, r *Row) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.rows[r.UID]
+	if t == watch.Deleted {
+		if was == nil {
+			return
+		}
+		delete(s.rows, r.UID)
+		r = nil
+	} else {
+		s.rows[r.UID] = r
+		s.state.Version = r.Version
+	}
+	s.state.Since = time.Now()
+	s.tell(was, r)
+}
+
+// ageColumn finds the column that shows the age of objects, which a browser can
+// keep counting; -1 when there is none. A CRD may call another moment Age.
+func ageColumn(columns []Column, rows map[string]*Row, now time.Time) int {
+	for i, c := range columns {
+		if c.Name != "Age" {
+			continue
+		}
+		for _, r := range rows {
+			if i >= len(r.Cells) || r.Created.IsZero() {
+				return -1
+			}
+			shown, ok := duration(r.Cells[i])
+			actual := now.Sub(r.Created)
+			if !ok || shown > actual+2*time.Second || shown < actual*8/10-2*time.Second {
+				return -1
+			}
+			return i
+		}
+		return i
+	}
+	return -1
+}
+
+// lines cuts a watch's bytes into lines.
+type lines struct {
+	f       func(line []byte) error
+	pending []byte
+}
+
+// Write takes the next bytes.
+func (l *lines) Write(p []byte) (int, error) {
+	n := len(p)
+	for {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			l.pending = append(l.pending, p...)
+			return n, nil
+		}
+		line := p[:i]
+		if len(l.pending) > 0 {
+			line = append(l.pending, line...)
+			l.pending = nil
+		}
+		if len(line) > 0 {
+			if err := l.f(line); err != nil {
+				return 0, err
+			}
+		}
+		p = p[i+1:]
+	}
+}
+
+// Flush does nothing: every line has been handed over.
+func (*lines) Flush() error { return nil }

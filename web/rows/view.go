@@ -1,0 +1,269 @@
+package rows
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+)
+
+// pace is the time between two states of a View that are shown: 20 a second.
+const pace = 50 * time.Millisecond
+
+// View is the rows of a Source that a Query picks, in its order. Tabs that ask
+// for the same share one.
+type View struct {
+	pool   *Pool
+	source *Source
+	name   string
+	query  Query
+	// column is the index of the column to sort by, -1 for the API's order;
+	// byAge sorts by the creation time instead of the text.
+	column int
+	byAge  bool
+	users  int // guarded by source.mu
+
+	mu      sync.Mutex // guards the fields below; taken after source.mu
+	entries []entry
+	// pending holds, by uid, the rows as entries has them for what has changed;
+	// nil for a row that entries does not have.
+	pending map[string]*Row
+	// moved tells that everything is to be read again.
+	moved   bool
+	windows map[*Window]struct{}
+	// timer runs while a change waits to be shown.
+	timer *time.Timer
+	last  time.Time
+}
+
+// entry is a row with its place in the order.
+type entry struct {
+	key string
+	row *Row
+}
+
+func less(a, b entry, desc bool) bool {
+	if a.key != b.key {
+		return (a.key < b.key) != desc
+	}
+	if k, l := a.row.Key(), b.row.Key(); k != l {
+		return k < l
+	}
+	return a.row.UID < b.row.UID
+}
+
+// view gives the View of a query, which s.release ends.
+func (s *Source) view(q Query) (*View, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state.Err != nil && s.columns == nil {
+		return nil, s.state.Err
+	}
+	name := q.String()
+	if v := s.views[name]; v != nil {
+		v.users++
+		return v, nil
+	}
+	v := &View{source: s, name: name, query: q, users: 1, pending: map[string]*Row{}, windows: map[*Window]struct{}{}}
+	if err := v.order(); err != nil {
+		return nil, err
+	}
+	v.fill()
+	s.views[name] = v
+	return v, nil
+}
+
+// order finds the column to sort by. source.mu is held.
+func (v *View) order() error {
+	v.column, v.byAge = -1, false
+	if v.query.Sort == "" {
+		return nil
+	}
+	switch strings.ToLower(v.query.Sort) {
+	case "namespace":
+		return nil
+	case "age":
+		v.byAge = true
+		return nil
+	}
+	for i, c := range v.source.columns {
+		if strings.EqualFold(c.Name, v.query.Sort) {
+			v.column, v.byAge = i, i == v.source.ageCol
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no column %q to sort by", v.query.Sort)
+}
+
+func (v *View) entry(r *Row) entry {
+	switch {
+	case v.byAge:
+		return entry{timeKey(r.Created), r}
+	case v.column == 0:
+		return entry{sortKey(r.Name), r}
+	case v.column > 0 && v.column < len(r.Cells):
+		return entry{sortKey(r.Cells[v.column]), r}
+	}
+	return entry{"", r}
+}
+
+// fill reads all rows. source.mu is held.
+func (v *View) fill() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.entries = v.entries[:0]
+	for _, r := range v.source.rows {
+		if v.query.picks(r) {
+			v.entries = append(v.entries, v.entry(r))
+		}
+	}
+	sort.Slice(v.entries, func(i, j int) bool { return less(v.entries[i], v.entries[j], v.query.Desc) })
+	clear(v.pending)
+	v.moved = false
+}
+
+// Close gives the View back.
+func (v *View) Close() {
+	s := v.source
+	s.mu.Lock()
+	if v.users--; v.users == 0 {
+		delete(s.views, v.name)
+	}
+	s.mu.Unlock()
+	v.pool.release(s)
+}
+
+// Columns gives the columns and the index of the one that shows the age of
+// objects, -1 when there is none.
+func (v *View) Columns() ([]Column, int) {
+	v.source.mu.Lock()
+	defer v.source.mu.Unlock()
+	return v.source.columns, v.source.ageCol
+}
+
+// State tells how fresh the View is.
+func (v *View) State() State {
+	v.source.mu.Lock()
+	defer v.source.mu.Unlock()
+	return v.source.state
+}
+
+// changed notes a change of a row. source.mu is held.
+func (v *View) changed(was, now *Row) {
+	if (was == nil || !v.query.picks(was)) && (now == nil || !v.query.picks(now)) {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	uid := ""
+	if was != nil {
+		uid = was.UID
+	} else {
+		uid = now.UID
+	}
+	if _, noted := v.pending[uid]; !noted {
+		if was != nil && !v.query.picks(was) {
+			was = nil
+		}
+		v.pending[uid] = was
+	}
+	v.soon()
+}
+
+// restart has everything read again. source.mu is held.
+func (v *View) restart() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.moved = true
+	v.soon()
+}
+
+// wake has the windows look at the state. source.mu may be held.
+func (v *View) wake() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.soon()
+}
+
+// soon has the windows woken, at once when the last time is long ago. v.mu is
+// held.
+func (v *View) soon() {
+	if v.timer != nil || len(v.windows) == 0 {
+		return
+	}
+	v.timer = time.AfterFunc(max(0, pace-time.Since(v.last)), func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.timer, v.last = nil, time.Now()
+		for w := range v.windows {
+			w.wake()
+		}
+	})
+}
+
+// settle brings entries up to date. source.mu and v.mu are held.
+func (v *View) settle() {
+	switch {
+	case v.moved || len(v.pending) > 64 && len(v.pending) > len(v.entries)/8:
+		v.mu.Unlock()
+		v.order() //nolint:errcheck // a column that is gone leaves the API's order
+		v.fill()
+		v.mu.Lock()
+		return
+	case len(v.pending) == 0:
+		return
+	}
+	for uid, was := range v.pending {
+		if was != nil {
+			v.remove(v.entry(was))
+		}
+		if now := v.source.rows[uid]; now != nil && v.query.picks(now) {
+			v.insert(v.entry(now))
+		}
+	}
+	clear(v.pending)
+}
+
+// place is the index that an entry has or would have.
+func (v *View) place(e entry) int {
+	return sort.Search(len(v.entries), func(i int) bool { return !less(v.entries[i], e, v.query.Desc) })
+}
+
+func (v *View) remove(e entry) {
+	if i := v.place(e); i < len(v.entries) && v.entries[i].row.UID == e.row.UID {
+		v.entries = append(v.entries[:i], v.entries[i+1:]...)
+	}
+}
+
+func (v *View) insert(e entry) {
+	i := v.place(e)
+	v.entries = append(v.entries, entry{})
+	copy(v.entries[i+1:], v.entries[i:])
+	v.entries[i] = e
+}
+
+// Slice gives the rows from an index on, at most n, with the number of all rows
+// of the view and of its source.
+func (v *View) Slice(from, n int) (list []*Row, total, all int) {
+	v.source.mu.Lock()
+	defer v.source.mu.Unlock()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.settle()
+	from = min(max(from, 0), len(v.entries))
+	for _, e := range v.entries[from:min(from+n, len(v.entries))] {
+		list = append(list, e.row)
+	}
+	return list, len(v.entries), len(v.source.rows)
+}
+
+// Each calls f for the rows of the view in their order until it gives false.
+func (v *View) Each(f func(r *Row) bool) {
+	list, _, _ := v.Slice(0, int(^uint(0)>>2))
+	for _, r := range list {
+		if !f(r) {
+			return
+		}
+	}
+}

@@ -1,0 +1,130 @@
+// Package session owns who uses the dashboard from which browser: the table of
+// sessions, the one-time links that begin one, and the tokens that forms carry.
+// What a browser holds is a random secret in a cookie; the table, in memory and
+// on disk, knows its hash only. It knows neither HTTP nor the API. Read
+// session.go first, then table.go and links.go.
+package session
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"sync"
+	"time"
+
+	"pilothouse/backend/request"
+)
+
+// secretBytes is the length of secrets, whose text is base64url.
+const secretBytes = 32
+
+// Session is one browser's login.
+type Session struct {
+	// ID names the session without giving it away: the hash of its secret.
+	ID   string
+	User *request.User
+	// Method is how the user logged in: "link", "token" or "certificate".
+	Method  string
+	Remote  string
+	Agent   string
+	Created time.Time
+
+	// sealed is the bearer token that the session began with, encrypted with
+	// the secret that only the browser holds; nil for other methods.
+	sealed []byte
+
+	mu       sync.Mutex // guards the fields below
+	lastSeen time.Time
+	verified time.Time
+	done     chan struct{}
+	ended    bool
+}
+
+// Done is closed when the session has ended.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// LastSeen is when the session was used last.
+func (s *Session) LastSeen() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lastSeen
+}
+
+// VerifiedSince tells whether the session's credential was found valid after t.
+func (s *Session) VerifiedSince(t time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.verified.After(t)
+}
+
+// Verified notes that the session's credential is valid at t.
+func (s *Session) Verified(t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.verified = t
+}
+
+// HasToken tells a session that began with a bearer token.
+func (s *Session) HasToken() bool { return s.sealed != nil }
+
+// Token gives the bearer token that the session began with, empty when there is
+// none or secret is not the session's.
+func (s *Session) Token(secret string) string { return unseal(secret, s.sealed) }
+
+func (s *Session) touch(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastSeen = now
+}
+
+func (s *Session) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
+		s.ended = true
+		close(s.done)
+	}
+}
+
+func newSecret() string {
+	b := make([]byte, secretBytes)
+	rand.Read(b) //nolint:errcheck // crypto/rand never fails
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// hash is what is kept of a secret.
+func hash(secret string) string {
+	sum := sha256.Sum256([]byte("pilothouse session\x00" + secret))
+	return hex.EncodeToString(sum[:])
+}
+
+func derive(secret, purpose string) []byte {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(purpose))
+	return mac.Sum(nil)
+}
+
+// FormToken gives the token that a form of the session carries. It is another
+// text every time, so that compression cannot tell it.
+func FormToken(secret string) string {
+	want := derive(secret, "form")
+	out := make([]byte, 2*len(want))
+	rand.Read(out[:len(want)]) //nolint:errcheck // crypto/rand never fails
+	subtle.XORBytes(out[len(want):], out[:len(want)], want)
+	return base64.RawURLEncoding.EncodeToString(out)
+}
+
+// CheckFormToken tells whether a form's token is one of the session.
+func CheckFormToken(secret, token string) bool {
+	want := derive(secret, "form")
+	raw, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || len(raw) != 2*len(want) {
+		return false
+	}
+	got := make([]byte, len(want))
+	subtle.XORBytes(got, raw[:len(want)], raw[len(want):])
+	return hmac.Equal(got, want)
+}

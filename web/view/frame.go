@@ -1,0 +1,83 @@
+// Package view owns the shapes that templates print: plain values, made by
+// pages from what the API gave, with nothing left that could fail. Read frame.go
+// first (what every page has), then the file of a page.
+package view
+
+// Frame is what stands around every page.
+type Frame struct {
+	Title string
+	// User is who is logged in; empty on the pages before.
+	User string
+	// As is whom the user acts as, when it is someone else.
+	As    string
+	Theme string // "", "dark", "light" or "contrast"
+	// Dense rows are 22 pixels high instead of 28.
+	Dense     bool
+	FormToken string
+	Path      string // of this page, with its query
+	Crumbs    []Link
+	Nav       []NavGroup
+	// Namespaces is the picker; nil where it has nothing to say.
+	Namespaces *Namespaces
+	Assets     Assets
+	Version    string
+	Flash      string
+}
+
+// Assets are the addresses of the files that a page loads.
+type Assets struct{ Script, Style, Icon string }
+
+// Link is a name with an address, which may be empty.
+type Link struct{ Text, Href string }
+
+// NavGroup is one heading of the navigation.
+type NavGroup struct {
+	Name  string
+	Open  bool
+	Links []NavLink
+}
+
+// NavLink is one resource of the navigation.
+type NavLink struct {
+	Text, Href, Title string
+	Current           bool
+}
+
+// Namespaces is the namespace picker.
+type Namespaces struct {
+	Label string
+	// Action is where the form goes; Hidden are the parameters that it keeps.
+	Action string
+	Hidden []Param
+	Except bool
+	All    []NamespaceChoice
+	// Error is why the names are not known.
+	Error string
+}
+
+// NamespaceChoice is one namespace in the picker.
+type NamespaceChoice struct {
+	Name    string
+	Checked bool
+	Href    string // the page with this namespace alone
+}
+
+// Param is a parameter that a form carries.
+type Param struct{ Name, Value string }
+
+// Fault is an error as a page or a part of it shows it.
+type Fault struct {
+	Title   string
+	Message string
+	Reason  string
+	Code    int
+	// Who, Verb, Resource, Namespace and Grant explain a refusal.
+	Who, Verb, Resource, Namespace string
+	Grant                          string
+	AuditID                        string
+	Causes                         []Cause
+	Back                           *Link
+}
+
+// Cause is one field that an error is about.
+type Cause struct{ Field, Message string }

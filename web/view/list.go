@@ -1,0 +1,70 @@
+package view
+
+// List is a page that shows the objects of a resource.
+type List struct {
+	// Resource is the plural name, Kind that of one, GroupVersion "apps/v1".
+	Resource, Kind, GroupVersion string
+	Namespaced                   bool
+	// Path is the list's own address without a query, Base the same in the API.
+	Path, APIPath string
+	// URL is the state of the list: its address with the query.
+	URL     string
+	Filter  string
+	Problem string // what is wrong with the filter
+	Fault   *Fault // why there are no rows
+	Columns []Column
+	// Sort and Desc are hidden fields of the filter form; so are Wide and NS.
+	Keep  []Param
+	Rows  []Row
+	From  int
+	Total int
+	All   int
+	// More is the next page for browsers without scripts, Back the one before.
+	More, Back string
+	Wide       bool
+	WideHref   string
+	CreateHref string
+	WatchHref  string
+	ExploreURL string
+	// Command is the same question for kubectl.
+	Command   string
+	FormToken string
+	CanDelete bool
+	Labels    []string
+}
+
+// Column is one column of a list.
+type Column struct {
+	Name        string
+	Description string
+	// Width is a class for the width in characters: "w8".
+	Width string
+	Num   bool
+	// Href sorts by the column, the other way around when it is sorted already.
+	Href string
+	Sort string // "", "ascending" or "descending"
+}
+
+// Row is one object in a list. Index is its place, counted from 1.
+type Row struct {
+	Index           int
+	UID             string
+	Namespace, Name string
+	Href            string
+	Deleting        bool
+	Cells           []Cell
+}
+
+// Cell is one value in a list.
+type Cell struct {
+	// Label is the column's name, for small screens.
+	Label string
+	Text  string
+	Tone  string
+	Num   bool
+	Href  string
+	// Time is the moment whose age the cell shows, in RFC 3339.
+	Time string
+	// Name marks the cell that links to the object.
+	Name bool
+}

@@ -1,0 +1,130 @@
+package view
+
+// Object is the page of one object.
+type Object struct {
+	Kind, Name, Namespace string
+	GroupVersion          string
+	UID                   string
+	Version               string
+	Path                  string // the page without its tab
+	APIPath               string
+	ListHref              string
+	Tab                   string
+	Tabs                  []Tab
+	Status                Cell
+	Deleting              string // when it was deleted, empty when it was not
+	// Panel tells that the object stands beside its list.
+	Panel     bool
+	Command   string
+	FormToken string
+
+	Overview *Overview
+	YAML     *YAML
+	Events   *Events
+	Related  *Related
+	Fault    *Fault
+}
+
+// Tab is one tab of an object's page.
+type Tab struct {
+	Name, Href string
+	Current    bool
+	Key        string
+}
+
+// Overview is what is to be known of an object at a glance.
+type Overview struct {
+	Facts       []Fact
+	Labels      []Link
+	Annotations []Param
+	Owners      []Link
+	Finalizers  []string
+	Conditions  []Condition
+	Containers  []Container
+	Data        []Datum
+	Sections    []Section
+}
+
+// Fact is a name with a value.
+type Fact struct {
+	Name string
+	Cell
+}
+
+// Condition is one of an object's status.conditions.
+type Condition struct{ Type, Status, Tone, Reason, Message, Time string }
+
+// Container is one container of a pod or of a pod template.
+type Container struct {
+	Name, Image, State, Tone string
+	Kind                     string // "", "init" or "ephemeral"
+	Ready                    string
+	Restarts                 string
+	Ports                    string
+	Requests, Limits         string
+}
+
+// Datum is one entry of a ConfigMap or a Secret.
+type Datum struct {
+	Key, Value string
+	Secret     bool
+	Size       int
+	Binary     bool
+}
+
+// Section is a part of an object that is shown as it is.
+type Section struct {
+	Name  string
+	Lines []Line
+}
+
+// YAML is an object's text.
+type YAML struct {
+	Lines    []Line
+	Managed  bool // whether managedFields are shown
+	Toggle   string
+	Download string
+	EditHref string
+}
+
+// Line is one line of YAML.
+type Line struct {
+	Number int
+	Parts  []Part
+}
+
+// Part is a piece of a line; Class is "k" for a key, "s" for text, "n" for a
+// number, "b" for true, false and null, "c" for a comment, "" for the rest.
+type Part struct{ Class, Text string }
+
+// Events are the events about an object.
+type Events struct {
+	Rows []EventRow
+}
+
+// EventRow is one event.
+type EventRow struct {
+	Type, Tone, Reason, Message, From string
+	Count                             string
+	Time                              string
+}
+
+// Related are the objects that an object belongs to or that belong to it.
+type Related struct {
+	Groups []RelatedGroup
+}
+
+// RelatedGroup are related objects of one kind.
+type RelatedGroup struct {
+	Title string
+	Rows  []RelatedRow
+}
+
+// RelatedRow is one related object.
+type RelatedRow struct {
+	Link
+	Kind, Namespace string
+	Note            string
+	Time            string
+	Depth           int
+}

@@ -42,4 +42,4 @@ func reason(f *view.Fault) string {
 	return strconv.Itoa(f.Code) + " " + f.Reason
 }
 
-func lineID(n int) string { return "L" + strconv.Itoa(n) }
+func number(n int) string { return strconv.Itoa(n) }

@@ -32,17 +32,35 @@ type Client struct {
 	handler request.Handler
 	user    *request.User
 	agent   string
+	remote  string
+	header  http.Header
 }
 
 // New gives a Client. handler is the server's whole filter chain; agent names
 // the caller as a User-Agent header would, and so in managedFields.
 func New(handler request.Handler, user *request.User, agent string) *Client {
-	return &Client{handler: handler, user: user, agent: agent}
+	return &Client{handler: handler, user: user, agent: agent, remote: "in-process"}
 }
 
 // As gives a Client of another user.
 func (c *Client) As(user *request.User, agent string) *Client {
-	return &Client{handler: c.handler, user: user, agent: agent}
+	return &Client{handler: c.handler, user: user, agent: agent, remote: c.remote}
+}
+
+// From gives a Client whose requests say that they come from an address: that
+// of whoever the requests are made for.
+func (c *Client) From(remote string) *Client {
+	d := *c
+	d.remote = remote
+	return &d
+}
+
+// With gives a Client that sends further headers with every request
+// (Impersonate-User).
+func (c *Client) With(header http.Header) *Client {
+	d := *c
+	d.header = header
+	return &d
 }
 
 // User is who the client acts as.
@@ -64,8 +82,10 @@ type Call struct {
 // may be a Stream, Chunked or Hijack. An error is a Status error.
 func (c *Client) Send(ctx context.Context, call Call) (*request.Response, error) {
 	h := header{}
-	for name, values := range call.Header {
-		h[http.CanonicalHeaderKey(name)] = values
+	for _, more := range []http.Header{call.Header, c.header} {
+		for name, values := range more {
+			h[http.CanonicalHeaderKey(name)] = values
+		}
 	}
 	h.set("User-Agent", c.agent)
 	h.set("Accept", orJSON(call.Accept))
@@ -74,7 +94,7 @@ func (c *Client) Send(ctx context.Context, call Call) (*request.Response, error)
 	}
 	r := &request.Request{
 		ID: uuid.NewString(), Method: call.Method, Path: call.Path, RawPath: call.Path, RawQuery: call.Query.Encode(),
-		Header: h, Body: call.Body, RemoteAddr: "in-process", Received: time.Now(), User: c.user,
+		Header: h, Body: call.Body, RemoteAddr: c.remote, Received: time.Now(), User: c.user,
 	}
 	return c.handler(ctx, r)
 }

@@ -4,6 +4,8 @@ import (
 	"strconv"
 
 	"pilothouse/web/view"
+
+	"github.com/a-h/templ"
 )
 
 func scope(namespaced bool) string {
@@ -22,14 +24,22 @@ func thousands(n int) string {
 	return s
 }
 
-func empty(l view.List) string {
+// Empty says why a list shows nothing.
+func Empty(l view.List) string {
 	if l.All > 0 {
 		return "None of " + thousands(l.All) + " matches."
 	}
 	return "There are no " + l.Resource + "."
 }
 
-func index(n int) string { return strconv.Itoa(n) }
+// rowIndex is a row's place for screen readers. Live rows have none: the browser
+// knows where it puts them.
+func rowIndex(n int) templ.Attributes {
+	if n == 0 {
+		return nil
+	}
+	return templ.Attributes{"aria-rowindex": strconv.Itoa(n)}
+}
 
 func bodyID(o view.Object) string {
 	if o.Panel {

@@ -184,3 +184,19 @@ func query(o metav1.ListOptions) url.Values {
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// One gives the row of a single object.
+func One(ctx context.Context, c *client.Client, key Key, name string) ([]Column, *Row, error) {
+	raw, err := c.Bytes(ctx, client.Call{Method: "GET", Path: client.Path(key.GVR, key.Namespace, name, ""), Accept: accept})
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := decode(raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(t.Rows) == 0 {
+		return t.Columns, &Row{Namespace: key.Namespace, Name: name}, nil
+	}
+	return t.Columns, t.Rows[0].row(), nil
+}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -132,7 +134,7 @@ func (s *Source) replace(columns []Column, rows map[string]*Row, version string)
 	}
 	old := s.rows
 	s.columns, s.rows = columns, rows
-	s.ageCol = ageColumn(columns, rows, time.Now())
+	s.ageCol = AgeColumn(columns, slices.Collect(maps.Values(rows)))
 	for uid, was := range old {
 		now := rows[uid]
 		if now != nil && now.Version == was.Version && now.Version != "" && sameColumns {
@@ -290,27 +292,23 @@ func (s *Source) apply(t watch.EventType, r *Row) {
 	s.tell(was, r)
 }
 
-// ageColumn finds the column that shows the age of objects, which a browser can
+// AgeColumn finds the column that shows the age of objects, which a browser can
 // keep counting; -1 when there is none. A CRD may call another moment Age.
-func ageColumn(columns []Column, rows map[string]*Row, now time.Time) int {
-	for i, c := range columns {
-		if c.Name != "Age" {
-			continue
-		}
-		for _, r := range rows {
-			if i >= len(r.Cells) || r.Created.IsZero() {
-				return -1
-			}
-			shown, ok := duration(r.Cells[i])
-			actual := now.Sub(r.Created)
-			if !ok || shown > actual+2*time.Second || shown < actual*8/10-2*time.Second {
-				return -1
-			}
-			return i
-		}
+func AgeColumn(columns []Column, rows []*Row) int {
+	i := slices.IndexFunc(columns, func(c Column) bool { return c.Name == "Age" })
+	if i < 0 || len(rows) == 0 {
 		return i
 	}
-	return -1
+	r := rows[0]
+	if i >= len(r.Cells) || r.Created.IsZero() {
+		return -1
+	}
+	shown, ok := duration(r.Cells[i])
+	actual := time.Since(r.Created)
+	if !ok || shown > actual+2*time.Second || shown < actual*8/10-2*time.Second {
+		return -1
+	}
+	return i
 }
 
 // lines cuts a watch's bytes into lines.

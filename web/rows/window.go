@@ -1,6 +1,9 @@
 package rows
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Window is the part of a View that one tab shows. It belongs to one
 // goroutine.
@@ -46,6 +49,24 @@ func (v *View) Window(from, size int, wake func()) *Window {
 	defer v.mu.Unlock()
 	v.windows[w] = struct{}{}
 	return w
+}
+
+// Has tells the window which rows its tab has already: each "UID VERSION", in
+// their order. The first Frame is then the difference to them.
+func (w *Window) Has(list []string) {
+	s := w.view.source
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.sent = make([]*Row, 0, len(list))
+	for _, one := range list {
+		uid, version, _ := strings.Cut(one, " ")
+		r := s.rows[uid]
+		if r == nil || r.Version != version {
+			r = &Row{UID: uid}
+		}
+		w.sent = append(w.sent, r)
+	}
+	w.fresh, w.sentTotal, w.columns, w.ageCol = false, -1, s.columns, s.ageCol
 }
 
 // Close ends the window's wakes.

@@ -13,6 +13,8 @@ type List struct {
 	Problem string // what is wrong with the filter
 	Fault   *Fault // why there are no rows
 	Columns []Column
+	// Shape tells which columns there are.
+	Shape string
 	// Sort and Desc are hidden fields of the filter form; so are Wide and NS.
 	Keep  []Param
 	Rows  []Row
@@ -48,7 +50,7 @@ type Column struct {
 // Row is one object in a list. Index is its place, counted from 1.
 type Row struct {
 	Index           int
-	UID             string
+	UID, Version    string
 	Namespace, Name string
 	Href            string
 	Deleting        bool

@@ -17,6 +17,8 @@ type Object struct {
 	Panel     bool
 	Command   string
 	FormToken string
+	CanEdit   bool
+	CanDelete bool
 
 	Overview *Overview
 	YAML     *YAML

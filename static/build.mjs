@@ -1,0 +1,65 @@
+// Makes dist from src: bundles, hashed names, compressed forms, manifest.json.
+// `node build.mjs --check` tells whether dist is what src gives.
+import { createHash } from 'node:crypto'
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
+import { build } from 'esbuild'
+
+const here = new URL('.', import.meta.url).pathname
+const dist = here + 'dist/'
+
+async function bundle() {
+  const result = await build({
+    absWorkingDir: here,
+    entryPoints: ['src/app.js', 'src/app.css'],
+    outdir: 'dist',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    target: ['chrome111', 'firefox115', 'safari16.4'],
+    minify: true,
+    legalComments: 'none',
+    entryNames: '[name]-[hash]',
+    chunkNames: '[name]-[hash]',
+    metafile: true,
+    write: false,
+  })
+  const files = new Map(result.outputFiles.map((f) => [f.path.split('/').pop(), Buffer.from(f.contents)]))
+  const names = {}
+  for (const [path, out] of Object.entries(result.metafile.outputs)) {
+    if (out.entryPoint?.startsWith('src/app.')) names[out.entryPoint.slice(4)] = path.split('/').pop()
+  }
+  const icon = await readFile(here + 'src/icon.svg')
+  names['icon.svg'] = `icon-${createHash('sha256').update(icon).digest('hex').slice(0, 8)}.svg`
+  files.set(names['icon.svg'], icon)
+  files.set('manifest.json', Buffer.from(JSON.stringify(names, null, 2) + '\n'))
+  return files
+}
+
+async function check(files) {
+  const there = (await readdir(dist)).filter((n) => !/\.(gz|br)$/.test(n))
+  const stale = there.filter((n) => !files.has(n))
+  for (const [name, content] of files) {
+    const now = await readFile(dist + name).catch(() => null)
+    if (!now?.equals(content)) stale.push(name)
+  }
+  if (stale.length) {
+    console.error('static/dist is not what static/src gives; run node build.mjs:', stale.join(' '))
+    process.exit(1)
+  }
+}
+
+async function write(files) {
+  await rm(dist, { recursive: true, force: true })
+  await mkdir(dist)
+  for (const [name, content] of files) {
+    await writeFile(dist + name, content)
+    if (name === 'manifest.json') continue
+    await writeFile(dist + name + '.gz', gzipSync(content, { level: 9 }))
+    await writeFile(dist + name + '.br', brotliCompressSync(content, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }))
+  }
+}
+
+const files = await bundle()
+if (process.argv.includes('--check')) await check(files)
+else await write(files)

@@ -1,0 +1,141 @@
+// The keyboard. Keys do nothing while something is typed.
+import { $, $$ } from './html.js'
+import { current } from './list.js'
+import { closeMenus } from './menus.js'
+import { follow, go } from './navigate.js'
+import * as panel from './panel.js'
+import { toggle } from './socket.js'
+
+const places = {
+  p: ['Pods', '/ui/api/v1/pods'], d: ['Deployments', '/ui/apis/apps/v1/deployments'], s: ['Services', '/ui/api/v1/services'],
+  n: ['Nodes', '/ui/api/v1/nodes'], c: ['ConfigMaps', '/ui/api/v1/configmaps'], e: ['Events', '/ui/api/v1/events'],
+  j: ['Jobs', '/ui/apis/batch/v1/jobs'], i: ['Ingresses', '/ui/apis/networking.k8s.io/v1/ingresses'], h: ['All resources', '/ui/'],
+}
+
+const inList = () => !!current()
+const hasRow = () => !!current()?.row()
+const part = (key) => $(`#panel:not([hidden]) [data-key="${key}"]`) ?? $(`#main [data-key="${key}"]`)
+
+// The bindings, in the order in which the help shows them.
+const bindings = [
+  { keys: ['j', 'ArrowDown'], what: 'Next row', when: inList, run: () => current().step(1) },
+  { keys: ['k', 'ArrowUp'], what: 'Row before', when: inList, run: () => current().step(-1) },
+  { keys: ['Home'], what: 'First row', when: inList, run: () => current().edge(false) },
+  { keys: ['End'], what: 'Last row', when: inList, run: () => current().edge(true) },
+  { keys: ['o'], what: 'Open the object as a page', when: () => hasRow() || panel.isOpen(), run: () => go(panel.isOpen() ? $('#panel [data-full]').href : $('a[data-open]', current().row()).href) },
+  { keys: ['x'], what: 'Select the row', when: hasRow, run: () => current().select(false) },
+  { keys: ['X'], what: 'Select up to the row', when: hasRow, run: () => current().select(true) },
+  { keys: ['d'], what: 'Overview', when: () => part('d') || hasRow(), run: () => tab('d', '') },
+  { keys: ['y'], what: 'YAML', when: () => part('y') || hasRow(), run: () => tab('y', '?tab=yaml') },
+  { keys: ['v'], what: 'Events', when: () => part('v') || hasRow(), run: () => tab('v', '?tab=events') },
+  { keys: ['r'], what: 'Related objects', when: () => part('r') || hasRow(), run: () => tab('r', '?tab=related') },
+  { keys: ['e'], what: 'Edit', when: () => part('e') || hasRow(), run: () => tab('e', '?edit=1') },
+  { keys: ['Delete'], what: 'Delete', when: () => part('Delete') || hasRow(), run: remove },
+  { keys: ['c'], what: 'Create', when: () => part('c'), run: () => follow(part('c')) },
+  { keys: ['/'], what: 'Filter', when: () => $('#filter'), run: () => { $('#filter').focus(); $('#filter').select() } },
+  { keys: ['n'], what: 'Namespaces', when: () => $('#namespaces'), run: namespaces },
+  { keys: ['p'], what: 'Pause or go on', when: () => !$('#live').hidden, run: toggle },
+  { keys: ['g'], what: 'Go to: ' + Object.entries(places).map(([k, [name]]) => `${k} ${name}`).join(', '), when: () => true, run: () => { prefix = performance.now() } },
+  { keys: [':', 'Control+k'], what: 'Search or jump to', when: () => $('#palette'), run: () => document.dispatchEvent(new CustomEvent('palette')) },
+  { keys: ['?'], what: 'This help', when: () => true, run: help },
+  { keys: ['Escape'], what: 'Back', when: () => true, run: back },
+]
+
+let prefix = -Infinity
+
+// tab shows a part of the object that is open, or of the row's.
+function tab(key, query) {
+  const link = part(key)
+  if (link) return follow(link)
+  const a = $('a[data-open]', current().row())
+  if (panel.fits() && key !== 'e') {
+    return panel.open(a).then(() => part(key) && follow(part(key)))
+  }
+  return go(new URL(a.href).pathname + query)
+}
+
+function remove() {
+  const l = current()
+  const bar = l && $('[data-bulk]', l.el)
+  if (bar && !bar.hidden) return $('[data-key="Delete"]', bar).click()
+  const link = part('Delete')
+  if (link && !link.closest('[data-bulk]')) return follow(link)
+  if (hasRow()) go(new URL($('a[data-open]', l.row()).href).pathname + '?delete=1')
+}
+
+function namespaces() {
+  const d = $('#namespaces')
+  d.open = true
+  $('a, input', d)?.focus()
+}
+
+function back() {
+  const open = $('details[data-menu][open]')
+  if (open) {
+    closeMenus()
+    return $('summary', open).focus()
+  }
+  if (document.body.classList.contains('menu-open')) return $('[data-act="menu"]').click()
+  if (panel.close()) return
+  const l = current()
+  if (l?.selected.size) return l.selectAll(false)
+  if (!l && history.length > 1 && $('[data-object]')) history.back()
+}
+
+function help() {
+  const d = $('#help')
+  d.replaceChildren()
+  const h = document.createElement('h2')
+  h.textContent = 'Keyboard'
+  const dl = document.createElement('dl')
+  for (const b of bindings.filter((b) => b.when())) {
+    const dt = document.createElement('dt')
+    for (const k of b.keys) {
+      const kbd = document.createElement('kbd')
+      kbd.textContent = k.replace('Control+', 'Ctrl ').replace('Arrow', '')
+      dt.append(kbd, ' ')
+    }
+    const dd = document.createElement('dd')
+    dd.textContent = b.what
+    dl.append(dt, dd)
+  }
+  const close = document.createElement('button')
+  close.textContent = 'Close'
+  close.onclick = () => d.close()
+  d.append(h, dl, close)
+  d.showModal()
+}
+
+const typing = (el) => el?.closest?.('input:not([type="checkbox"]):not([type="button"]), textarea, select, [contenteditable="true"], .cm-editor, .xterm')
+
+document.addEventListener('keydown', (e) => {
+  if (e.defaultPrevented || e.isComposing) return
+  const name = (e.ctrlKey || e.metaKey ? 'Control+' : '') + e.key
+  if (name === 'Control+k') {
+    e.preventDefault()
+    return document.dispatchEvent(new CustomEvent('palette'))
+  }
+  if (e.altKey || e.ctrlKey || e.metaKey || $('dialog[open]')) return
+  if (typing(e.target)) {
+    if (e.key === 'Escape' && e.target.id === 'filter') {
+      e.preventDefault()
+      current()?.step(0)
+      e.target.blur()
+    } else if ((e.key === 'ArrowDown' || e.key === 'Enter') && e.target.id === 'filter' && current()) {
+      e.preventDefault()
+      current().last = null
+      current().step(1)
+    }
+    return
+  }
+  if (performance.now() - prefix < 1500 && places[e.key]) {
+    prefix = -Infinity
+    e.preventDefault()
+    return go(places[e.key][1])
+  }
+  if (e.key.startsWith('Arrow') && e.target.closest?.('.sheet, .nav, .tabs, .code')) return
+  const b = bindings.find((b) => b.keys.includes(name) && b.when())
+  if (!b) return
+  e.preventDefault()
+  b.run()
+})

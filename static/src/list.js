@@ -1,0 +1,399 @@
+// A live list: a window of rows on a list that the server keeps in order. The
+// server says which rows stand in the window and sends those that are new; this
+// puts them into place, so that nothing moves that a reader looks at.
+import { $, $$, fragment, say } from './html.js'
+import { subscribe } from './socket.js'
+import { tick } from './time.js'
+
+const overscan = 36
+const goneFor = 3000
+
+let list = null
+
+/** current is the list of the page, or null. */
+export const current = () => list
+
+/** start brings the list of a page to life, and ends the one before. */
+export function start(root) {
+  list?.end()
+  const el = $('[data-list]', root)
+  list = el ? new List(el) : null
+}
+
+class List {
+  constructor(el) {
+    this.el = el
+    this.scroller = $('[data-scroll]', el)
+    this.table = $('table', el)
+    this.body = $('[data-body]', el)
+    this.from = Number(el.dataset.from)
+    this.total = Number(el.dataset.total)
+    this.url = el.dataset.list
+    this.rows = new Map()
+    this.selected = new Map() // uid -> value
+    this.order = []
+    this.added = 0
+    this.pointer = null
+    for (const tr of $$('tr', this.body)) this.own(tr)
+    this.order = [...this.rows.keys()]
+    this.above = this.pad(true)
+    this.below = this.pad(false)
+    $('[data-pager]', el)?.remove()
+    this.abort = new AbortController()
+    this.listen(this.abort.signal)
+    this.measure()
+    this.place()
+    this.sub = subscribe(() => this.ask(), (m) => this.got(m))
+  }
+
+  end() {
+    this.abort.abort()
+    this.sub.close()
+  }
+
+  pad(first) {
+    const body = fragment('<table><tbody aria-hidden="true" class="pad"><tr><td colspan="99"></td></tr></tbody></table>').querySelector('tbody')
+    if (first) this.body.before(body)
+    else this.body.after(body)
+    return body.querySelector('td')
+  }
+
+  own(tr) {
+    this.rows.set(tr.dataset.uid, tr)
+  }
+
+  measure() {
+    const tr = this.body.rows[0]
+    this.height = tr?.getBoundingClientRect().height || parseFloat(getComputedStyle(this.el).getPropertyValue('--row')) || 28
+    this.visible = Math.ceil(this.scroller.clientHeight / this.height) || 30
+  }
+
+  window() {
+    const size = Math.min(this.visible + 2 * overscan, 140)
+    const first = Math.floor(this.scroller.scrollTop / this.height)
+    return { from: Math.max(0, first - overscan), size, anchor: this.anchor()?.dataset.uid ?? '' }
+  }
+
+  ask() {
+    return {
+      kind: 'list', url: this.url, ...(this.fresh ? { from: 0, size: this.window().size } : this.window()),
+      have: this.fresh ? [] : this.order.map((uid) => `${uid} ${this.rows.get(uid).dataset.v}`),
+      shape: this.fresh ? '' : this.el.dataset.shape,
+    }
+  }
+
+  /** show shows another question: another order, filter or columns. */
+  show(url) {
+    this.url = url
+    this.fresh = true
+    this.sub.reopen()
+  }
+
+  got(m) {
+    if (m.error) return this.failed(m.error)
+    if (m.list) this.apply(m.list)
+  }
+
+  failed(error) {
+    const p = $('[data-problem]', this.el)
+    p.textContent = error.problem ?? `${error.Title}: ${error.Message}`
+    p.hidden = false
+  }
+
+  // anchor is the row that is not to move: the one under the pointer, or the
+  // first one that is seen when the list does not stand at its top.
+  anchor() {
+    if (this.pointer?.isConnected && !this.pointer.classList.contains('gone')) return this.pointer
+    if (this.scroller.scrollTop < this.height) return null
+    const top = this.scroller.scrollTop
+    const i = Math.floor(top / this.height) - this.from
+    return this.rows.get(this.order[Math.max(0, i)]) ?? null
+  }
+
+  apply(m) {
+    const anchor = m.whole ? null : this.anchor()
+    const before = anchor?.getBoundingClientRect().top
+    const wasFrom = this.from
+    const wasTotal = this.total
+    this.from = m.from
+    this.total = m.total
+    if (m.whole) this.reset(m)
+    for (const [uid, html] of Object.entries(m.rows ?? {})) this.take(uid, html)
+    if (m.order) this.arrange(m.order, m.gone ?? [])
+    this.place()
+    $('[data-count]', this.el).replaceChildren(fragment(m.count))
+    this.table.setAttribute('aria-rowcount', String(m.total + 1))
+    const none = $('[data-empty]', this.el)
+    none.textContent = m.empty ?? ''
+    none.hidden = !m.empty
+    if (anchor?.isConnected && before !== undefined) {
+      const moved = anchor.getBoundingClientRect().top - before
+      if (Math.abs(moved) > 0.5) {
+        this.scroller.scrollTop += moved
+        const above = Math.round(moved / this.height)
+        if (above > 0 && this.total > wasTotal && this.from >= wasFrom) this.pill(Math.min(above, this.total - wasTotal))
+      }
+    }
+    this.check()
+  }
+
+  reset(m) {
+    const head = fragment(`<table>${m.head}</table>`).querySelector('table')
+    for (const old of $$('colgroup,thead', this.table)) old.remove()
+    this.table.prepend(...head.querySelectorAll('colgroup,thead'))
+    this.el.dataset.shape = m.shape
+    $('[data-command]', this.el).textContent = m.command
+    $('[data-problem]', this.el).hidden = true
+    this.body.replaceChildren()
+    this.rows.clear()
+    this.order = []
+    this.pill(-1)
+    if (this.fresh) this.scroller.scrollTop = 0
+    this.fresh = false
+    say(`${m.total} rows`)
+  }
+
+  // take puts a new or changed row into the map; what did not change of a row
+  // stays as it is.
+  take(uid, html) {
+    const now = fragment(`<table><tbody>${html}</tbody></table>`).querySelector('tr')
+    const was = this.rows.get(uid)
+    const box = $('input', now)
+    if (this.selected.has(uid)) box.checked = true
+    tick(now)
+    if (!was) {
+      this.rows.set(uid, now)
+      return
+    }
+    was.dataset.v = now.dataset.v
+    was.className = now.className
+    for (let i = 1; i < now.cells.length; i++) {
+      const [a, b] = [was.cells[i], now.cells[i]]
+      if (a.firstChild?.nodeName === 'TIME' ? a.firstChild.dateTime === b.firstChild?.dateTime : a.innerHTML === b.innerHTML) continue
+      const copy = b.cloneNode(true)
+      copy.classList.add('flash')
+      if (a.contains(document.activeElement)) continue
+      a.replaceWith(copy)
+    }
+  }
+
+  arrange(order, gone) {
+    const keep = new Set(order)
+    const focused = this.body.contains(document.activeElement) ? document.activeElement : null
+    for (const uid of this.order) {
+      if (keep.has(uid)) continue
+      const tr = this.rows.get(uid)
+      this.rows.delete(uid)
+      if (gone.includes(uid)) this.leave(tr, uid)
+      else tr.remove()
+    }
+    let at = this.body.firstElementChild
+    const skip = () => { while (at?.classList.contains('gone')) at = at.nextElementSibling }
+    order.forEach((uid, i) => {
+      skip()
+      const tr = this.rows.get(uid)
+      if (tr === at) at = at.nextElementSibling
+      else this.body.insertBefore(tr, at)
+      const index = String(this.from + i + 2)
+      if (tr.getAttribute('aria-rowindex') !== index) tr.setAttribute('aria-rowindex', index)
+    })
+    this.order = order
+    for (const uid of [...this.rows.keys()]) if (!keep.has(uid)) this.rows.delete(uid)
+    if (focused?.isConnected && document.activeElement !== focused) focused.focus({ preventScroll: true })
+  }
+
+  // leave lets a deleted row stand for a moment, struck through.
+  leave(tr, uid) {
+    tr.classList.add('gone')
+    tr.removeAttribute('data-uid')
+    this.selected.delete(uid)
+    this.bulk()
+    setTimeout(() => {
+      if (tr.contains(document.activeElement)) this.focus(this.near(tr, 1) ?? this.near(tr, -1))
+      tr.remove()
+    }, goneFor)
+  }
+
+  place() {
+    const top = this.from * this.height
+    const bottom = Math.max(0, this.total - this.from - this.order.length) * this.height
+    this.above.style.height = `${top}px`
+    this.below.style.height = `${bottom}px`
+    this.above.parentNode.parentNode.hidden = !top
+    this.below.parentNode.parentNode.hidden = !bottom
+  }
+
+  // check asks for another window when what is seen comes near to an end of it.
+  check() {
+    const first = Math.floor(this.scroller.scrollTop / this.height)
+    const last = first + this.visible
+    const margin = overscan / 3
+    const [from, to] = [this.from, this.from + this.order.length]
+    const short = first - margin < from && from > 0 || last + margin > to && to < this.total
+    const now = performance.now()
+    if (!short || this.asked && now - this.asked < 80) {
+      if (short) setTimeout(() => this.check(), 90)
+      return
+    }
+    this.asked = now
+    this.sub.move(this.window())
+  }
+
+  listen(signal) {
+    let frame = 0
+    this.scroller.addEventListener('scroll', () => {
+      frame ||= requestAnimationFrame(() => {
+        frame = 0
+        if (this.scroller.scrollTop < this.height) this.pill(-1)
+        this.check()
+      })
+    }, { signal, passive: true })
+    new ResizeObserver(() => { this.measure(); this.place(); this.check() }).observe(this.scroller)
+    const point = (tr) => {
+      if (tr === this.pointer) return
+      this.pointer = tr
+      clearTimeout(this.pointing)
+      this.pointing = setTimeout(() => this.sub.move(this.window()), 120)
+    }
+    this.body.addEventListener('pointerover', (e) => { if (e.pointerType === 'mouse') point(e.target.closest('tr')) }, { signal })
+    this.body.addEventListener('pointerleave', () => point(null), { signal })
+    this.body.addEventListener('change', (e) => this.tick(e.target), { signal })
+    $('[data-pill]', this.el).addEventListener('click', () => { this.scroller.scrollTop = 0 }, { signal })
+    const filter = $('[data-filter]', this.el)
+    filter.addEventListener('submit', (e) => { e.preventDefault(); this.filter(true) }, { signal })
+    filter.elements.q.addEventListener('input', () => this.filter(false), { signal })
+    $('[data-rows]', this.el).addEventListener('submit', (e) => this.submit(e.target), { signal })
+    document.addEventListener('density', () => { this.measure(); this.place(); this.check() }, { signal })
+  }
+
+  filter(push) {
+    const u = new URL(location)
+    const q = $('[data-filter]', this.el).elements.q.value.trim()
+    if (q) u.searchParams.set('q', q)
+    else u.searchParams.delete('q')
+    u.searchParams.delete('page')
+    this.go(u, push)
+  }
+
+  /** go shows the list of an address of the same path. */
+  go(u, push) {
+    const address = u.pathname + u.search
+    if (push && address !== location.pathname + location.search) history.pushState({}, '', address)
+    else history.replaceState({}, '', address)
+    const input = $('[data-filter]', this.el).elements.q
+    const q = u.searchParams.get('q') ?? ''
+    if (document.activeElement !== input && input.value !== q) input.value = q
+    const wide = $('[data-wide]', this.el)
+    wide.setAttribute('aria-pressed', String(u.searchParams.has('wide')))
+    this.show(address)
+  }
+
+  pill(n) {
+    const p = $('[data-pill]', this.el)
+    this.added = n < 0 ? 0 : this.added + n
+    p.hidden = !this.added
+    p.textContent = `↑ ${this.added} new`
+  }
+
+  // Rows by keyboard: the focused row is the current one.
+
+  row() {
+    const tr = document.activeElement?.closest?.('tr[data-uid]')
+    return tr && this.body.contains(tr) ? tr : null
+  }
+
+  focus(tr) {
+    if (!tr) return
+    $('a[data-open]', tr)?.focus({ preventScroll: true })
+    const head = this.table.tHead.offsetHeight
+    const box = tr.getBoundingClientRect()
+    const view = this.scroller.getBoundingClientRect()
+    if (box.top < view.top + head) this.scroller.scrollTop -= view.top + head - box.top
+    else if (box.bottom > view.bottom) this.scroller.scrollTop += box.bottom - view.bottom
+    this.last = tr.dataset.uid
+  }
+
+  near(tr, step) {
+    let n = tr
+    do n = step > 0 ? n?.nextElementSibling : n?.previousElementSibling
+    while (n?.classList.contains('gone'))
+    return n
+  }
+
+  step(by) {
+    const tr = this.row() ?? this.rows.get(this.last)
+    if (!tr) {
+      const i = Math.max(0, Math.ceil(this.scroller.scrollTop / this.height) - this.from)
+      return this.focus(this.rows.get(this.order[i]))
+    }
+    this.focus(this.near(tr, by))
+    this.check()
+  }
+
+  edge(end) {
+    this.scroller.scrollTop = end ? this.scroller.scrollHeight : 0
+    setTimeout(() => this.focus(this.rows.get(this.order.at(end ? -1 : 0))), 150)
+  }
+
+  // Selection
+
+  tick(box) {
+    if (box.name !== 'sel') return
+    const uid = box.closest('tr').dataset.uid
+    if (box.checked) this.selected.set(uid, box.value)
+    else this.selected.delete(uid)
+    this.mark = uid
+    this.all = false
+    this.bulk()
+  }
+
+  select(range) {
+    const tr = this.row()
+    if (!tr) return
+    const [a, b] = [this.order.indexOf(range ? this.mark : tr.dataset.uid), this.order.indexOf(tr.dataset.uid)]
+    const on = range || !$('input', tr).checked
+    for (const uid of this.order.slice(Math.min(a < 0 ? b : a, b), Math.max(a, b) + 1)) {
+      const box = $('input', this.rows.get(uid))
+      box.checked = on
+      if (on) this.selected.set(uid, box.value)
+      else this.selected.delete(uid)
+    }
+    this.mark = tr.dataset.uid
+    this.bulk()
+  }
+
+  selectAll(on) {
+    this.all = on
+    this.selected.clear()
+    for (const [uid, tr] of this.rows) {
+      const box = $('input', tr)
+      box.checked = on
+      if (on) this.selected.set(uid, box.value)
+    }
+    this.bulk()
+  }
+
+  bulk() {
+    const n = this.all ? this.total : this.selected.size
+    const bar = $('[data-bulk]', this.el)
+    if (bar.hidden !== !n) bar.hidden = !n
+    $('[data-selected]', bar).textContent = n.toLocaleString('en')
+    $('[data-act="select-all"]', bar).textContent = `Select all ${this.total.toLocaleString('en')}`
+  }
+
+  // submit adds what is selected outside of the window.
+  submit(form) {
+    for (const old of $$('input[data-extra]', form)) old.remove()
+    const add = (name, value) => {
+      const i = document.createElement('input')
+      i.type = 'hidden'
+      i.name = name
+      i.value = value
+      i.dataset.extra = ''
+      form.append(i)
+    }
+    form.elements.list.value = this.url
+    if (this.all) add('all', '1')
+    else for (const [uid, value] of this.selected) if (!this.rows.has(uid)) add('sel', value)
+  }
+}

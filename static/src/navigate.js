@@ -1,0 +1,112 @@
+// Links of the dashboard replace the page's parts instead of the page, so that
+// the tab keeps its websocket. Without this file they are just links.
+import { $, $$, page, say } from './html.js'
+import { closeMenus } from './menus.js'
+import * as list from './list.js'
+import * as object from './object.js'
+import * as panel from './panel.js'
+import { tick } from './time.js'
+
+let going = null
+
+/** here starts what the page has. */
+export function here() {
+  tick()
+  list.start($('#main'))
+  object.start($('#main'))
+  panel.fromAddress()
+  document.dispatchEvent(new CustomEvent('page'))
+}
+
+/** go shows another page of the dashboard. */
+export async function go(address, { push = true, focus = true } = {}) {
+  going?.abort()
+  const mine = going = new AbortController()
+  closeMenus()
+  let answer, text
+  try {
+    answer = await fetch(address, { headers: { 'X-Pilothouse': 'page' }, signal: mine.signal })
+    text = await answer.text()
+  } catch (e) {
+    if (e.name !== 'AbortError') location.assign(address)
+    return
+  }
+  if (answer.status === 401) return document.dispatchEvent(new CustomEvent('session-ended'))
+  if (!answer.headers.get('Content-Type')?.startsWith('text/html')) return location.assign(address)
+  const doc = page(text)
+  if (!$('#nav', doc)) return location.assign(address)
+  const to = answer.redirected ? answer.url : address
+  if (push) history.pushState({}, '', to)
+  panel.close(false)
+  for (const id of ['main', 'crumbs', 'nav']) {
+    const [was, now] = [$('#' + id), $('#' + id, doc)]
+    if (id === 'nav') keepOpen(was, now)
+    if (id === 'nav' && was.innerHTML === now.innerHTML) continue
+    was.replaceChildren(...document.importNode(now, true).childNodes)
+  }
+  document.title = doc.title
+  if (focus) $('#main').focus({ preventScroll: true })
+  document.body.classList.remove('menu-open')
+  say(document.title)
+  here()
+}
+
+// keepOpen keeps the groups of the navigation as the user has them.
+function keepOpen(was, now) {
+  const open = new Set($$('details[open] > summary', was).map((s) => s.textContent))
+  for (const d of $$('details', now)) if (!d.matches('.picker') && open.has(d.firstElementChild.textContent)) d.open = true
+}
+
+const ours = (a) => a.origin === location.origin && a.pathname.startsWith('/ui/') && !a.pathname.startsWith('/ui/static/')
+
+document.addEventListener('click', (e) => {
+  const a = e.target.closest?.('a[href]')
+  if (!a || e.defaultPrevented || e.button || e.ctrlKey || e.metaKey || e.shiftKey || e.altKey) return
+  if (!ours(a) || a.target || a.hasAttribute('download') || a.getAttribute('href').startsWith('#')) return
+  e.preventDefault()
+  follow(a)
+})
+
+/** follow does what a click on a link does. */
+export function follow(a) {
+  const u = new URL(a.href)
+  const here = list.current()
+  if (here && (a.matches('[data-sort]') || a.matches('[data-wide]'))) {
+    if (a.matches('[data-wide]')) {
+      u.search = location.search
+      if (u.searchParams.has('wide')) u.searchParams.delete('wide')
+      else u.searchParams.set('wide', '1')
+    }
+    u.pathname = location.pathname
+    const sel = new URL(location).searchParams.get('sel')
+    if (sel) u.searchParams.set('sel', sel)
+    return here.go(u, true)
+  }
+  if (a.matches('[data-open]') && here && panel.fits()) return panel.open(a)
+  if (a.matches('[data-tab]') && a.closest('#panel')) return panel.load(a.href)
+  return go(u.pathname + u.search)
+}
+
+document.addEventListener('submit', (e) => {
+  const f = e.target
+  if (e.defaultPrevented || f.method !== 'get' || f.method === 'dialog') return
+  e.preventDefault()
+  const u = new URL(f.action)
+  const q = new URLSearchParams(new FormData(f, e.submitter))
+  const ns = q.getAll('ns')
+  if (ns.length > 1) q.set('ns', ns.join(','))
+  u.search = q
+  go(u.pathname + u.search)
+})
+
+let shown = location.pathname
+addEventListener('popstate', () => {
+  const u = new URL(location)
+  const l = list.current()
+  if (l && u.pathname === shown && new URL(l.url, location).pathname === u.pathname) {
+    panel.fromAddress()
+    return l.go(u, false)
+  }
+  go(u.pathname + u.search, { push: false })
+})
+document.addEventListener('page', () => { shown = location.pathname })

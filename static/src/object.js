@@ -1,0 +1,56 @@
+// An object's page stays what the object is: when it changes the server makes
+// the page anew, and only what is different is put in.
+import { Idiomorph } from 'idiomorph'
+import { $, fragment, page, say } from './html.js'
+import { subscribe } from './socket.js'
+import { tick } from './time.js'
+
+const open = new Map() // root -> subscription
+
+/** start brings the object below root to life, and ends the one before. */
+export function start(root) {
+  open.get(root)?.close()
+  open.delete(root)
+  const el = $('[data-object]', root)
+  if (el && !el.dataset.edit) open.set(root, follow(root, el))
+}
+
+function follow(root, el) {
+  let busy = false, again = false
+  const refresh = async () => {
+    if (busy) { again = true; return }
+    busy = true
+    do {
+      again = false
+      await load(root, el)
+    } while (again)
+    busy = false
+  }
+  return subscribe(() => ({ kind: 'object', url: el.dataset.object, from: 0, size: 1 }), (m) => {
+    if (!m.object) return
+    if (!m.object.uid) return gone(el)
+    if (m.object.version !== el.dataset.version || m.object.uid !== el.dataset.uid) refresh()
+  })
+}
+
+async function load(root, el) {
+  const tab = $('.tabs [aria-current]', el)
+  const answer = await fetch(tab?.href ?? location.href, { headers: { 'X-Pilothouse': root.id === 'panel' ? 'panel' : 'page' } })
+  if (!answer.ok || !el.isConnected) return
+  const text = await answer.text()
+  const now = root.id === 'panel' ? $('[data-object]', fragment(text)) : $('#main [data-object]', page(text))
+  if (!now) return
+  Idiomorph.morph(el, now, { ignoreActiveValue: true, callbacks: { beforeAttributeUpdated: (name, node) => !(name === 'open' && node.nodeName === 'DETAILS') } })
+  tick(el)
+}
+
+function gone(el) {
+  if (el.classList.contains('gone')) return
+  el.classList.add('gone')
+  say('This object has been deleted.')
+  const p = document.createElement('p')
+  p.className = 'banner'
+  p.setAttribute('role', 'status')
+  p.textContent = 'This object has been deleted; this is what it was last.'
+  $('header', el).after(p)
+}

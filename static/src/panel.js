@@ -1,0 +1,77 @@
+// The panel beside a list shows the object of the current row.
+import { $, fragment } from './html.js'
+import * as list from './list.js'
+import * as object from './object.js'
+import { tick } from './time.js'
+
+const el = $('#panel')
+let opener = null
+let loading = null
+
+/** fits tells whether there is room for list and panel. */
+export const fits = () => matchMedia('(min-width: 1000px)').matches
+
+export const isOpen = () => !!el && !el.hidden
+
+/** open shows the object that a link of the list leads to. */
+export function open(a) {
+  opener = a
+  const u = new URL(location)
+  u.searchParams.set('sel', key(a.href))
+  history.replaceState({}, '', u.pathname + u.search)
+  return load(a.href)
+}
+
+// key names the object of an address for the address of the list.
+const key = (href) => new URL(href, location).pathname.slice('/ui/'.length)
+
+export async function load(href) {
+  loading?.abort()
+  const mine = loading = new AbortController()
+  try {
+    const answer = await fetch(href, { headers: { 'X-Pilothouse': 'panel' }, signal: mine.signal })
+    if (answer.status === 401) return document.dispatchEvent(new CustomEvent('session-ended'))
+    const text = await answer.text()
+    el.replaceChildren(fragment(text))
+  } catch (e) {
+    if (e.name === 'AbortError') return
+    throw e
+  }
+  el.hidden = false
+  document.body.classList.add('panel-open')
+  tick(el)
+  object.start(el)
+}
+
+/** close closes the panel and goes back to its row. */
+export function close(focus = true) {
+  if (!isOpen()) return false
+  loading?.abort()
+  el.hidden = true
+  el.replaceChildren()
+  document.body.classList.remove('panel-open')
+  object.start(el)
+  const u = new URL(location)
+  if (u.searchParams.has('sel')) {
+    u.searchParams.delete('sel')
+    history.replaceState({}, '', u.pathname + u.search)
+  }
+  if (focus && opener?.isConnected) opener.focus()
+  return true
+}
+
+/** fromAddress shows what the address says. */
+export function fromAddress() {
+  const sel = new URL(location).searchParams.get('sel')
+  if (sel && list.current() && fits() && /^apis?\//.test(sel)) load('/ui/' + sel)
+  else if (!sel) close(false)
+}
+
+// The panel follows the row.
+let following = 0
+document.addEventListener('focusin', (e) => {
+  const a = e.target.closest?.('a[data-open]')
+  if (!a || !isOpen() || a === opener) return
+  clearTimeout(following)
+  following = setTimeout(() => open(a), 80)
+})

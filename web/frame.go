@@ -1,0 +1,66 @@
+package web
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"pilothouse/web/pages"
+	"pilothouse/web/view"
+)
+
+// frame is what stands around a page.
+func (d *Dashboard) frame(ctx context.Context, c *pages.Call, a *pages.Answer) view.Frame {
+	f := view.Frame{
+		Title: a.Title, Path: c.URL(), Crumbs: a.Crumbs, Assets: assets(), Version: d.site.Version, Flash: a.Flash,
+		Dense: cookie(c.R, pages.DensityCookie) == "compact",
+	}
+	if t := cookie(c.R, pages.ThemeCookie); t == "dark" || t == "light" || t == "contrast" {
+		f.Theme = t
+	}
+	if c.Session == nil {
+		return f
+	}
+	f.User, f.FormToken = c.Session.User.Name, c.FormToken()
+	f.Nav = pages.Navigation(d.site.Registry.Table(), a)
+	f.Namespaces = d.picker(ctx, c, a.Picker)
+	return f
+}
+
+// pickerTimeout is how long a page waits for the names of namespaces.
+const pickerTimeout = 3 * time.Second
+
+// picker is the namespace picker of a page.
+func (d *Dashboard) picker(ctx context.Context, c *pages.Call, p *pages.Picker) *view.Namespaces {
+	if p == nil {
+		return nil
+	}
+	n := &view.Namespaces{Label: "all", Action: p.All, Except: p.Except}
+	for _, k := range slices.Sorted(maps.Keys(p.Keep)) {
+		n.Hidden = append(n.Hidden, view.Param{Name: k, Value: p.Keep.Get(k)})
+	}
+	if len(p.Chosen) > 0 {
+		n.Label = strings.Join(p.Chosen, ", ")
+		if p.Except {
+			n.Label = "all but " + n.Label
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, pickerTimeout)
+	defer cancel()
+	names, err := c.NamespaceNames(ctx)
+	if err != nil {
+		n.Error = "You may not list namespaces; write ?ns=NAME into the address."
+	}
+	for _, name := range p.Chosen {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		n.All = append(n.All, view.NamespaceChoice{Name: name, Checked: slices.Contains(p.Chosen, name), Href: p.One(name)})
+	}
+	return n
+}

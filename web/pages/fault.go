@@ -1,0 +1,91 @@
+package pages
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"pilothouse/web/view"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Fault makes of an error what a page says about it. What is no API error is
+// told by id only; ok is false for it, and it is to be logged.
+func (c *Call) Fault(err error) (f *view.Fault, ok bool) {
+	var api apierrors.APIStatus
+	if !errors.As(err, &api) {
+		return &view.Fault{
+			Title: "Something went wrong", Message: "The server's log tells more.", Code: http.StatusInternalServerError,
+			Reason: "InternalError", AuditID: c.R.ID,
+		}, false
+	}
+	s := api.Status()
+	f = &view.Fault{Title: title(&s), Message: s.Message, Reason: string(s.Reason), Code: int(s.Code), AuditID: c.R.ID}
+	if s.Details != nil {
+		for _, cause := range s.Details.Causes {
+			f.Causes = append(f.Causes, view.Cause{Field: cause.Field, Message: cause.Message})
+		}
+	}
+	if s.Reason == metav1.StatusReasonForbidden {
+		c.explain(f, s.Message)
+	}
+	return f, true
+}
+
+func title(s *metav1.Status) string {
+	switch s.Reason {
+	case metav1.StatusReasonForbidden:
+		return "You may not do this"
+	case metav1.StatusReasonNotFound:
+		return "Not found"
+	case metav1.StatusReasonUnauthorized:
+		return "You are not logged in"
+	case metav1.StatusReasonConflict:
+		return "Someone else has changed it"
+	case metav1.StatusReasonInvalid:
+		return "This is not valid"
+	case metav1.StatusReasonAlreadyExists:
+		return "It is there already"
+	}
+	return "The server refused"
+}
+
+// explain tells what is missing and which rule would grant it. The message has
+// the form that Kubernetes gives refusals: ... cannot VERB resource "R" in API
+// group "G" in the namespace "N".
+func (c *Call) explain(f *view.Fault, message string) {
+	_, rest, ok := strings.Cut(message, " cannot ")
+	if !ok || c.Session == nil {
+		return
+	}
+	verb, rest, ok := strings.Cut(rest, " resource ")
+	if !ok {
+		return
+	}
+	resource, rest := quoted(rest)
+	group, rest := quoted(rest)
+	namespace, _ := quoted(rest)
+	f.Who, f.Verb, f.Resource = c.Session.User.Name, verb, resource
+	role, binding := "clusterrole", "clusterrolebinding"
+	if namespace != "" {
+		f.Namespace = "in namespace " + namespace
+		role, binding = "role -n "+namespace, "rolebinding -n "+namespace
+	}
+	if group != "" {
+		resource += "." + group
+	}
+	f.Grant = fmt.Sprintf("kubectl create %s NAME --verb=%s --resource=%s; kubectl create %s NAME --%s=NAME --user=%s",
+		role, verb, resource, binding, strings.Fields(role)[0], f.Who)
+}
+
+func quoted(s string) (text, rest string) {
+	_, s, ok := strings.Cut(s, `"`)
+	if !ok {
+		return "", ""
+	}
+	text, rest, _ = strings.Cut(s, `"`)
+	return text, rest
+}

@@ -1,0 +1,48 @@
+package pages
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"pilothouse/backend/registry"
+	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/view"
+)
+
+// home lists every resource type of the live table.
+func home(_ context.Context, c *Call) (*Answer, error) {
+	var v view.Home
+	for _, g := range c.Registry.Table().Groups() {
+		group := view.HomeGroup{Name: g.Name}
+		if g.Name == "" {
+			group.Name = "core"
+		}
+		seen := map[string]bool{}
+		for _, version := range g.Versions {
+			group.Versions = append(group.Versions, version.Name)
+			for _, e := range version.Entries {
+				if !seen[e.Resource.Name] {
+					seen[e.Resource.Name] = true
+					group.Types = append(group.Types, homeType(e))
+				}
+			}
+		}
+		slices.SortFunc(group.Types, func(a, b view.HomeType) int { return strings.Compare(a.Resource, b.Resource) })
+		v.Types += len(group.Types)
+		v.Groups = append(v.Groups, group)
+	}
+	return &Answer{Title: "Resources", Crumbs: []view.Link{{Text: "Resources"}}, Body: tmpl.Home(v)}, nil
+}
+
+func homeType(e *registry.Entry) view.HomeType {
+	r := e.Resource
+	t := view.HomeType{
+		Resource: r.Name, Kind: r.Kind, Version: e.Version.Name, Namespaced: r.Namespaced,
+		ShortNames: strings.Join(r.ShortNames, ", "), Verbs: strings.Join(r.Verbs, ", "), Custom: r.Dynamic,
+	}
+	if slices.Contains(r.Verbs, "list") {
+		t.Href = listPath(e.GVR(), "")
+	}
+	return t
+}

@@ -1,0 +1,268 @@
+package pages
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/rows"
+	"pilothouse/web/view"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// pageRows is how many rows a page has before a script asks for more.
+const pageRows = 100
+
+// openTimeout is how long a page waits for a list.
+const openTimeout = 20 * time.Second
+
+// resource is the page of a list or of an object.
+func resource(ctx context.Context, c *Call) (*Answer, error) {
+	a, ok := parseAddress(c.Registry.Table(), c.R.Path)
+	if !ok {
+		return nil, notServed(c.R.Path)
+	}
+	if a.name != "" {
+		return object(ctx, c, a)
+	}
+	return list(ctx, c, a)
+}
+
+func notServed(path string) error {
+	return &apierrors.StatusError{ErrStatus: statusNotFound("There is no page at " + path + ".")}
+}
+
+// listState is what the address of a list says.
+type listState struct {
+	address
+	query url.Values
+	// namespaces and except are the picker's choice; one namespace is in
+	// address.namespace instead.
+	namespaces []string
+	except     bool
+	filter     string
+	sort       string
+	desc       bool
+	wide       bool
+	page       int
+}
+
+func parseList(a address, q url.Values) listState {
+	s := listState{
+		address: a, query: q, except: q.Get("except") != "", filter: strings.TrimSpace(q.Get("q")),
+		sort: strings.ToLower(q.Get("sort")), desc: q.Get("desc") != "", wide: q.Get("wide") != "",
+	}
+	for _, v := range q["ns"] {
+		for n := range strings.SplitSeq(v, ",") {
+			if n = strings.TrimSpace(n); n != "" && !slices.Contains(s.namespaces, n) && len(s.namespaces) < maxNamespaces {
+				s.namespaces = append(s.namespaces, n)
+			}
+		}
+	}
+	if !a.entry.Resource.Namespaced || a.namespace != "" {
+		s.namespaces, s.except = nil, false
+	}
+	if len(s.namespaces) == 1 && !s.except {
+		s.namespace, s.namespaces = s.namespaces[0], nil
+	}
+	s.page, _ = strconv.Atoi(q.Get("page")) // what is no number is the first page
+	s.page = min(max(s.page, 1), 1_000_000)
+	return s
+}
+
+// maxNamespaces bounds the picker's choice.
+const maxNamespaces = 200
+
+// url is the address of the state, always the same for the same state.
+func (s *listState) url(pairs ...string) string {
+	q := url.Values{}
+	for _, name := range []string{"q", "sort", "desc", "wide"} {
+		if v := s.query.Get(name); v != "" {
+			q.Set(name, v)
+		}
+	}
+	if len(s.namespaces) > 0 {
+		q.Set("ns", strings.Join(s.namespaces, ","))
+		if s.except {
+			q.Set("except", "1")
+		}
+	}
+	return join(listPath(s.gvr, s.namespace), with(q, pairs...))
+}
+
+// ask splits the state into what the API and what a View answers.
+func (s *listState) ask() (rows.Key, rows.Query, error) {
+	f, err := rows.ParseFilter(s.filter)
+	if err != nil {
+		return rows.Key{}, rows.Query{}, err
+	}
+	return rows.Key{GVR: s.gvr, Namespace: s.namespace, FieldSelector: f.Fields},
+		rows.Query{Namespaces: s.namespaces, Except: s.except, Filter: f, Sort: s.sort, Desc: s.desc}, nil
+}
+
+// showsNamespace tells whether the list has a column for it.
+func (s *listState) showsNamespace() bool { return s.entry.Resource.Namespaced && s.namespace == "" }
+
+// list is the page of a list.
+func list(ctx context.Context, c *Call, a address) (*Answer, error) {
+	if !can(a.entry, "list") {
+		return nil, &apierrors.StatusError{ErrStatus: statusNotFound(a.entry.Resource.Kind + " objects are made by requests and are not kept, so there is no list of them.")}
+	}
+	s := parseList(a, c.Query)
+	v := c.listView(&s)
+	status := http.StatusOK
+	if err := c.fillList(ctx, &s, &v); err != nil {
+		switch f, ok := c.Fault(err); {
+		case ok:
+			v.Fault, status = f, f.Code
+		case isQuery(err):
+			v.Problem, status = err.Error(), http.StatusBadRequest
+		default:
+			return nil, err
+		}
+	}
+	return &Answer{
+		Status: status, Title: v.Kind, Body: tmpl.List(v), Current: listPath(a.gvr, ""), Picker: s.picker(),
+		Crumbs: []view.Link{{Text: groupName(a.gvr.Group), Href: "/ui/"}, {Text: a.entry.Resource.Name}},
+	}, nil
+}
+
+func groupName(g string) string {
+	if g == "" {
+		return "core"
+	}
+	return g
+}
+
+func (s *listState) picker() *Picker {
+	if !s.entry.Resource.Namespaced {
+		return nil
+	}
+	keep := with(s.query, "ns", "", "except", "", "page", "")
+	chosen := s.namespaces
+	if s.namespace != "" {
+		chosen = []string{s.namespace}
+	}
+	return &Picker{
+		All: listPath(s.gvr, ""), One: func(n string) string { return join(listPath(s.gvr, n), keep) },
+		Keep: keep, Chosen: chosen, Except: s.except,
+	}
+}
+
+// listView is the list's view without its rows.
+func (c *Call) listView(s *listState) view.List {
+	r := s.entry.Resource
+	v := view.List{
+		Resource: r.Name, Kind: plural(r.Kind), GroupVersion: s.gvr.GroupVersion().String(), Namespaced: r.Namespaced,
+		Path: listPath(s.gvr, s.namespace), URL: s.url(), Filter: s.filter, Wide: s.wide, Command: s.command(c.Registry.Table()),
+		FormToken: c.FormToken(), CanDelete: false,
+	}
+	v.WideHref = s.url("wide", toggled(s.wide))
+	for _, name := range []string{"sort", "desc", "wide", "ns", "except"} {
+		if value := s.query.Get(name); value != "" {
+			if name == "ns" {
+				value = strings.Join(s.namespaces, ",")
+			}
+			v.Keep = append(v.Keep, view.Param{Name: name, Value: value})
+		}
+	}
+	return v
+}
+
+func toggled(on bool) string {
+	if on {
+		return ""
+	}
+	return "1"
+}
+
+// fillList puts the rows of the state's page into a view.
+func (c *Call) fillList(ctx context.Context, s *listState, v *view.List) error {
+	key, query, err := s.ask()
+	if err != nil {
+		return queryError{err}
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	from := (s.page - 1) * pageRows
+	if query.Plain() && key.FieldSelector == "" && from == 0 && !c.Pool.Ready(c.Client, key) {
+		columns, list, total, err := rows.First(ctx, c.Client, key, pageRows)
+		if err != nil {
+			return err
+		}
+		sh := newShape(s, columns, rows.AgeColumn(columns, list), list)
+		s.show(v, sh, list, 0, total, total)
+		return nil
+	}
+	w, err := c.Pool.Open(ctx, c.Client, key, query)
+	if err != nil {
+		return asQuery(err)
+	}
+	defer w.Close()
+	columns, age := w.Columns()
+	list, total, all := w.Slice(from, pageRows)
+	sh := newShape(s, columns, age, list)
+	s.show(v, sh, list, from, total, all)
+	return nil
+}
+
+func (s *listState) show(v *view.List, sh *shape, list []*rows.Row, from, total, all int) {
+	v.Columns, v.Shape, v.From, v.Total, v.All = sh.columns(), sh.key, from, total, all
+	v.Rows = make([]view.Row, len(list))
+	for i, r := range list {
+		v.Rows[i] = sh.row(r)
+		v.Rows[i].Index = from + i + 2 // the head is the first row
+	}
+	if from > 0 {
+		v.Back = s.url("page", pageNumber(s.page-1))
+	}
+	if from+len(list) < total {
+		v.More = s.url("page", pageNumber(s.page+1))
+	}
+}
+
+func pageNumber(n int) string {
+	if n <= 1 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// queryError is something wrong with what the user typed.
+type queryError struct{ error }
+
+func isQuery(err error) bool {
+	_, ok := err.(queryError) //nolint:errorlint // made here, never wrapped
+	return ok
+}
+
+// asQuery tells errors of the API, which are about the request, from errors of
+// the query. A field that cannot be selected is the user's to repair as well.
+func asQuery(err error) error {
+	if apierrors.IsBadRequest(err) {
+		return queryError{err}
+	}
+	if _, isAPI := err.(apierrors.APIStatus); isAPI || isContext(err) { //nolint:errorlint // rows gives them as they are
+		return err
+	}
+	return queryError{err}
+}
+
+// plural is a kind in the plural, for headings.
+func plural(kind string) string {
+	switch {
+	case strings.HasSuffix(kind, "s") && !strings.HasSuffix(kind, "ss"):
+		return kind
+	case strings.HasSuffix(kind, "ss"):
+		return kind + "es"
+	case strings.HasSuffix(kind, "y"):
+		return kind[:len(kind)-1] + "ies"
+	}
+	return kind + "s"
+}

@@ -1,0 +1,191 @@
+package pages
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/url"
+
+	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/live"
+	"pilothouse/web/rows"
+	"pilothouse/web/view"
+)
+
+// OpenLive opens the live part of a page whose address is given. wake is called
+// when Next may have something; it must not wait.
+func (c *Call) OpenLive(ctx context.Context, r live.Request, wake func()) (live.Subscription, error) {
+	u, err := url.Parse(r.URL)
+	if err != nil {
+		return nil, queryError{err}
+	}
+	a, ok := parseAddress(c.Registry.Table(), u.Path)
+	if !ok {
+		return nil, notServed(u.Path)
+	}
+	switch r.Kind {
+	case "list":
+		return c.openList(ctx, parseList(a, u.Query()), r, wake)
+	case "object":
+		return c.openObject(ctx, a, wake)
+	}
+	return nil, notServed(r.Kind)
+}
+
+// IsQuery tells an error that is about what the user typed.
+func IsQuery(err error) bool { return isQuery(err) }
+
+// liveList is a list that a browser shows.
+type liveList struct {
+	call   *Call
+	state  listState
+	view   *rows.View
+	window *rows.Window
+	shape  *shape
+	told   string // why it is not live, as it was told last
+}
+
+// untold is what was told before anything was.
+const untold = "\x00"
+
+func (c *Call) openList(ctx context.Context, s listState, r live.Request, wake func()) (live.Subscription, error) {
+	key, query, err := s.ask()
+	if err != nil {
+		return nil, queryError{err}
+	}
+	v, err := c.Pool.Open(ctx, c.Client, key, query)
+	if err != nil {
+		return nil, asQuery(err)
+	}
+	l := &liveList{call: c, state: s, view: v, window: v.Window(r.From, r.Size, wake), told: untold}
+	columns, age := v.Columns()
+	if sh := newShape(&l.state, columns, age, nil); sh.key == r.Shape && len(r.Have) > 0 {
+		l.shape = sh
+		l.window.Has(r.Have)
+	}
+	return l, nil
+}
+
+// Move shows another part of the list.
+func (l *liveList) Move(from, size int, anchor string) { l.window.Move(from, size, anchor) }
+
+// Close ends it.
+func (l *liveList) Close() {
+	l.window.Close()
+	l.view.Close()
+}
+
+// listMessage is a change of a list as the browser gets it.
+type listMessage struct {
+	Whole   bool              `json:"whole,omitempty"`
+	URL     string            `json:"url,omitempty"`
+	Head    string            `json:"head,omitempty"`
+	Shape   string            `json:"shape,omitempty"`
+	Command string            `json:"command,omitempty"`
+	Empty   string            `json:"empty,omitempty"`
+	From    int               `json:"from"`
+	Total   int               `json:"total"`
+	Count   string            `json:"count"`
+	Order   []string          `json:"order,omitempty"`
+	Rows    map[string]string `json:"rows,omitempty"`
+	Gone    []string          `json:"gone,omitempty"`
+}
+
+// stateMessage tells whether what is shown is all there is.
+type stateMessage struct {
+	Live  bool   `json:"live"`
+	Since string `json:"since"`
+	Why   string `json:"why,omitempty"`
+}
+
+// Next gives the next change.
+func (l *liveList) Next() ([]byte, error) {
+	f, changed := l.window.Frame()
+	var out struct {
+		List  *listMessage  `json:"list,omitempty"`
+		State *stateMessage `json:"state,omitempty"`
+	}
+	out.State = l.tell(f.State)
+	if changed {
+		m, err := l.message(f)
+		if err != nil {
+			return nil, err
+		}
+		out.List = m
+	}
+	if out.List == nil && out.State == nil {
+		return nil, nil
+	}
+	return json.Marshal(out)
+}
+
+func (l *liveList) tell(s rows.State) *stateMessage {
+	m := &stateMessage{Live: s.Err == nil, Since: s.Since.UTC().Format("2006-01-02T15:04:05Z07:00")}
+	if s.Err != nil {
+		f, ok := l.call.Fault(s.Err)
+		m.Why = f.Message
+		if !ok {
+			m.Why = "the server cannot list them"
+		}
+	}
+	if m.Why == l.told {
+		return nil
+	}
+	l.told = m.Why
+	return m
+}
+
+func (l *liveList) message(f *rows.Frame) (*listMessage, error) {
+	var buf bytes.Buffer
+	ctx := context.Background()
+	v := view.List{Total: f.Total, All: f.All, Resource: l.state.entry.Resource.Name}
+	m := &listMessage{Whole: f.Whole, From: f.From, Total: f.Total, Order: f.Order, Gone: f.Gone}
+	if f.Whole || l.shape == nil {
+		l.shape = newShape(&l.state, f.Columns, f.AgeCol, f.Rows)
+		v.Columns = l.shape.columns()
+		if err := tmpl.TableHead(v).Render(ctx, &buf); err != nil {
+			return nil, err
+		}
+		m.Whole, m.Head, m.Shape = true, buf.String(), l.shape.key
+		m.URL, m.Command = l.state.url(), l.state.command(l.call.Registry.Table())
+		if m.Order == nil {
+			m.Order = []string{}
+		}
+	}
+	buf.Reset()
+	if err := tmpl.Count(f.Total, f.All).Render(ctx, &buf); err != nil {
+		return nil, err
+	}
+	m.Count = buf.String()
+	if f.Total == 0 {
+		m.Empty = tmpl.Empty(v)
+	}
+	m.Rows = make(map[string]string, len(f.Rows))
+	for _, r := range f.Rows {
+		html, err := l.shape.html(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		m.Rows[r.UID] = html
+	}
+	return m, nil
+}
+
+// renderedRow is what a row keeps of its HTML.
+type renderedRow struct {
+	key, html string
+}
+
+// html gives a row's HTML, made once for all tabs that show it alike.
+func (sh *shape) html(ctx context.Context, r *rows.Row) (string, error) {
+	if was, ok := r.Rendered.Load().(renderedRow); ok && was.key == sh.key {
+		return was.html, nil
+	}
+	var buf bytes.Buffer
+	if err := tmpl.Row(sh.row(r)).Render(ctx, &buf); err != nil {
+		return "", err
+	}
+	html := buf.String()
+	r.Rendered.Store(renderedRow{sh.key, html})
+	return html, nil
+}

@@ -1,0 +1,166 @@
+package pages
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"pilothouse/backend/client"
+	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/rows"
+	"pilothouse/web/view"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+)
+
+// objectTabs are the parts of an object's page, in their order, with their keys.
+var objectTabs = []struct {
+	name, query, key string
+	fill             func(ctx context.Context, c *Call, o *loaded, v *view.Object) error
+}{
+	{"Overview", "", "d", overviewTab},
+	{"YAML", "yaml", "y", yamlTab},
+	{"Events", "events", "v", eventsTab},
+	{"Related", "related", "r", relatedTab},
+}
+
+// loaded is an object with what its address says.
+type loaded struct {
+	address
+	raw     []byte
+	object  unstructured.Unstructured
+	columns []rows.Column
+	row     *rows.Row
+}
+
+// object is the page of an object.
+func object(ctx context.Context, c *Call, a address) (*Answer, error) {
+	if !can(a.entry, "get") {
+		return nil, notServed(c.R.Path)
+	}
+	o, err := c.load(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	if c.Query.Get("download") != "" {
+		return download(o)
+	}
+	v := c.objectView(o)
+	tab := c.Query.Get("tab")
+	known := false
+	for _, t := range objectTabs {
+		current := t.query == tab
+		known = known || current
+		href := v.Path
+		if t.query != "" {
+			href += "?tab=" + t.query
+		}
+		v.Tabs = append(v.Tabs, view.Tab{Name: t.name, Href: href, Current: current, Key: t.key})
+		if current {
+			if err := t.fill(ctx, c, o, &v); err != nil {
+				f, ok := c.Fault(err)
+				if !ok {
+					return nil, err
+				}
+				v.Fault = f
+			}
+		}
+	}
+	if !known {
+		return nil, notServed(c.URL())
+	}
+	v.Tab = tab
+	return &Answer{
+		Title: v.Name + " · " + v.Kind, Body: tmpl.Object(v), Fragment: c.Panel, Current: listPath(a.gvr, ""), Crumbs: objectCrumbs(a),
+	}, nil
+}
+
+func objectCrumbs(a address) []view.Link {
+	crumbs := []view.Link{{Text: groupName(a.gvr.Group), Href: "/ui/"}, {Text: a.entry.Resource.Name, Href: listPath(a.gvr, "")}}
+	if a.namespace != "" {
+		crumbs = append(crumbs, view.Link{Text: a.namespace, Href: listPath(a.gvr, a.namespace)})
+	}
+	return append(crumbs, view.Link{Text: a.name})
+}
+
+// load reads an object and its row.
+func (c *Call) load(ctx context.Context, a address) (*loaded, error) {
+	o := &loaded{address: a}
+	var err error
+	if o.raw, err = c.Client.Bytes(ctx, client.Call{Method: http.MethodGet, Path: client.Path(a.gvr, a.namespace, a.name, "")}); err != nil {
+		return nil, err
+	}
+	if err = o.object.UnmarshalJSON(o.raw); err != nil {
+		return nil, err
+	}
+	o.columns, o.row, err = rows.One(ctx, c.Client, rows.Key{GVR: a.gvr, Namespace: a.namespace}, a.name)
+	return o, err
+}
+
+func (c *Call) objectView(o *loaded) view.Object {
+	v := view.Object{
+		Kind: o.object.GetKind(), Name: o.name, Namespace: o.namespace, GroupVersion: o.gvr.GroupVersion().String(),
+		UID: string(o.object.GetUID()), Version: o.object.GetResourceVersion(),
+		Path: objectPath(o.gvr, o.namespace, o.name), APIPath: client.Path(o.gvr, o.namespace, o.name, ""),
+		ListHref: listPath(o.gvr, o.namespace), Panel: c.Panel, FormToken: c.FormToken(),
+	}
+	v.Command = "kubectl get " + kubectlName(c.Registry.Table(), o.gvr) + " " + o.name
+	if o.namespace != "" {
+		v.Command += " -n " + o.namespace
+	}
+	if c.Query.Get("tab") == "yaml" {
+		v.Command += " -o yaml"
+	}
+	for i, column := range o.columns {
+		if text := cellOf(o.row, i); (column.Name == "Status" || column.Name == "Phase") && text != "" {
+			v.Status = view.Cell{Text: text, Tone: view.Tone(column.Name, text)}
+		}
+	}
+	if at := o.object.GetDeletionTimestamp(); at != nil {
+		v.Deleting = at.UTC().Format(time.RFC3339)
+	}
+	return v
+}
+
+// yamlOf is an object as YAML, without managedFields unless they are wanted.
+func yamlOf(o *unstructured.Unstructured, managed bool) (string, error) {
+	if !managed && len(o.GetManagedFields()) > 0 {
+		o = o.DeepCopy()
+		o.SetManagedFields(nil)
+	}
+	raw, err := yaml.Marshal(o.Object)
+	return string(raw), err
+}
+
+func yamlTab(_ context.Context, c *Call, o *loaded, v *view.Object) error {
+	managed := c.Query.Get("managed") != ""
+	text, err := yamlOf(&o.object, managed)
+	if err != nil {
+		return err
+	}
+	y := &view.YAML{Lines: view.YAMLLines(text), Managed: managed, Download: v.Path + "?download=1"}
+	if y.Toggle = v.Path + "?tab=yaml"; !managed {
+		y.Toggle += "&managed=1"
+	}
+	v.YAML = y
+	return nil
+}
+
+// download gives the object's YAML as a file that kubectl can apply.
+func download(o *loaded) (*Answer, error) {
+	text, err := yamlOf(&o.object, false)
+	if err != nil {
+		return nil, err
+	}
+	name := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(o.object.GetKind())+"-"+o.name)
+	a := &Answer{Raw: []byte(text), Type: "application/yaml; charset=utf-8"}
+	a.header("Content-Disposition", `attachment; filename="`+name+`.yaml"`)
+	return a, nil
+}

@@ -1,0 +1,113 @@
+package pages
+
+import (
+	"strings"
+
+	"pilothouse/web/view"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// podSpecs are where kinds keep a pod's spec.
+var podSpecs = map[string][]string{
+	"Pod":         {"spec"},
+	"Deployment":  {"spec", "template", "spec"},
+	"ReplicaSet":  {"spec", "template", "spec"},
+	"StatefulSet": {"spec", "template", "spec"}, "DaemonSet": {"spec", "template", "spec"},
+	"ReplicationController": {"spec", "template", "spec"}, "Job": {"spec", "template", "spec"},
+	"CronJob":     {"spec", "jobTemplate", "spec", "template", "spec"},
+	"PodTemplate": {"template", "spec"},
+}
+
+// containers are those of a pod, with their state, or of a pod template.
+func containers(o *unstructured.Unstructured) []view.Container {
+	path, ok := podSpecs[o.GetKind()]
+	if !ok {
+		return nil
+	}
+	spec, _, _ := unstructured.NestedMap(o.Object, path...)
+	status, _, _ := unstructured.NestedMap(o.Object, "status")
+	var list []view.Container
+	for _, part := range []struct{ spec, status, kind string }{
+		{"initContainers", "initContainerStatuses", "init"}, {"containers", "containerStatuses", ""}, {"ephemeralContainers", "ephemeralContainerStatuses", "ephemeral"},
+	} {
+		states := byName(status[part.status])
+		for _, c := range objects(spec[part.spec]) {
+			v := view.Container{Name: text(c["name"]), Image: text(c["image"]), Kind: part.kind, Ports: ports(c)}
+			v.Requests, v.Limits = resources(c, "requests"), resources(c, "limits")
+			if s, ok := states[v.Name]; ok {
+				v.Restarts = text(s["restartCount"])
+				v.State = stateOf(s)
+				v.Tone = view.Tone("Status", v.State)
+				if v.State == "Running" && s["ready"] == false {
+					v.State, v.Tone = "Running, not ready", view.Warn
+				}
+			}
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+func objects(v any) []map[string]any {
+	items, _ := v.([]any)
+	var list []map[string]any
+	for _, item := range items {
+		if m, ok := item.(map[string]any); ok {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+func byName(v any) map[string]map[string]any {
+	out := map[string]map[string]any{}
+	for _, m := range objects(v) {
+		out[text(m["name"])] = m
+	}
+	return out
+}
+
+func stateOf(status map[string]any) string {
+	state, _ := status["state"].(map[string]any)
+	for _, name := range []string{"waiting", "terminated"} {
+		if s, ok := state[name].(map[string]any); ok {
+			if reason := text(s["reason"]); reason != "" {
+				return reason
+			}
+			if code := text(s["exitCode"]); code != "" {
+				return "ExitCode:" + code
+			}
+			return strings.ToUpper(name[:1]) + name[1:]
+		}
+	}
+	if _, ok := state["running"]; ok {
+		return "Running"
+	}
+	return ""
+}
+
+func ports(c map[string]any) string {
+	var list []string
+	for _, p := range objects(c["ports"]) {
+		s := text(p["containerPort"])
+		if protocol := text(p["protocol"]); protocol != "" && protocol != "TCP" {
+			s += "/" + protocol
+		}
+		if name := text(p["name"]); name != "" {
+			s = name + " " + s
+		}
+		list = append(list, s)
+	}
+	return strings.Join(list, ", ")
+}
+
+func resources(c map[string]any, which string) string {
+	all, _ := c["resources"].(map[string]any)
+	m, _ := all[which].(map[string]any)
+	var list []string
+	for _, k := range sortedKeys(m) {
+		list = append(list, k+" "+text(m[k]))
+	}
+	return strings.Join(list, ", ")
+}

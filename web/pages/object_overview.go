@@ -1,0 +1,219 @@
+package pages
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"pilothouse/web/view"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/yaml"
+)
+
+func overviewTab(_ context.Context, c *Call, o *loaded, v *view.Object) error {
+	w := &view.Overview{Facts: o.facts(), Finalizers: o.object.GetFinalizers()}
+	for _, k := range sortedKeys(o.object.GetLabels()) {
+		pair := k + "=" + o.object.GetLabels()[k]
+		w.Labels = append(w.Labels, view.Link{Text: pair, Href: join(listPath(o.gvr, o.namespace), with(nil, "q", "-l "+pair))})
+	}
+	for _, k := range sortedKeys(o.object.GetAnnotations()) {
+		w.Annotations = append(w.Annotations, view.Param{Name: k, Value: shorten(o.object.GetAnnotations()[k], 400)})
+	}
+	for _, owner := range o.object.GetOwnerReferences() {
+		w.Owners = append(w.Owners, view.Link{Text: owner.Kind + "/" + owner.Name, Href: c.kindHref(owner.APIVersion, owner.Kind, o.namespace, owner.Name)})
+	}
+	w.Conditions = conditions(o.object.Object)
+	w.Containers = containers(&o.object)
+	w.Data = data(&o.object)
+	w.Sections = sections(o.object.Object)
+	v.Overview = w
+	return nil
+}
+
+// facts are the object's columns, the wide ones too, one below the other.
+func (o *loaded) facts() []view.Fact {
+	var list []view.Fact
+	if o.namespace != "" {
+		list = append(list, view.Fact{Name: "Namespace", Cell: view.Cell{Text: o.namespace, Href: objectPath(namespaces, "", o.namespace)}})
+	}
+	sh := &shape{state: &listState{address: o.address}}
+	for i, c := range o.columns {
+		text := cellOf(o.row, i)
+		if i == 0 || c.Name == "Age" || text == "" || text == "<none>" || text == "<unset>" {
+			continue
+		}
+		cell := sh.cell(o.row, shapeColumn{Column: c, index: i})
+		list = append(list, view.Fact{Name: c.Name, Cell: cell})
+	}
+	if at := o.object.GetCreationTimestamp(); !at.IsZero() {
+		list = append(list, view.Fact{Name: "Created", Cell: view.Cell{Text: age(time.Since(at.Time)), Time: at.UTC().Format(time.RFC3339)}})
+	}
+	if uid := string(o.object.GetUID()); uid != "" {
+		list = append(list, view.Fact{Name: "UID", Cell: view.Cell{Text: uid}})
+	}
+	if v := o.object.GetResourceVersion(); v != "" {
+		list = append(list, view.Fact{Name: "Resource version", Cell: view.Cell{Text: v}})
+	}
+	return list
+}
+
+// kindHref is the page of an object that is known by its kind; empty when the
+// kind is not served.
+func (c *Call) kindHref(apiVersion, kind, namespace, name string) string {
+	gv, err := schema.ParseGroupVersion(apiVersion)
+	if err != nil || name == "" {
+		return ""
+	}
+	e, ok := c.Registry.Table().ForKind(gv.WithKind(kind))
+	if !ok {
+		return ""
+	}
+	if !e.Resource.Namespaced {
+		namespace = ""
+	} else if namespace == "" {
+		return ""
+	}
+	return objectPath(e.GVR(), namespace, name)
+}
+
+func conditions(o map[string]any) []view.Condition {
+	items, _, _ := unstructured.NestedSlice(o, "status", "conditions")
+	var list []view.Condition
+	for _, item := range items {
+		m, ok := item.(map[string]any)
+		if !ok {
+			continue
+		}
+		c := view.Condition{Type: text(m["type"]), Status: text(m["status"]), Reason: text(m["reason"]), Message: text(m["message"]), Time: text(m["lastTransitionTime"])}
+		c.Tone = conditionTone(c.Type, c.Status)
+		list = append(list, c)
+	}
+	return list
+}
+
+// badWhenTrue are conditions whose being true is the trouble.
+var badWhenTrue = []string{
+	"Failed", "ReplicaFailure", "MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable", "Stalled", "FailureTarget",
+	"DisruptionTarget", "NamespaceDeletionDiscoveryFailure", "NamespaceDeletionContentFailure", "NamespaceDeletionGroupVersionParsingFailure",
+	"NonStructuralSchema", "Denied",
+}
+
+func conditionTone(kind, status string) string {
+	trouble := slices.Contains(badWhenTrue, kind)
+	switch {
+	case status == "Unknown":
+		return view.Warn
+	case (status == "True") == trouble:
+		if trouble {
+			return view.Bad
+		}
+		if status == "False" {
+			return view.Warn
+		}
+	}
+	return view.Good
+}
+
+func text(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	}
+	return fmt.Sprint(v)
+}
+
+// data is the content of a ConfigMap or a Secret.
+func data(o *unstructured.Unstructured) []view.Datum {
+	kind, group := o.GetKind(), o.GroupVersionKind().Group
+	if group != "" || kind != "ConfigMap" && kind != "Secret" {
+		return nil
+	}
+	var list []view.Datum
+	add := func(field string, encoded bool) {
+		m, _, _ := unstructured.NestedMap(o.Object, field)
+		for _, k := range sortedKeys(m) {
+			d := view.Datum{Key: k, Value: text(m[k]), Secret: kind == "Secret"}
+			if encoded {
+				if raw, err := base64.StdEncoding.DecodeString(d.Value); err == nil && utf8.Valid(raw) {
+					d.Value = string(raw)
+				} else {
+					d.Binary = true
+				}
+			}
+			d.Size = len(d.Value)
+			list = append(list, d)
+		}
+	}
+	add("data", kind == "Secret")
+	add("binaryData", true)
+	return list
+}
+
+// shownElsewhere are the fields of an object that an overview shows in another
+// form.
+var shownElsewhere = []string{"apiVersion", "kind", "metadata", "data", "binaryData"}
+
+// sections are the parts of an object as YAML: what every kind has, also those
+// that nobody knows here.
+func sections(o map[string]any) []view.Section {
+	var list []view.Section
+	for _, k := range sortedKeys(o) {
+		if slices.Contains(shownElsewhere, k) {
+			continue
+		}
+		v := o[k]
+		if m, ok := v.(map[string]any); ok && k == "status" {
+			m = cloneWithout(m, "conditions", "containerStatuses", "initContainerStatuses")
+			if len(m) == 0 {
+				continue
+			}
+			v = m
+		}
+		raw, err := yaml.Marshal(v)
+		if err != nil {
+			continue
+		}
+		list = append(list, view.Section{Name: strings.ToUpper(k[:1]) + k[1:], Lines: view.YAMLLines(string(raw))})
+	}
+	return list
+}
+
+func cloneWithout(m map[string]any, names ...string) map[string]any {
+	out := make(map[string]any, len(m))
+	for k, v := range m {
+		if !slices.Contains(names, k) {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+// shorten cuts a text at a number of runes.
+func shorten(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	runes := []rune(s)
+	if len(runes) <= most {
+		return s
+	}
+	return string(runes[:most]) + "…"
+}

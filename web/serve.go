@@ -1,0 +1,179 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"pilothouse/backend/client"
+	"pilothouse/backend/request"
+	"pilothouse/web/live"
+	"pilothouse/web/pages"
+	"pilothouse/web/session"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/klog/v2"
+)
+
+const (
+	// agent names the dashboard to the API, and so in managedFields.
+	agent = "pilothouse-dashboard"
+	// verifyInterval is how often the token of a session is checked again.
+	verifyInterval = time.Minute
+	// maxForm is the size of the largest form: an object of the API's limit,
+	// written in percent-encoding, and its base beside it.
+	maxForm = 15 << 20
+)
+
+// Filter puts the dashboard before a handler. It belongs before authentication,
+// because sessions are the dashboard's own.
+func (d *Dashboard) Filter(next request.Handler) request.Handler {
+	return func(ctx context.Context, r *request.Request) (*request.Response, error) {
+		switch {
+		case strings.HasPrefix(r.Path, "/ui/"), r.Path == "/login", r.Path == "/logout":
+			return d.serve(ctx, r)
+		case r.Path == "/ui":
+			return redirect("/ui/"), nil
+		case r.Path == "/login/link":
+			return d.newLink(ctx, r)
+		case r.Path == "/" && r.Dashboard && wantsHTML(r):
+			return redirect("/ui/"), nil
+		case r.Path == "/favicon.ico" && r.Dashboard:
+			return d.asset(r, "icon.svg")
+		}
+		return next(ctx, r)
+	}
+}
+
+func wantsHTML(r *request.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+func redirect(to string) *request.Response {
+	return &request.Response{Status: http.StatusSeeOther, Header: []request.HeaderLine{{Name: "Location", Value: to}, {Name: "Cache-Control", Value: "no-store"}}}
+}
+
+// newLink gives whoever the API knows a one-time link that logs a browser in as
+// them: kubectl create --raw /login/link -f /dev/null.
+func (d *Dashboard) newLink(ctx context.Context, r *request.Request) (*request.Response, error) {
+	if r.Method != http.MethodPost {
+		return nil, apierrors.NewMethodNotSupported(schema.GroupResource{}, r.Method)
+	}
+	user, err := d.site.Authenticate(ctx, r)
+	if err != nil || user == nil || user.Name == request.UserAnonymous {
+		return nil, apierrors.NewUnauthorized("Unauthorized")
+	}
+	return &request.Response{ContentType: "text/plain; charset=utf-8", Body: []byte(d.Link(user) + "\n")}, nil
+}
+
+// serve answers a request for a page.
+func (d *Dashboard) serve(ctx context.Context, r *request.Request) (*request.Response, error) {
+	if name, ok := strings.CutPrefix(r.Path, "/ui/static/"); ok {
+		return d.asset(r, name)
+	}
+	c := &pages.Call{Site: &d.site, R: r, Query: r.Query(), Panel: r.Header.Get("X-Pilothouse") == "panel"}
+	d.identify(ctx, c)
+	if r.Path == "/ui/live" {
+		return d.live(c)
+	}
+	p := pages.Find(r.Method, r.Path)
+	switch {
+	case p == nil:
+		return d.missing(c), nil
+	case c.Session == nil && !p.Public:
+		return d.toLogin(c), nil
+	}
+	if r.Method == http.MethodPost {
+		if err := d.readForm(c, p); err != nil {
+			return d.fault(c, err), nil
+		}
+	}
+	a, err := p.Serve(ctx, c)
+	if err != nil {
+		return d.fault(c, err), nil
+	}
+	return d.respond(ctx, c, a), nil
+}
+
+// identify finds the session of a request. A session that began with a token
+// ends when the token is not valid any more.
+func (d *Dashboard) identify(ctx context.Context, c *pages.Call) {
+	secret := cookie(c.R, sessionCookie(c.R))
+	s := d.site.Sessions.Find(secret)
+	if s == nil || !d.verify(ctx, s, secret) {
+		return
+	}
+	c.Session, c.Secret = s, secret
+	c.Client = client.New(d.site.API, s.User, agent).From(c.R.RemoteAddr)
+}
+
+func (d *Dashboard) verify(ctx context.Context, s *session.Session, secret string) bool {
+	now := d.site.Clock()
+	if !s.HasToken() || s.VerifiedSince(now.Add(-verifyInterval)) {
+		return true
+	}
+	user, err := d.site.UserOfToken(ctx, s.Token(secret))
+	if err != nil || user == nil || user.Name != s.User.Name {
+		klog.V(1).InfoS("Session ended: its token is not valid any more", "user", s.User.Name, "session", s.ID[:8])
+		d.site.Sessions.End(s.ID)
+		return false
+	}
+	s.Verified(now)
+	return true
+}
+
+// readForm reads a posted form and finds out whether a page of this origin, and
+// for pages with a session one of this session, sent it.
+func (d *Dashboard) readForm(c *pages.Call, p *pages.Page) error {
+	if len(c.R.Body) > maxForm {
+		return apierrors.NewRequestEntityTooLargeError("the form is too large")
+	}
+	if !live.SameOrigin(c.R) {
+		return forbidden("this form was sent by a page of another origin")
+	}
+	media, _, _ := strings.Cut(c.R.Header.Get("Content-Type"), ";")
+	if media != "application/x-www-form-urlencoded" {
+		return apierrors.NewBadRequest("a form has to be application/x-www-form-urlencoded")
+	}
+	form, err := url.ParseQuery(string(c.R.Body))
+	if err != nil {
+		return apierrors.NewBadRequest("the form cannot be read")
+	}
+	if !p.Public && !session.CheckFormToken(c.Secret, form.Get("form")) {
+		return forbidden("this form is not of your session; load the page again")
+	}
+	c.Form = form
+	return nil
+}
+
+func forbidden(text string) error {
+	return &apierrors.StatusError{ErrStatus: pages.Refused(text)}
+}
+
+// live answers the handshake of a tab's websocket.
+func (d *Dashboard) live(c *pages.Call) (*request.Response, error) {
+	if c.Session == nil {
+		return nil, apierrors.NewUnauthorized("Unauthorized")
+	}
+	s, secret := c.Session, c.Secret
+	return live.Accept(c.R, live.Tab{
+		Open: c.OpenLive,
+		Explain: func(err error) any {
+			f, ok := c.Fault(err)
+			if pages.IsQuery(err) {
+				return map[string]any{"problem": err.Error()}
+			}
+			if !ok {
+				klog.ErrorS(err, "Live part of a page", "audit-ID", c.R.ID)
+			}
+			return f
+		},
+		Alive: func() bool {
+			return d.site.Sessions.Alive(s) && d.verify(context.Background(), s, secret)
+		},
+		Done: s.Done(),
+	})
+}

@@ -1,0 +1,70 @@
+// Package web is the dashboard: pages for browsers, made on the server, that act
+// on the API as the user who is logged in and can do nothing that kubectl could
+// not. It answers /ui/, /login and /logout; everything else stays the API's.
+// Read web.go first, then serve.go, pages/page.go and pages/list_of_pages.go.
+package web
+
+import (
+	"context"
+	"time"
+
+	"pilothouse/backend/authn"
+	"pilothouse/backend/registry"
+	"pilothouse/backend/request"
+	"pilothouse/web/pages"
+	"pilothouse/web/rows"
+	"pilothouse/web/session"
+)
+
+// Options are what a Dashboard works with.
+type Options struct {
+	Registry      *registry.Registry
+	Authenticator authn.Authenticator
+	// SessionFile keeps sessions over a restart; empty keeps them in memory.
+	SessionFile string
+	// Version is what the pages say they are.
+	Version string
+	// Clock is time.Now when nil.
+	Clock func() time.Time
+}
+
+// Dashboard is the dashboard of one server. Order of use: New, Filter in the
+// server's chain, SetAPI before the first request, Close.
+type Dashboard struct {
+	site   pages.Site
+	cancel context.CancelFunc
+}
+
+// New gives a Dashboard.
+func New(o Options) (*Dashboard, error) {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	sessions, err := session.Open(session.Options{File: o.SessionFile, Clock: o.Clock})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	d := &Dashboard{cancel: cancel}
+	d.site = pages.Site{
+		Registry: o.Registry, Pool: rows.NewPool(ctx), Sessions: sessions, Links: session.NewLinks(o.Clock),
+		Authenticate: o.Authenticator.Authenticate, Clock: o.Clock, Version: o.Version,
+	}
+	return d, nil
+}
+
+// SetAPI tells the dashboard how to ask the API: the server's whole chain of
+// filters with the API behind it.
+func (d *Dashboard) SetAPI(chain request.Handler) { d.site.API = chain }
+
+// Link gives the path and query of a new one-time link that logs a browser in
+// as user.
+func (d *Dashboard) Link(user *request.User) string {
+	return "/login?token=" + d.site.Links.New(user)
+}
+
+// Close ends the live lists.
+func (d *Dashboard) Close() {
+	d.cancel()
+	d.site.Pool.Wait()
+}

@@ -77,13 +77,19 @@ func (s *Server) assemble() error {
 		Clock:             time.Now,
 		MinRequestTimeout: time.Duration(o.Limits.MinRequestTimeout) * time.Second,
 	})
+	dashboard, err := s.openDashboard(s.authentication.authenticator)
+	if err != nil {
+		return err
+	}
 	s.chain = server.Chain(api.Serve, server.Filters(server.FilterOptions{
+		Dashboard:      dashboard,
 		Authenticator:  s.authentication.authenticator,
 		Impersonate:    impersonation.Filter(authorizer),
 		Authorizer:     authorizer,
 		RequestTimeout: o.Limits.RequestTimeout,
 		MaxInFlight:    o.Limits.MaxInFlight, MaxMutatingInFlight: o.Limits.MaxMutatingInFlight,
 	})...)
+	s.dashboard.SetAPI(s.chain)
 	s.http = server.New(server.Options{Handler: s.chain, TLS: s.serving.TLS()})
 	return nil
 }

@@ -22,6 +22,7 @@ import (
 	"pilothouse/backend/request"
 	"pilothouse/backend/server"
 	"pilothouse/backend/storage"
+	"pilothouse/web"
 
 	"k8s.io/klog/v2"
 )
@@ -40,6 +41,7 @@ type Server struct {
 	health         *health.Health
 	listeners      listeners
 	http           *server.Server
+	dashboard      *web.Dashboard
 	// chain answers requests from inside the process: all filters and the API.
 	chain request.Handler
 

@@ -12,8 +12,8 @@ func (s *Server) Greeting() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Pilothouse is ready (Kubernetes %s).\n", version.GitVersion)
 	fmt.Fprintf(&b, "  API         %s\n", s.URL())
-	if url := s.DashboardURL(); url != "" {
-		fmt.Fprintf(&b, "  Dashboard   %s\n", url)
+	if url := s.LoginURL(); url != "" {
+		fmt.Fprintf(&b, "  Dashboard   %s  (logs in once, within 15 minutes)\n", url)
 	}
 	fmt.Fprintf(&b, "  kubeconfig  %s\n", s.KubeconfigPath())
 	return b.String()

@@ -52,7 +52,7 @@ class List {
   }
 
   pad(first) {
-    const body = fragment('<table><tbody aria-hidden="true" class="pad"><tr><td colspan="99"></td></tr></tbody></table>').querySelector('tbody')
+    const body = fragment('<table><tbody aria-hidden="true" class="pad"><tr><td></td></tr></tbody></table>').querySelector('tbody')
     if (first) this.body.before(body)
     else this.body.after(body)
     return body.querySelector('td')

@@ -126,8 +126,15 @@ func (sh *shape) row(r *rows.Row) view.Row {
 		UID: r.UID, Version: r.Version, Namespace: r.Namespace, Name: r.Name, Deleting: r.Deleting,
 		Href: objectPath(gvr, r.Namespace, r.Name), Cells: make([]view.Cell, len(sh.list)),
 	}
+	over := false
 	for i, c := range sh.list {
 		v.Cells[i] = sh.cell(r, c)
+		over = over || v.Cells[i].Tone == view.Gone
+	}
+	for i := range v.Cells {
+		if over && v.Cells[i].Label == "Ready" {
+			v.Cells[i].Tone = view.Quiet // what has done its work need not be ready
+		}
 	}
 	return v
 }

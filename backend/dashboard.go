@@ -1,0 +1,40 @@
+package backend
+
+import (
+	"path/filepath"
+
+	"pilothouse/backend/authn"
+	"pilothouse/backend/request"
+	"pilothouse/backend/server"
+	"pilothouse/backend/version"
+	"pilothouse/web"
+)
+
+// openDashboard makes the dashboard, which is served on both listeners. It asks
+// the API through s.chain, which holds it and so has to come later.
+func (s *Server) openDashboard(authenticator authn.Authenticator) (server.Filter, error) {
+	var err error
+	s.dashboard, err = web.New(web.Options{
+		Registry: s.registry, Authenticator: authenticator, Version: version.GitVersion,
+		SessionFile: filepath.Join(s.options.Storage.DataDir, "dashboard-sessions.json"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.dashboard.Filter, nil
+}
+
+// administrator is whom the kubeconfig (package pki) and the link that the start prints are
+// for.
+var administrator = &request.User{Name: "kubernetes-admin", Groups: []string{request.GroupMasters, request.GroupAuthenticated}}
+
+// LoginURL is a new address that logs one browser into the dashboard as the
+// administrator, once and within a quarter of an hour; empty without a
+// dashboard.
+func (s *Server) LoginURL() string {
+	base := s.DashboardURL()
+	if base == "" {
+		return ""
+	}
+	return base[:len(base)-1] + s.dashboard.Link(administrator)
+}

@@ -1,0 +1,148 @@
+// Starts the built binary with a folder of its own and drives a browser on its
+// dashboard. Every page is watched: a violation of the content security policy, a
+// request to another origin or an error in a script fails the test.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { chromium } from 'playwright-core'
+
+const binary = process.env.PILOTHOUSE ?? new URL('../bin/pilothouse', import.meta.url).pathname
+const browserPath = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
+
+const tokens = `token-admin,admin,u-admin,"system:masters"
+token-dev,dev,u-dev,"developers"
+`
+
+async function freePort() {
+  const s = createServer()
+  await new Promise((ok) => s.listen(0, '127.0.0.1', ok))
+  const { port } = s.address()
+  await new Promise((ok) => s.close(ok))
+  return port
+}
+
+/** Server is a running pilothouse. */
+export class Server {
+  static async start() {
+    const s = new Server()
+    s.dir = mkdtempSync(join(tmpdir(), 'pilothouse-e2e-'))
+    writeFileSync(join(s.dir, 'tokens.csv'), tokens)
+    s.port = await freePort()
+    s.secure = await freePort()
+    s.url = `http://127.0.0.1:${s.port}`
+    await s.run()
+    return s
+  }
+
+  async run() {
+    this.output = ''
+    this.process = spawn(binary, [
+      '--data-dir', join(this.dir, 'data'), '--secure-port', String(this.secure), '--dashboard-address', `127.0.0.1:${this.port}`,
+      '--token-auth-file', join(this.dir, 'tokens.csv'), '--controllers', '*,-garbage-collector',
+    ], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const take = (b) => { this.output += b }
+    this.process.stdout.on('data', take)
+    this.process.stderr.on('data', take)
+    this.ended = new Promise((ok) => this.process.once('exit', ok))
+    await until(() => {
+      assert.equal(this.process.exitCode, null, this.output)
+      return /kubeconfig /.test(this.output)
+    })
+    this.link = this.output.match(/http:\S+\/login\?token=\S+/)[0]
+  }
+
+  async kill() {
+    this.process.kill('SIGTERM')
+    await this.ended
+  }
+
+  async stop() {
+    await this.kill()
+    rmSync(this.dir, { recursive: true, force: true })
+  }
+
+  /** api makes one request of the API as the administrator. */
+  async api(method, path, body, type = 'application/json') {
+    const r = await fetch(this.url + path, {
+      method, headers: { Authorization: 'Bearer token-admin', ...(body && { 'Content-Type': type }) }, body: body && JSON.stringify(body),
+    })
+    const text = await r.text()
+    assert.ok(r.ok, `${method} ${path}: ${r.status} ${text}`)
+    return JSON.parse(text)
+  }
+
+  create(path, body) { return this.api('POST', path, body) }
+
+  /** many runs f for 0..n-1, a few at the same time. */
+  async many(n, f, atOnce = 16) {
+    let i = 0
+    await Promise.all(Array.from({ length: atOnce }, async () => { while (i < n) await f(i++) }))
+  }
+}
+
+/** until waits for a condition. */
+export async function until(f, timeout = 15_000) {
+  const end = Date.now() + timeout
+  for (;;) {
+    const v = await f()
+    if (v) return v
+    if (Date.now() > end) throw new Error('waited in vain for ' + f)
+    await new Promise((ok) => setTimeout(ok, 20))
+  }
+}
+
+let browser
+
+/** Browser tabs share one browser; each test has a context of its own. */
+export async function context(options = {}) {
+  browser ??= await chromium.launch({
+    executablePath: browserPath, headless: true,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'],
+  })
+  const c = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: 'dark', ...options })
+  c.faults = []
+  if (options.javaScriptEnabled !== false) {
+    await c.exposeFunction('reportViolation', (text) => c.faults.push('CSP: ' + text))
+    await c.addInitScript(() => {
+      document.addEventListener('securitypolicyviolation', (e) => window.reportViolation(`${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber} ${e.sample}`))
+    })
+  }
+  c.on('request', (r) => {
+    const u = new URL(r.url())
+    if (!['data:', 'blob:', 'about:'].includes(u.protocol) && u.hostname !== '127.0.0.1') c.faults.push('request to ' + r.url())
+  })
+  c.on('page', (p) => {
+    p.on('pageerror', (e) => c.faults.push('script: ' + e.stack))
+    p.on('console', (m) => {
+      if (m.type() === 'error' && !/Failed to load resource|WebSocket connection/.test(m.text())) c.faults.push('console: ' + m.text())
+    })
+  })
+  return c
+}
+
+/** done closes a context and tells what went wrong in it. */
+export async function done(c) {
+  await c.close()
+  assert.deepEqual(c.faults, [])
+}
+
+export async function quit() {
+  await browser?.close()
+  browser = undefined
+}
+
+/** login gives a page that is logged in by token. */
+export async function login(server, c, token = 'token-admin', path = '/ui/') {
+  const page = await c.newPage()
+  await page.goto(`${server.url}/login?next=${encodeURIComponent(path)}`)
+  await page.fill('#token', token)
+  await page.click('[data-testid=login]')
+  await page.waitForURL((u) => u.pathname.startsWith('/ui/'))
+  return page
+}
+
+/** live waits until the page's live parts are. */
+export const live = (page) => page.waitForSelector('#live[data-state=live]')

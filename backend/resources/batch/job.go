@@ -23,6 +23,8 @@ import (
 // jobResource is pods that run until enough of them succeeded.
 func jobResource(env *registry.Env) registry.Resource {
 	status := jobStatusStrategy().Strategy()
+	successful := registry.FieldOf("status.successful", func(j *batchv1.Job) string { return strconv.Itoa(int(j.Status.Succeeded)) })
+	successful.Reads = []string{"status.succeeded"}
 	return registry.Resource{
 		Group:      batchv1.GroupName,
 		Name:       "jobs",
@@ -47,9 +49,7 @@ func jobResource(env *registry.Env) registry.Resource {
 			printers.Wide("Selector", batchv1.JobSpec{}.SwaggerDoc()["selector"]),
 		},
 		Cells: registry.Row(jobCells),
-		Fields: []registry.Field{
-			registry.FieldOf("status.successful", func(j *batchv1.Job) string { return strconv.Itoa(int(j.Status.Succeeded)) }),
-		},
+		Fields: []registry.Field{successful},
 		Subresources: []registry.Subresource{
 			{Name: "status", Verbs: viewVerbs, Strategy: &status},
 		},

@@ -155,7 +155,7 @@ func (c *statusChange) finished() {
 	if done && (ended || !sameNumber(s.Terminating, was.Terminating)) && deref(s.Terminating) > 0 {
 		c.invalid("terminating", s.Terminating, "terminating>0 is invalid for finished job")
 	}
-	if (!sameNumber(s.Ready, was.Ready) || s.Active != was.Active) && deref(s.Ready) > s.Active {
+	if (!sameNumber(s.Ready, was.Ready) || s.Active != was.Active) && s.Ready != nil && *s.Ready > s.Active {
 		c.invalid("ready", *s.Ready, "cannot set more ready pods than active")
 	}
 	nothing := c.job.Spec.Suspend != nil && *c.job.Spec.Suspend && c.job.Spec.Completions != nil && *c.job.Spec.Completions == 0

@@ -116,11 +116,12 @@ func podEnded(pod *corev1.Pod) bool {
 
 func podFields() []registry.Field {
 	nodeName := registry.FieldOf("spec.nodeName", func(p *corev1.Pod) string { return p.Spec.NodeName })
+	host := nodeName
 	nodeName.Index = true
+	host.Name, host.Reads = "spec.host", []string{"spec.nodeName"} // what it was called once
 	return []registry.Field{
 		nodeName,
-		// What spec.nodeName was called once.
-		registry.FieldOf("spec.host", func(p *corev1.Pod) string { return p.Spec.NodeName }),
+		host,
 		registry.FieldOf("spec.restartPolicy", func(p *corev1.Pod) string { return string(p.Spec.RestartPolicy) }),
 		registry.FieldOf("spec.schedulerName", func(p *corev1.Pod) string { return p.Spec.SchedulerName }),
 		registry.FieldOf("spec.serviceAccountName", func(p *corev1.Pod) string { return p.Spec.ServiceAccountName }),

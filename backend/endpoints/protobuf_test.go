@@ -152,6 +152,7 @@ func sameJSON(t *testing.T, got, want any) {
 
 // TestProtobufWatchFrames reads the frames with the real type.
 func TestProtobufWatchFrames(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t)
 	a.configMap("one", `"data":{"a":"1"}`)
 	p := a.do("GET", configMaps+"?watch=true&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true", "",

@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
+	"pilothouse/backend/scheme"
 )
 
 // watching is a watch that runs beside the test.
@@ -142,6 +144,7 @@ func TestWatchBookmarks(t *testing.T) {
 }
 
 func TestWatchWithoutBookmarks(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t, func(c *Config) { c.BookmarkPeriod = time.Millisecond })
 	rv := a.configMap("one", "")
 	p := a.do("GET", configMaps+"?watch=true&timeoutSeconds=1&resourceVersion="+rv, "", nil).has(200)
@@ -176,6 +179,7 @@ func TestWatchForms(t *testing.T) {
 }
 
 func TestWatchErrors(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t)
 	a.configMap("one", "")
 	a.do("GET", configMaps+"?watch=true&resourceVersion=newest", "", nil).has(500, "strconv.ParseUint")
@@ -189,6 +193,7 @@ func TestWatchErrors(t *testing.T) {
 
 // TestSlowWatcherIsTold: a watcher that falls out of the ring gets a 410.
 func TestSlowWatcherIsTold(t *testing.T) {
+	t.Parallel()
 	a := newAPI(t)
 	rv := a.configMap("one", `"data":{"k":"`+strings.Repeat("x", 900<<10)+`"}`)
 	r := a.request("GET", configMaps+"?watch=true&timeoutSeconds=5&resourceVersion="+rv, "", nil)
@@ -196,8 +201,15 @@ func TestSlowWatcherIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	store := mustLookup(a, "", "v1", "configmaps").Store
 	for i := range 60 {
-		a.patchOf(configMaps+"/one", mergePatch, fmt.Sprintf(`{"data":{"n":"%d"}}`, i)).has(200)
+		_, err := store.Update(a.ctx, "default", "one", registry.UpdateOptions{Transform: func(_ context.Context, o scheme.Object) (scheme.Object, error) {
+			o.SetLabels(map[string]string{"n": fmt.Sprint(i)})
+			return o, nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	w := &chunks{}
 	if err := p.Chunked(a.ctx, w); err != nil {

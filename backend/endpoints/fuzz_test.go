@@ -5,9 +5,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/url"
+	"reflect"
 	"testing"
 
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	"k8s.io/apimachinery/pkg/labels"
+	kjson "sigs.k8s.io/json"
 )
 
 // fuzzPatch sends any body as a patch: whatever it is, the answer is a Status
@@ -150,4 +153,47 @@ func FuzzWebSocketFrame(f *testing.F) {
 			}
 		}
 	})
+}
+
+// FuzzMerge compares merge patches with the library's.
+func FuzzMerge(f *testing.F) {
+	for _, s := range [][2]string{
+		{`{"a":{"b":1,"c":[1,2]},"d":"x"}`, `{"a":{"b":null,"e":{"f":null,"g":1}},"d":{"h":null}}`},
+		{`{"a":1}`, `{"a":[{"b":null}]}`}, {`{"a":{}}`, `{"a":[{"b":null}]}`}, {`{"a":null}`, `{"a":{"b":null}}`},
+		{`{}`, `{"a":[null,{"b":null}]}`}, {`{"\u0061":1}`, `{"a":2}`}, {`{"a":1,"a":{"b":2}}`, `{"a":{"c":3}}`}, {`{"a":1e400}`, `{"b":"null"}`},
+		{`{"a":{"a":{"a":{}}}}`, `{"a":{"a":{"a":{"a":"\u0000\"\\"}}}}`}, {`[]`, `{}`}, {`{}`, `[]`}, {`{}`, `null`}, {` { "a" : 1 } `, ` { "b" : 2 } `},
+	} {
+		f.Add([]byte(s[0]), []byte(s[1]))
+	}
+	f.Fuzz(func(t *testing.T, doc, patch []byte) {
+		if !json.Valid(doc) || !json.Valid(patch) || hasDuplicates(doc) {
+			return // objects have neither: they are this server's own
+		}
+		got, gotErr := mergeDocument(bytes.Clone(doc), bytes.Clone(patch))
+		want, wantErr := jsonpatch.MergePatch(doc, patch)
+		if (gotErr == nil) != (wantErr == nil) {
+			t.Fatalf("error %v, want %v", gotErr, wantErr)
+		}
+		if gotErr == nil && !sameValue(got, want) {
+			t.Errorf("%s + %s\ngot  %s\nwant %s", doc, patch, got, want)
+		}
+	})
+}
+
+func hasDuplicates(raw []byte) bool {
+	var v any
+	strict, err := kjson.UnmarshalStrict(raw, &v)
+	return err != nil || len(strict) > 0
+}
+
+func sameValue(a, b []byte) bool {
+	read := func(raw []byte) (v any) {
+		d := json.NewDecoder(bytes.NewReader(raw))
+		d.UseNumber()
+		if d.Decode(&v) != nil {
+			return "not JSON: " + string(raw)
+		}
+		return v
+	}
+	return reflect.DeepEqual(read(a), read(b))
 }

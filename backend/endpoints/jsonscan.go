@@ -6,36 +6,58 @@ import "bytes"
 // is for objects that this server encoded; on anything else it says false, or
 // gives a place within raw.
 func topLevel(raw []byte, key string) (start, end int, ok bool) {
+	eachPlace(raw, func(nameStart, nameEnd, valueStart, valueEnd int) bool {
+		if string(raw[nameStart+1:nameEnd-1]) != key {
+			return true
+		}
+		start, end, ok = valueStart, valueEnd, true
+		return false
+	})
+	return start, end, ok
+}
+
+// eachField calls f for the fields of a JSON object, with its name in quotes and
+// its value, until f gives false. It tells whether it came to the end of an
+// object and of raw.
+func eachField(raw []byte, f func(quoted, value []byte) bool) bool {
+	return eachPlace(raw, func(nameStart, nameEnd, valueStart, valueEnd int) bool {
+		return f(raw[nameStart:nameEnd], raw[valueStart:valueEnd])
+	})
+}
+
+func eachPlace(raw []byte, f func(nameStart, nameEnd, valueStart, valueEnd int) bool) bool {
 	i := skipSpace(raw, 0)
 	if i >= len(raw) || raw[i] != '{' {
-		return 0, 0, false
+		return false
 	}
-	i++
+	i = skipSpace(raw, i+1)
+	if i < len(raw) && raw[i] == '}' {
+		return skipSpace(raw, i+1) == len(raw)
+	}
 	for {
 		i = skipSpace(raw, i)
 		if i >= len(raw) || raw[i] != '"' {
-			return 0, 0, false
+			return false
 		}
-		nameEnd := skipString(raw, i)
+		nameStart, nameEnd := i, skipString(raw, i)
 		if nameEnd < 0 {
-			return 0, 0, false
+			return false
 		}
-		name := raw[i+1 : nameEnd-1]
 		i = skipSpace(raw, nameEnd)
 		if i >= len(raw) || raw[i] != ':' {
-			return 0, 0, false
+			return false
 		}
 		i = skipSpace(raw, i+1)
 		valueEnd := skipValue(raw, i)
-		if valueEnd < 0 {
-			return 0, 0, false
-		}
-		if string(name) == key {
-			return i, valueEnd, true
+		if valueEnd < 0 || !f(nameStart, nameEnd, i, valueEnd) {
+			return false
 		}
 		i = skipSpace(raw, valueEnd)
+		if i < len(raw) && raw[i] == '}' {
+			return skipSpace(raw, i+1) == len(raw)
+		}
 		if i >= len(raw) || raw[i] != ',' {
-			return 0, 0, false
+			return false
 		}
 		i++
 	}

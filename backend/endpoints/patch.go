@@ -60,6 +60,9 @@ type patcher struct {
 	validation scheme.Validation
 	// gvk is the kind of what is patched, in the version of the request.
 	gvk schema.GroupVersionKind
+	// stored are the bytes of the object that is being patched, when they are at
+	// hand.
+	stored []byte
 }
 
 // transform gives what is to take the place of current: patched in the version
@@ -97,6 +100,7 @@ func (p *patcher) patched(current scheme.Object) (scheme.Object, error) {
 	if current == nil {
 		return nil, apierrors.NewNotFound(p.c.v.gvr.GroupResource(), p.c.r.Info.Name)
 	}
+	p.stored = p.c.storedBytes(current)
 	// Conversions may share memory, and current is needed as it is.
 	versioned, err := p.c.fromHub(copyUnlessSame(p.c, current))
 	if err != nil {
@@ -113,6 +117,19 @@ func (p *patcher) patched(current scheme.Object) (scheme.Object, error) {
 		return nil, err
 	}
 	return p.c.track(func() scheme.Object { return current }, hub, p.options.FieldManager)
+}
+
+// storedBytes gives the bytes of an object that came from the store, nil when
+// they are in another version than the request or when there is a newer object.
+func (c *call) storedBytes(obj scheme.Object) []byte {
+	if !c.v.hub {
+		return nil
+	}
+	o, err := c.e.Store.Get(context.Background(), c.namespace(), c.r.Info.Name, registry.GetOptions{})
+	if err != nil || revision(o.Revision) != obj.GetResourceVersion() {
+		return nil
+	}
+	return o.Raw
 }
 
 // copyUnlessSame copies an object that a conversion is about to take apart.

@@ -21,11 +21,11 @@ const maxPatchOperations = 10000
 // json applies a JSON patch (RFC 6902) or a merge patch (RFC 7386) to an
 // object's JSON.
 func (p *patcher) json(current, next runtime.Object) error {
-	raw, err := scheme.EncodeAs(current, scheme.MediaJSON, false)
+	doc, err := p.document(current)
 	if err != nil {
 		return err
 	}
-	patched, faults, err := p.patchJSON(trimNewline(raw))
+	patched, faults, err := p.patchJSON(doc)
 	if err != nil {
 		return err
 	}
@@ -34,6 +34,19 @@ func (p *patcher) json(current, next runtime.Object) error {
 		return badResult(string(patched), err)
 	}
 	return p.strictFault(string(patched), append(faults, strict...))
+}
+
+// document gives the JSON of the current object: the stored bytes where they are
+// those of the version that is patched.
+func (p *patcher) document(current runtime.Object) ([]byte, error) {
+	if p.stored != nil {
+		return p.stored, nil
+	}
+	raw, err := scheme.EncodeAs(current, scheme.MediaJSON, false)
+	if err != nil {
+		return nil, err
+	}
+	return trimNewline(raw), nil
 }
 
 // readResult reads patched JSON into an empty object. strict are its unknown
@@ -113,7 +126,7 @@ func (p *patcher) mergeJSON(doc []byte) (patched []byte, faults []error, err err
 		}
 	}
 	defer recovered(&err)
-	patched, err = jsonpatch.MergePatch(doc, p.body)
+	patched, err = mergeDocument(doc, p.body)
 	switch {
 	case errors.Is(err, jsonpatch.ErrBadJSONPatch):
 		return nil, nil, apierrors.NewBadRequest(err.Error())

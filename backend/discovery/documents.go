@@ -197,7 +197,7 @@ func apiResources(e *registry.Entry) []metav1.APIResource {
 		main.StorageVersionHash = storageVersionHash(res.HubKind())
 	}
 	out := []metav1.APIResource{main}
-	for _, s := range subresources(res) {
+	for _, s := range subresources(e) {
 		kind, gv := kindOf(res, s)
 		out = append(out, metav1.APIResource{
 			Name:       res.Name + "/" + s.Name,
@@ -211,12 +211,15 @@ func apiResources(e *registry.Entry) []metav1.APIResource {
 	return out
 }
 
-// subresources gives a resource's subresources in the order in which documents
+// subresources gives a resource version's subresources in the order in which documents
 // list them: by name, for custom resources as they are.
-func subresources(res *registry.Resource) []*registry.Subresource {
-	out := make([]*registry.Subresource, len(res.Subresources))
+func subresources(e *registry.Entry) []*registry.Subresource {
+	res := e.Resource
+	out := make([]*registry.Subresource, 0, len(res.Subresources))
 	for i := range res.Subresources {
-		out[i] = &res.Subresources[i]
+		if s := &res.Subresources[i]; s.Serves(e.Version.Name) {
+			out = append(out, s)
+		}
 	}
 	if !res.Dynamic {
 		slices.SortFunc(out, func(a, b *registry.Subresource) int { return strings.Compare(a.Name, b.Name) })
@@ -256,7 +259,7 @@ func aggregatedResource(e *registry.Entry) apidiscoveryv2.APIResourceDiscovery {
 	if res.Namespaced {
 		out.Scope = apidiscoveryv2.ScopeNamespace
 	}
-	for _, s := range subresources(res) {
+	for _, s := range subresources(e) {
 		kind, gv := kindOf(res, s)
 		out.Subresources = append(out.Subresources, apidiscoveryv2.APISubresourceDiscovery{
 			Subresource:  s.Name,

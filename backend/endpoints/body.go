@@ -36,10 +36,58 @@ func (c *call) bodyType() (string, error) {
 // into the storage version.
 func (c *call) read(mediaType string, v scheme.Validation) (scheme.Object, error) {
 	obj := c.e.Version.New()
+	if c.e.Version.Coerce != nil {
+		if err := c.readCustom(mediaType, obj, v); err != nil {
+			return nil, err
+		}
+		return c.defaulted(obj)
+	}
 	if err := c.decodeBody(mediaType, obj, c.v.gvk, v); err != nil {
 		return nil, err
 	}
 	return c.defaulted(obj)
+}
+
+// readCustom reads the body as a custom resource, whose unknown fields its
+// schema tells.
+func (c *call) readCustom(mediaType string, obj scheme.Object, v scheme.Validation) error {
+	decode := v
+	if v == scheme.Strict {
+		decode = scheme.Warn // to get the list
+	}
+	strict, err := scheme.Decode(c.r.Body, mediaType, obj, c.v.gvk, decode)
+	if err != nil {
+		return err
+	}
+	unknown, err := c.coerce(obj, v)
+	if err != nil {
+		return err
+	}
+	strict = append(strict, unknown...)
+	if v == scheme.Strict && len(strict) > 0 {
+		return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v",
+			c.v.gvk.Kind, c.v.gvk.Version, c.v.gvk.Kind, runtime.NewStrictDecodingError(strict)))
+	}
+	if v == scheme.Warn {
+		warnStrict(c.r, strict)
+	}
+	return nil
+}
+
+// coerce takes out of a custom resource what its version does not know, and
+// gives that as strict errors.
+func (c *call) coerce(obj scheme.Object, v scheme.Validation) (strict []error, err error) {
+	if c.e.Version.Coerce == nil {
+		return nil, nil
+	}
+	unknown, err := c.e.Version.Coerce(obj, v != scheme.Ignore)
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range unknown {
+		strict = append(strict, fmt.Errorf("unknown field %q", path))
+	}
+	return strict, nil
 }
 
 // defaulted fills in the defaults of the request's version and gives the object

@@ -33,6 +33,13 @@ func (p *patcher) json(current, next runtime.Object) error {
 	if err != nil {
 		return badResult(string(patched), err)
 	}
+	if obj, ok := next.(scheme.Object); ok && p.c.sub == nil || ok && p.c.sub.Strategy != nil {
+		unknown, err := p.c.coerce(obj, p.validation)
+		if err != nil {
+			return err
+		}
+		strict = append(strict, unknown...)
+	}
 	return p.strictFault(string(patched), append(faults, strict...))
 }
 

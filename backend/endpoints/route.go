@@ -145,7 +145,7 @@ func (c *call) routeLegacyWatch() (action, error) {
 
 func (c *call) routeSubresource() (action, error) {
 	info := &c.r.Info
-	c.sub = subresource(c.e.Resource, info.Subresource)
+	c.sub = subresource(c.e, info.Subresource)
 	if c.sub == nil || len(info.Parts) > 3 && !takesPath(c.sub.Name) {
 		if !c.v.typed {
 			return nil, apierrors.NewNotFound(c.v.gvr.GroupResource(), info.Name)

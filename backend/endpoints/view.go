@@ -187,9 +187,10 @@ func (c *viewCache) of(t *registry.Table, group, version, resource string) *view
 	return c.set(t).views[schema.GroupVersionResource{Group: group, Version: version, Resource: resource}]
 }
 
-// subresource finds one of a resource's subresources.
-func subresource(res *registry.Resource, name string) *registry.Subresource {
-	i := slices.IndexFunc(res.Subresources, func(s registry.Subresource) bool { return s.Name == name })
+// subresource finds one of a resource version's subresources.
+func subresource(e *registry.Entry, name string) *registry.Subresource {
+	res := e.Resource
+	i := slices.IndexFunc(res.Subresources, func(s registry.Subresource) bool { return s.Name == name && s.Serves(e.Version.Name) })
 	if i < 0 {
 		return nil
 	}

@@ -31,10 +31,8 @@ type converter struct {
 
 func newConverter(r *registry.Resource) *converter {
 	c := &converter{resource: r}
-	for i := range r.Versions {
-		if v := &r.Versions[i]; v.ToHub == nil && v.FromHub == nil {
-			c.hub = schema.GroupVersion{Group: r.Group, Version: v.Name}
-		}
+	if v := r.Hub(); v != nil && r.StoredAs == nil {
+		c.hub = schema.GroupVersion{Group: r.Group, Version: v.Name}
 	}
 	if c.hub.Empty() {
 		c.hub = schema.GroupVersion{Group: r.Group, Version: r.Versions[0].Name}
@@ -71,6 +69,9 @@ func (c *converter) named(gv schema.GroupVersion) (*registry.Version, error) {
 			if c.resource.Versions[i].Name == gv.Version {
 				return &c.resource.Versions[i], nil
 			}
+		}
+		if s := c.resource.Stored; s != nil && c.resource.StoredAs == nil && s.Name == gv.Version {
+			return s, nil
 		}
 	}
 	return nil, runtime.NewNotRegisteredErrForKind("pilothouse", gv.WithKind(c.resource.Kind))

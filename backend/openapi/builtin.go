@@ -19,6 +19,11 @@ type Document struct {
 	Routes       []common.Route
 }
 
+// GroupVersionRoute is the operation that lists a group version's resources.
+func GroupVersionRoute(gv schema.GroupVersion) common.Route {
+	return discoveryRoute(rootOf(gv)+"/", "get"+groupVersionName(gv)+"APIResources", tagOf(gv), "get available resources", apiResourceList)
+}
+
 // modelOf is the model name of a Go type.
 func modelOf(obj runtime.Object) string {
 	if named, ok := any(obj).(interface{ OpenAPIModelName() string }); ok {
@@ -50,8 +55,7 @@ func Documents(resources []registry.Resource) []Document {
 	}
 	var docs []Document
 	for gv, routes := range byGV {
-		own := discoveryRoute(rootOf(gv)+"/", "get"+groupVersionName(gv)+"APIResources", tagOf(gv), "get available resources", apiResourceList)
-		docs = append(docs, Document{PathOf(gv), &gv, append([]common.Route{own}, routes...)})
+		docs = append(docs, Document{PathOf(gv), &gv, append([]common.Route{GroupVersionRoute(gv)}, routes...)})
 	}
 	for group := range groups {
 		if group != "" {

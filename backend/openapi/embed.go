@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"sync"
 )
 
 //go:embed all:docs
@@ -18,13 +19,28 @@ var docs embed.FS
 // document is one served document. The compressed form is kept, the plain one
 // is made when a client cannot take gzip.
 type document struct {
-	zipped []byte
-	etag   string
+	etag string
+	// zipped gives the compressed form; what is made at run time is made by its
+	// first call.
+	zipped func() ([]byte, error)
 }
 
 func newDocument(zipped []byte) *document {
 	sum := sha256.Sum256(zipped)
-	return &document{zipped, strings.ToUpper(hex.EncodeToString(sum[:]))}
+	return &document{strings.ToUpper(hex.EncodeToString(sum[:])), func() ([]byte, error) { return zipped, nil }}
+}
+
+// newLazy gives a document that is made when somebody asks for it. seed says
+// what it is made of, in place of the bytes that are not there yet.
+func newLazy(seed string, build func() ([]byte, error)) *document {
+	sum := sha256.Sum256([]byte(seed))
+	return &document{strings.ToUpper(hex.EncodeToString(sum[:])), sync.OnceValues(func() ([]byte, error) {
+		plain, err := build()
+		if err != nil {
+			return nil, err
+		}
+		return compress(plain).zipped()
+	})}
 }
 
 // compress makes a document from plain bytes.
@@ -38,7 +54,11 @@ func compress(plain []byte) *document {
 }
 
 func (d *document) plain() ([]byte, error) {
-	r, err := gzip.NewReader(bytes.NewReader(d.zipped))
+	zipped, err := d.zipped()
+	if err != nil {
+		return nil, err
+	}
+	r, err := gzip.NewReader(bytes.NewReader(zipped))
 	if err != nil {
 		return nil, fmt.Errorf("open compressed document: %w", err)
 	}

@@ -94,7 +94,11 @@ func send(r *request.Request, d *document, contentType string) (*request.Respons
 	}
 	if acceptsGzip(r.Header.Get("Accept-Encoding")) {
 		resp.Header = append(resp.Header, request.HeaderLine{Name: "Content-Encoding", Value: "gzip"})
-		resp.Body = d.zipped
+		zipped, err := d.zipped()
+		if err != nil {
+			return nil, err
+		}
+		resp.Body = zipped
 		return resp, nil
 	}
 	plain, err := d.plain()

@@ -117,9 +117,9 @@ func TestAddedDocumentsAppearAndGo(t *testing.T) {
 	before := get(t, s, "/openapi/v2", nil)
 	v2 := &spec.Swagger{SwaggerProps: spec.SwaggerProps{Swagger: "2.0", Info: info, Paths: &spec.Paths{Paths: map[string]spec.PathItem{"/apis/example.com/v1/widgets": {}}},
 		Definitions: spec.Definitions{"com.example.v1.Widget": spec.Schema{SchemaProps: spec.SchemaProps{Type: []string{"object"}}}}}}
-	if err := s.Put("apis/example.com/v1", &spec3.OpenAPI{Version: "3.0.0"}, v2); err != nil {
-		t.Fatal(err)
-	}
+	s.Put("apis/example.com/v1", Source{Seed: "1",
+		V3: func() (*spec3.OpenAPI, error) { return &spec3.OpenAPI{Version: "3.0.0"}, nil },
+		V2: func() (*spec.Swagger, error) { return v2, nil }})
 	if r := get(t, s, "/openapi/v3/apis/example.com/v1", nil); r.Status != 0 {
 		t.Errorf("the added document gives %d", r.Status)
 	}

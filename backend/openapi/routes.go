@@ -29,6 +29,7 @@ const (
 var (
 	objectTypes = []string{"application/json", "application/yaml", "application/vnd.kubernetes.protobuf"}
 	streamTypes = append(append([]string{}, objectTypes...), "application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch")
+	customTypes = []string{"application/json", "application/yaml"}
 	anyType     = []string{"*/*"}
 	patchTypes  = []string{"application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml"}
 )
@@ -166,11 +167,13 @@ func Routes(r *registry.Resource, version string, models Models) []common.Route 
 	}
 	b.collection(verbs)
 	b.item(verbs)
-	if verbs["watch"] {
+	if verbs["watch"] && !r.Dynamic {
 		b.oldWatches(verbs)
 	}
 	for i := range r.Subresources {
-		b.subresource(&r.Subresources[i])
+		if s := &r.Subresources[i]; s.Serves(version) {
+			b.subresource(s)
+		}
 	}
 	return b.out
 }
@@ -214,6 +217,12 @@ func (b *resourceRoutes) add(r *route) {
 	}
 	if r.consumes == nil {
 		r.consumes = anyType
+		if b.r.Dynamic {
+			r.consumes = customTypes
+		}
+	}
+	if b.r.Dynamic {
+		r.produces = customTypes
 	}
 	if r.produces == nil {
 		r.produces = objectTypes

@@ -24,7 +24,7 @@ type Service struct {
 	v3pb             map[string]*document
 	index            *document
 	// extra are the v2 parts of what was added, by document name.
-	extra    map[string]*spec.Swagger
+	extra    map[string]func() (*spec.Swagger, error)
 	v2, v2pb *document
 }
 
@@ -34,24 +34,42 @@ func New() (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{baseV2: v2, baseV2PB: v2pb, v2: v2, v2pb: v2pb, v3: v3, v3pb: map[string]*document{}, extra: map[string]*spec.Swagger{}}, nil
+	return &Service{baseV2: v2, baseV2PB: v2pb, v2: v2, v2pb: v2pb, v3: v3, v3pb: map[string]*document{}, extra: map[string]func() (*spec.Swagger, error){}}, nil
+}
+
+// Source is what a document is made of when somebody asks for it.
+type Source struct {
+	// Seed changes whenever the document does; its hash is the document's ETag.
+	Seed string
+	V3   func() (*spec3.OpenAPI, error)
+	// V2 gives the part of the v2 document; nil leaves it out.
+	V2 func() (*spec.Swagger, error)
 }
 
 // Put adds or replaces a document below /openapi/v3 and its part of the v2
-// document, which may be nil.
-func (s *Service) Put(name string, v3 *spec3.OpenAPI, v2 *spec.Swagger) error {
-	raw, err := json.Marshal(v3)
-	if err != nil {
-		return fmt.Errorf("encode OpenAPI document %s: %w", name, err)
-	}
-	s.PutRaw(name, raw, v2)
-	return nil
+// document.
+func (s *Service) Put(name string, source Source) {
+	d := newLazy(source.Seed, func() ([]byte, error) {
+		doc, err := source.V3()
+		if err != nil {
+			return nil, fmt.Errorf("OpenAPI document %s: %w", name, err)
+		}
+		return json.Marshal(doc)
+	})
+	s.put(name, d, source.V2)
 }
 
 // PutRaw is Put for a v3 document that is JSON already, as an aggregated API
 // server gives it.
 func (s *Service) PutRaw(name string, v3 []byte, v2 *spec.Swagger) {
-	d := compress(v3)
+	var part func() (*spec.Swagger, error)
+	if v2 != nil {
+		part = func() (*spec.Swagger, error) { return v2, nil }
+	}
+	s.put(name, compress(v3), part)
+}
+
+func (s *Service) put(name string, d *document, v2 func() (*spec.Swagger, error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.v3[name] = d
@@ -177,7 +195,11 @@ func (s *Service) merge() ([]byte, error) {
 	if err := json.Unmarshal(plain, base); err != nil {
 		return nil, fmt.Errorf("parse OpenAPI v2: %w", err)
 	}
-	for name, part := range s.extra {
+	for name, make := range s.extra {
+		part, err := make()
+		if err != nil {
+			return nil, fmt.Errorf("OpenAPI v2 of %s: %w", name, err)
+		}
 		if err := aggregator.MergeSpecsIgnorePathConflictRenamingDefinitionsAndParameters(base, part); err != nil {
 			return nil, fmt.Errorf("merge OpenAPI v2 of %s: %w", name, err)
 		}

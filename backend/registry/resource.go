@@ -7,6 +7,7 @@ package registry
 
 import (
 	"context"
+	"slices"
 
 	"pilothouse/backend/request"
 	"pilothouse/backend/scheme"
@@ -89,6 +90,10 @@ type Version struct {
 	// Default fills in the fields that Kubernetes defaults in this version. It
 	// runs on what a client sends and on what storage holds.
 	Default func(obj scheme.Object)
+	// Coerce does to an object that a client sent what reading into a Go type does
+	// for built-in ones: fields that the version does not know go, and are named
+	// when report is set. For Dynamic resources.
+	Coerce func(obj scheme.Object, report bool) (unknown []string, err error)
 	// ToHub turns an object of this version into the storage version, FromHub
 	// the other way; nil for the storage version itself. They may share memory
 	// with what they are given.
@@ -134,6 +139,8 @@ type Subresource struct {
 	// resource's: Scale of autoscaling/v1, Eviction of policy/v1.
 	Kind         string
 	GroupVersion schema.GroupVersion
+	// In names the versions that have the subresource; nil means all.
+	In []string
 	// Strategy makes it a view of the object.
 	Strategy *Strategy
 	// New makes what a create or update of this subresource decodes into, nil
@@ -155,6 +162,11 @@ type Subresource struct {
 	Connect func(ctx context.Context, c Call, r *request.Request) (*request.Response, error)
 	// ConnectMethods are the HTTP methods that Connect takes.
 	ConnectMethods []string
+}
+
+// Serves tells whether a version of the resource has the subresource.
+func (s *Subresource) Serves(version string) bool {
+	return s.In == nil || slices.Contains(s.In, version)
 }
 
 // Call says which object a subresource call is about and what it may use.

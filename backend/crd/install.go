@@ -1,0 +1,251 @@
+package crd
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"pilothouse/backend/registry"
+	"pilothouse/backend/scheme"
+
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// serve puts a definition's resource into the table, or replaces it when the
+// definition has changed.
+func (m *Manager) serve(d *Definition) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before := m.installed[d.Name]
+	if before != nil && sameService(before.definition, d) {
+		return nil
+	}
+	d = d.DeepCopy()
+	r, k, err := m.resource(d)
+	if err != nil {
+		return err
+	}
+	if before != nil {
+		err = m.o.Registry.Replace(*r)
+	} else {
+		err = m.o.Registry.Add(*r)
+	}
+	if err != nil {
+		return err
+	}
+	if before != nil && m.o.Forget != nil {
+		m.o.Forget(before.resource)
+	}
+	now := &installed{definition: d, resource: r, kind: k}
+	for i := range r.Versions {
+		now.versions = append(now.versions, r.Versions[i].Name)
+	}
+	m.installed[d.Name] = now
+	m.publish(d.Spec.Group, before, now)
+	return nil
+}
+
+// sameService tells that nothing changed that matters to what is served.
+func sameService(a, b *Definition) bool {
+	return a.UID == b.UID && (a.Generation == b.Generation || reflect.DeepEqual(a.Spec, b.Spec)) &&
+		reflect.DeepEqual(a.Status.AcceptedNames, b.Status.AcceptedNames) &&
+		(a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil)
+}
+
+// remove takes a definition's resource out of the table and gives the
+// definition, nil when it was not served.
+func (m *Manager) remove(name string) *Definition {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.installed[name]
+	if now == nil {
+		return nil
+	}
+	delete(m.installed, name)
+	d := now.definition
+	// It can only be missing when somebody else removed it.
+	_ = m.o.Registry.Remove(d.Spec.Group, d.Status.AcceptedNames.Plural)
+	if m.o.Forget != nil {
+		m.o.Forget(now.resource)
+	}
+	m.publish(d.Spec.Group, now, nil)
+	return d
+}
+
+// resource makes the registry's view of a definition.
+func (m *Manager) resource(d *Definition) (*registry.Resource, *kind, error) {
+	names := &d.Status.AcceptedNames
+	versions, err := m.versionsOf(d)
+	if err != nil {
+		return nil, nil, fmt.Errorf("definition %s: %w", d.Name, err)
+	}
+	k := &kind{definition: d, versions: versions, convert: m.converter(d)}
+	r := &registry.Resource{
+		Group:      d.Spec.Group,
+		Name:       names.Plural,
+		Singular:   names.Singular,
+		Kind:       names.Kind,
+		ListKind:   names.ListKind,
+		ShortNames: names.ShortNames,
+		Categories: names.Categories,
+		Namespaced: d.Spec.Scope == apiextensionsv1.NamespaceScoped,
+		Dynamic:    true,
+		Strategy:   k.strategy(),
+		Fields:     k.fields(),
+		Upgrade:    k.upgrade,
+		FieldTypes: newFieldTypes(k),
+	}
+	for _, v := range byPriority(versions) {
+		rv := k.version(v)
+		switch {
+		case v.spec.Served:
+			r.Versions = append(r.Versions, rv)
+		case v.spec.Storage:
+			r.Stored = &rv
+		}
+	}
+	r.Subresources = k.subresources()
+	return r, k, nil
+}
+
+// kind is one definition at work.
+type kind struct {
+	definition *Definition
+	versions   map[string]*version
+	convert    converter
+}
+
+func (k *kind) gvk(version string) schema.GroupVersionKind {
+	return schema.GroupVersionKind{Group: k.definition.Spec.Group, Version: version, Kind: k.definition.Status.AcceptedNames.Kind}
+}
+
+func (k *kind) storage() *version {
+	for _, v := range k.versions {
+		if v.spec.Storage {
+			return v
+		}
+	}
+	return nil
+}
+
+// version gives the registry's view of one version.
+func (k *kind) version(v *version) registry.Version {
+	gvk := k.gvk(v.spec.Name)
+	rv := registry.Version{
+		Name: v.spec.Name,
+		New: func() scheme.Object {
+			u := &unstructured.Unstructured{Object: map[string]any{}}
+			u.SetGroupVersionKind(gvk)
+			return u
+		},
+		Default: func(obj scheme.Object) { v.applyDefaults(obj.(*unstructured.Unstructured)) },
+		Coerce: func(obj scheme.Object, report bool) ([]string, error) {
+			return v.coerce(obj.(*unstructured.Unstructured), report)
+		},
+		Columns: v.columns(),
+	}
+	rv.Cells = v.cells
+	if v.spec.Deprecated {
+		rv.Deprecated = fmt.Sprintf("%s %s is deprecated", gvk.GroupVersion(), gvk.Kind)
+		if w := v.spec.DeprecationWarning; w != nil {
+			rv.Deprecated = *w
+		}
+	}
+	if !v.spec.Storage {
+		storage := k.storage()
+		rv.ToHub = func(obj scheme.Object) (scheme.Object, error) {
+			return k.convertOne(obj.(*unstructured.Unstructured), storage.spec.Name)
+		}
+		rv.FromHub = func(obj scheme.Object) (scheme.Object, error) {
+			u, err := k.convertOne(obj.(*unstructured.Unstructured), v.spec.Name)
+			if err != nil {
+				return nil, err
+			}
+			_, err = v.coerce(u, false)
+			return u, err
+		}
+	}
+	return rv
+}
+
+// upgrade brings an object that was stored in another version into today's
+// storage version.
+func (k *kind) upgrade(obj scheme.Object) (scheme.Object, error) {
+	u := obj.(*unstructured.Unstructured)
+	if from := k.versions[u.GroupVersionKind().Version]; from != nil {
+		from.applyDefaults(u)
+	}
+	return k.convertOne(u, k.storage().spec.Name)
+}
+
+// byPriority gives versions in the order in which discovery shows them.
+func byPriority(versions map[string]*version) []*version {
+	out := make([]*version, 0, len(versions))
+	for _, v := range versions {
+		out = append(out, v)
+	}
+	slices.SortFunc(out, func(a, b *version) int { return compareVersions(b.spec.Name, a.spec.Name) })
+	return out
+}
+
+// fields are the selectable fields of all versions, read from the storage
+// version.
+func (k *kind) fields() []registry.Field {
+	var out []registry.Field
+	seen := map[string]bool{}
+	for _, v := range byPriority(k.versions) {
+		for _, f := range v.spec.SelectableFields {
+			name := strings.TrimPrefix(f.JSONPath, ".")
+			if seen[name] {
+				continue
+			}
+			seen[name] = true
+			path := strings.Split(name, ".")
+			out = append(out, registry.Field{Name: name, Index: true, Get: func(obj scheme.Object) string {
+				value, found, err := unstructured.NestedFieldNoCopy(obj.(*unstructured.Unstructured).Object, path...)
+				if err != nil || !found || value == nil {
+					return ""
+				}
+				return fmt.Sprint(value)
+			}})
+		}
+	}
+	return out
+}
+
+// subresources are status and scale where the definition has them.
+func (k *kind) subresources() []registry.Subresource {
+	var status, scale bool
+	for _, v := range k.versions {
+		if s := v.spec.Subresources; s != nil && v.spec.Served {
+			status, scale = status || s.Status != nil, scale || s.Scale != nil
+		}
+	}
+	var out []registry.Subresource
+	if status {
+		strategy := k.statusStrategy()
+		out = append(out, registry.Subresource{Name: "status", Verbs: []string{"get", "patch", "update"}, Strategy: &strategy, In: k.has(func(s *apiextensionsv1.CustomResourceSubresources) bool { return s.Status != nil })})
+	}
+	if scale {
+		s := k.scale()
+		s.In = k.has(func(s *apiextensionsv1.CustomResourceSubresources) bool { return s.Scale != nil })
+		s.Kind, s.GroupVersion = "Scale", autoscalingv1.SchemeGroupVersion
+		out = append(out, s)
+	}
+	return out
+}
+
+// has gives the versions with a subresource.
+func (k *kind) has(f func(*apiextensionsv1.CustomResourceSubresources) bool) []string {
+	var out []string
+	for name, v := range k.versions {
+		if v.spec.Subresources != nil && f(v.spec.Subresources) {
+			out = append(out, name)
+		}
+	}
+	return out
+}

@@ -7,7 +7,9 @@ import (
 	"pilothouse/backend/authn/impersonation"
 	"pilothouse/backend/authz"
 	"pilothouse/backend/bootstrap"
+	"pilothouse/backend/client"
 	"pilothouse/backend/controllers"
+	"pilothouse/backend/crd"
 	"pilothouse/backend/endpoints"
 	"pilothouse/backend/fieldmanager"
 	"pilothouse/backend/health"
@@ -17,6 +19,7 @@ import (
 	"pilothouse/backend/resources"
 	"pilothouse/backend/server"
 	"pilothouse/backend/storage"
+	"pilothouse/backend/webhook"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -69,9 +72,10 @@ func (s *Server) assemble() error {
 		return err
 	}
 	s.health.Add(health.Check{Name: "etcd", Run: s.storageIsOpen}, "healthz", "livez", "readyz")
+	fields := fieldmanager.New()
 	api := endpoints.New(endpoints.Config{
 		Registry:          s.registry,
-		FieldManager:      fieldmanager.New(),
+		FieldManager:      fields,
 		AuthorizeCreate:   authorizeCreate(authorizer),
 		Paths:             servePaths(s.paths(documents)),
 		Clock:             time.Now,
@@ -90,9 +94,22 @@ func (s *Server) assemble() error {
 		MaxInFlight:    o.Limits.MaxInFlight, MaxMutatingInFlight: o.Limits.MaxMutatingInFlight,
 	})...)
 	s.dashboard.SetAPI(s.chain)
+	s.crds, err = crd.New(crd.Options{
+		Registry: s.registry, Client: client.New(s.chain, loopback, "kube-apiserver"), OpenAPI: documents,
+		Clock: time.Now, Webhooks: webhook.New(nil), Forget: fields.Forget,
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.crds.Install(s.ctx); err != nil {
+		return err
+	}
 	s.http = server.New(server.Options{Handler: s.chain, TLS: s.serving.TLS()})
 	return nil
 }
+
+// loopback is who the server is when it uses its own API.
+var loopback = &request.User{Name: "system:apiserver", Groups: []string{request.GroupMasters, request.GroupAuthenticated}}
 
 // storageIsOpen is a health check: it fails once the engine has given up.
 func (s *Server) storageIsOpen(ctx context.Context) error {

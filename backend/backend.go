@@ -16,6 +16,7 @@ import (
 	"pilothouse/backend/client"
 	"pilothouse/backend/config"
 	"pilothouse/backend/controllers"
+	"pilothouse/backend/crd"
 	"pilothouse/backend/health"
 	"pilothouse/backend/pki"
 	"pilothouse/backend/registry"
@@ -33,6 +34,7 @@ type Server struct {
 
 	engine   storage.Engine
 	registry *registry.Registry
+	crds     *crd.Manager
 	// tokens is what reviews of tokens use; authentication fills it in.
 	tokens         *registry.Tokens
 	authentication *authentication
@@ -163,6 +165,7 @@ func (s *Server) runBackground() {
 			klog.ErrorS(err, "Compaction has stopped")
 		}
 	})
+	s.background.Go(func() { s.crds.Run(s.ctx) }) //nolint:errcheck // it ends with the context
 	loops, err := controllers.Select(controllers.All(), s.options.Features.Controllers)
 	if err != nil {
 		klog.ErrorS(err, "Controllers do not run") // New has checked the names

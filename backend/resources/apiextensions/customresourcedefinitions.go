@@ -11,7 +11,6 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
@@ -25,7 +24,7 @@ func customResourceDefinitions() registry.Resource {
 		// Metadata passes, unlike that of most status writes: upstream meant to
 		// keep the old one and does not.
 		PrepareForUpdate:       func(_ context.Context, d, old *definition) { d.Spec = old.Spec },
-		ValidateUpdate:         func(_ context.Context, d, _ *definition) field.ErrorList { return internally(d, validateStatus) },
+		ValidateUpdate:         func(_ context.Context, d, old *definition) field.ErrorList { return validateStatus(d, old) },
 		RequireResourceVersion: true,
 		ResetFields:            map[string][]string{group + "/v1": {"spec"}},
 	}.Strategy()
@@ -42,17 +41,16 @@ func customResourceDefinitions() registry.Resource {
 			Default: registry.Typed(apiextensionsv1.SetObjectDefaults_CustomResourceDefinition),
 		}},
 		Strategy: registry.For[*definition]{
-			ValidateName: apivalidation.NameIsDNSSubdomain,
+			ValidateName: func(string, bool) []string { return nil }, // the name has a rule of its own
 			PrepareForCreate: func(_ context.Context, d *definition) {
 				d.Status = apiextensionsv1.CustomResourceDefinitionStatus{}
 				d.Generation = 1
 				noteStorageVersion(d)
 			},
-			Validate: func(_ context.Context, d *definition) field.ErrorList {
-				return internally(d, func(d *apiextensions.CustomResourceDefinition) field.ErrorList {
-					return validateDefinition(d, nil)
-				})
-			},
+			Validate:         validateNew,
+			WarningsOnCreate: func(_ context.Context, d *definition) []string { return formatWarnings(d, nil) },
+			WarningsOnUpdate: func(_ context.Context, d, old *definition) []string { return formatWarnings(d, old) },
+			Terminate:        terminate,
 			PrepareForUpdate: func(_ context.Context, d, old *definition) {
 				d.Status = *old.Status.DeepCopy()
 				if !equality.Semantic.DeepEqual(d.Spec, old.Spec) {
@@ -60,13 +58,7 @@ func customResourceDefinitions() registry.Resource {
 				}
 				noteStorageVersion(d)
 			},
-			ValidateUpdate: func(_ context.Context, d, old *definition) field.ErrorList {
-				return internally(d, func(d *apiextensions.CustomResourceDefinition) field.ErrorList {
-					return internally(old, func(old *apiextensions.CustomResourceDefinition) field.ErrorList {
-						return validateDefinition(d, old)
-					})
-				})
-			},
+			ValidateUpdate:         validateUpdate,
 			RequireResourceVersion: true,
 			ResetFields:            map[string][]string{group + "/v1": {"status"}},
 		}.Strategy(),
@@ -78,6 +70,28 @@ func customResourceDefinitions() registry.Resource {
 			{Name: "status", Verbs: []string{"get", "patch", "update"}, Strategy: &status},
 		},
 	}
+}
+
+// terminate marks a definition that is to go: its objects go first, and the
+// finalizer holds it until they have. Later deletes change nothing while it is
+// there.
+func terminate(_ context.Context, d *definition) (stays bool) {
+	if slices.Contains(d.Finalizers, apiextensionsv1.CustomResourceCleanupFinalizer) {
+		return true
+	}
+	for i := range d.Status.Conditions {
+		if d.Status.Conditions[i].Type == apiextensionsv1.Terminating {
+			return len(d.Finalizers) > 0
+		}
+	}
+	d.Finalizers = append(d.Finalizers, apiextensionsv1.CustomResourceCleanupFinalizer)
+	c := apiextensionsv1.CustomResourceDefinitionCondition{Type: apiextensionsv1.Terminating, Status: apiextensionsv1.ConditionTrue,
+		Reason: "InstanceDeletionPending", Message: "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"}
+	if t := d.DeletionTimestamp; t != nil {
+		c.LastTransitionTime = *t
+	}
+	d.Status.Conditions = append(d.Status.Conditions, c)
+	return true
 }
 
 func noteStorageVersion(d *definition) {

@@ -183,6 +183,9 @@ func (v *version) document(v2 bool, prefix string) *spec.Schema {
 	if v2 && s != nil && (s.XPreserveUnknownFields || v.preserve) {
 		s = nil
 	}
+	if s != nil {
+		s = s.DeepCopy().Unfold()
+	}
 	if v2 && s != nil {
 		s = structuralv2.ToStructuralOpenAPIV2(s)
 	}

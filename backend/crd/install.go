@@ -93,6 +93,7 @@ func (m *Manager) resource(d *Definition) (*registry.Resource, *kind, error) {
 		ShortNames: names.ShortNames,
 		Categories: names.Categories,
 		Namespaced: d.Spec.Scope == apiextensionsv1.NamespaceScoped,
+		Verbs:      []string{"delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"}, // as discovery shows them
 		Dynamic:    true,
 		Strategy:   k.strategy(),
 		Fields:     k.fields(),
@@ -150,7 +151,7 @@ func (k *kind) version(v *version) registry.Version {
 	}
 	rv.Cells = v.cells
 	if v.spec.Deprecated {
-		rv.Deprecated = fmt.Sprintf("%s %s is deprecated", gvk.GroupVersion(), gvk.Kind)
+		rv.Deprecated = k.deprecation(v)
 		if w := v.spec.DeprecationWarning; w != nil {
 			rv.Deprecated = *w
 		}
@@ -170,6 +171,18 @@ func (k *kind) version(v *version) registry.Version {
 		}
 	}
 	return rv
+}
+
+// deprecation is the warning of a deprecated version that has none of its own:
+// it names the newest version that is not deprecated, if that is newer.
+func (k *kind) deprecation(v *version) string {
+	text := fmt.Sprintf("%s %s is deprecated", v.gvk.GroupVersion(), v.gvk.Kind)
+	for _, other := range byPriority(k.versions) {
+		if other.spec.Served && !other.spec.Deprecated && compareVersions(v.spec.Name, other.spec.Name) < 0 {
+			return text + fmt.Sprintf("; use %s %s", other.gvk.GroupVersion(), v.gvk.Kind)
+		}
+	}
+	return text
 }
 
 // upgrade brings an object that was stored in another version into today's

@@ -122,7 +122,7 @@ func (c *call) answerList(l *registry.List) (*request.Response, error) {
 	if c.form.Type == scheme.MediaProtobuf {
 		return c.protobufList(c.v.apiVersion, c.e.Resource.ListKind, l, c.protobuf)
 	}
-	head := append(listHead(c.v.listHead, l), `,"items":[`...)
+	head := append(listHead(c.v.listHead, l, !c.v.typed), `,"items":[`...)
 	cut := ""
 	if c.v.typed {
 		cut = c.v.itemHead
@@ -169,7 +169,7 @@ func (c *call) metadataList(l *registry.List) (*request.Response, error) {
 		return c.protobufList(apiVersion, "PartialObjectMetadataList", l, c.metadataProtobuf)
 	}
 	start := `{"kind":"PartialObjectMetadataList","apiVersion":"` + apiVersion + `","metadata":{"resourceVersion":"`
-	head := listHead(start, l)
+	head := listHead(start, l, false)
 	if len(l.Items) == 0 {
 		return c.fromJSON(http.StatusOK, append(head, `,"items":null}`...))
 	}

@@ -16,10 +16,11 @@ func listOf(o *watchcache.Object) *registry.List {
 }
 
 // listMeta is the rest of a list's JSON metadata after the resourceVersion's
-// digits, up to the closing brace.
-func listMeta(l *registry.List) []byte {
+// digits, up to the closing brace. always has it say that there is no more, as
+// lists of custom resources do.
+func listMeta(l *registry.List, always bool) []byte {
 	b := []byte{'"'}
-	if l.Continue != "" {
+	if l.Continue != "" || always {
 		b = append(b, `,"continue":`...)
 		token, _ := json.Marshal(l.Continue) // of a string: cannot fail
 		b = append(b, token...)
@@ -32,11 +33,11 @@ func listMeta(l *registry.List) []byte {
 }
 
 // listHead is a list's JSON from start up to the value of items.
-func listHead(start string, l *registry.List) []byte {
+func listHead(start string, l *registry.List, always bool) []byte {
 	b := make([]byte, 0, len(start)+128)
 	b = append(b, start...)
 	b = strconv.AppendInt(b, l.Revision, 10)
-	return append(b, listMeta(l)...)
+	return append(b, listMeta(l, always)...)
 }
 
 // jsonList is a list in JSON made of the stored bytes of its items.

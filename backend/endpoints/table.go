@@ -247,7 +247,7 @@ const (
 
 func newTableStream(c *call, l *registry.List, o *metav1.TableOptions) *tableStream {
 	start := `{"kind":"Table","apiVersion":"` + c.form.As.GroupVersion().String() + `","metadata":{"resourceVersion":"`
-	head := append(listHead(start, l), `,"columnDefinitions":`...)
+	head := append(listHead(start, l, false), `,"columnDefinitions":`...)
 	if o.NoHeaders {
 		head = append(head, "null"...)
 	} else {

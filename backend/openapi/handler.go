@@ -53,7 +53,7 @@ func (s *Service) Handle(_ context.Context, r *request.Request) (*request.Respon
 func (s *Service) handleV3(r *request.Request, name string) (*request.Response, error) {
 	d, ok := s.v3Document(name)
 	if !ok {
-		return &request.Response{Status: http.StatusNotFound, ContentType: plainText, Body: []byte("404 page not found\n")}, nil
+		return &request.Response{Status: http.StatusNotFound}, nil
 	}
 	pb, ok := wantsProtobuf(r.Header.Get("Accept"), "v3")
 	if !ok {

@@ -206,6 +206,9 @@ func (b *resourceRoutes) scoped(params ...[]common.Parameter) []common.Parameter
 }
 
 func (b *resourceRoutes) named(kind string, params ...[]common.Parameter) []common.Parameter {
+	if b.r.Dynamic {
+		kind = b.r.Kind
+	}
 	return append([]common.Parameter{nameParam(kind)}, b.scoped(params...)...)
 }
 
@@ -248,7 +251,10 @@ func (b *resourceRoutes) collection(verbs map[string]bool) {
 		b.add(&route{method: "POST", path: b.collectionPath(), id: b.id("create", b.scope()+kind), action: "post", description: "create" + article(kind) + kind,
 			params: b.scoped(prettyParams, bodyParams(true), createParams), body: object, responses: responses(object, 200, 201, 202)})
 	}
-	if verbs["deletecollection"] {
+	if verbs["deletecollection"] && b.r.Dynamic {
+		b.add(&route{method: "DELETE", path: b.collectionPath(), id: b.id("delete", "Collection"+b.scope()+kind), action: "deletecollection", description: "delete collection of " + kind,
+			params: b.scoped(prettyParams, listParams), responses: responses(statusName, 200)})
+	} else if verbs["deletecollection"] {
 		b.add(&route{method: "DELETE", path: b.collectionPath(), id: b.id("delete", "Collection"+b.scope()+kind), action: "deletecollection", description: "delete collection of " + kind,
 			params: b.scoped(prettyParams, bodyParams(false), deleteParams, without(listParams, "watch", "allowWatchBookmarks")),
 			body:   model(metaPrefix + "DeleteOptions"), responses: responses(statusName, 200)})
@@ -288,8 +294,12 @@ func (b *resourceRoutes) patch(path, id, words, kind string, object model) *rout
 	if b.r.Dynamic {
 		types = []string{patchTypes[0], patchTypes[1], patchTypes[3]}
 	}
+	codes := []int{200, 201}
+	if b.r.Dynamic {
+		codes = codes[:1]
+	}
 	return &route{method: "PATCH", path: path, id: id, action: "patch", description: words,
-		params: b.named(kind, prettyParams, bodyParams(true), patchParams), consumes: types, body: patchName, responses: responses(object, 200, 201)}
+		params: b.named(kind, prettyParams, bodyParams(true), patchParams), consumes: types, body: patchName, responses: responses(object, codes...)}
 }
 
 // oldWatches are the deprecated /watch/ paths.
@@ -312,7 +322,9 @@ func (b *resourceRoutes) oldWatches(verbs map[string]bool) {
 
 func (b *resourceRoutes) subresource(s *registry.Subresource) {
 	gvk, object := b.gv.WithKind(b.r.Kind), model(b.models.Object)
-	if s.New != nil {
+	if s.New != nil && b.r.Dynamic {
+		object = model(b.models.Of(s.New()))
+	} else if s.New != nil {
 		object = model(b.models.Of(s.New()))
 		gvk.Kind = s.Kind
 		if !s.GroupVersion.Empty() {

@@ -260,8 +260,8 @@ func (s *Store) readDynamic(value []byte, obj scheme.Object) (*watchcache.Object
 			return nil, err
 		}
 		obj = upgraded
-	}
-	if s.version.Default != nil {
+	} else if s.version.Default != nil {
+		// What was stored in another version has had that one's defaults.
 		s.version.Default(obj)
 	}
 	revision, _ := parseVersion(obj.GetResourceVersion())

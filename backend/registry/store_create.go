@@ -122,7 +122,11 @@ func warn(ctx context.Context, warnings []string) {
 }
 
 func (s *Store) invalid(obj scheme.Object, errs field.ErrorList) error {
-	return apierrors.NewInvalid(s.gvk.GroupKind(), obj.GetName(), errs)
+	kind := s.gvk.GroupKind()
+	if named := obj.GetObjectKind().GroupVersionKind().Kind; s.resource.Dynamic && named != "" {
+		kind.Kind = named // a custom resource is called what it calls itself
+	}
+	return apierrors.NewInvalid(kind, obj.GetName(), errs)
 }
 
 // alreadyExists is the 409 of a create; it says so when the object in the way is

@@ -23,7 +23,7 @@ import (
 func validateNew(ctx context.Context, d *definition) field.ErrorList {
 	return internally(d, func(d *apiextensions.CustomResourceDefinition) field.ErrorList {
 		return slices.DeleteFunc(validation.ValidateCustomResourceDefinition(ctx, d), func(e *field.Error) bool {
-			return strings.HasPrefix(e.Field, "metadata") && e.Field != "metadata.name"
+			return aboutMetadata(e) && e.Field != "metadata.name"
 		})
 	})
 }
@@ -44,7 +44,11 @@ func validateStatus(d, old *definition) field.ErrorList {
 	})
 }
 
-func aboutMetadata(e *field.Error) bool { return strings.HasPrefix(e.Field, "metadata") }
+// aboutMetadata tells faults of metadata in general. The annotation that groups
+// of Kubernetes' own need is a matter of the definition.
+func aboutMetadata(e *field.Error) bool {
+	return strings.HasPrefix(e.Field, "metadata") && !strings.HasPrefix(e.Field, "metadata.annotations[")
+}
 
 // formatWarnings name the formats that schemas have and old ones had not, and
 // that validation knows nothing of.

@@ -10,6 +10,7 @@ import (
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
 	"pilothouse/backend/resources/printers"
+	"pilothouse/backend/scheme"
 
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
@@ -107,27 +108,42 @@ func source(e *corev1.Event) string {
 }
 
 // Fields are the selectable fields that both kinds have, those of the object
-// under the given name and the reporter under its own.
+// under the given name and the reporter under its own. Stored events have them
+// under the names of the core group.
 func Fields(object, reporter string) []registry.Field {
-	of := registry.FieldOf[*corev1.Event]
+	of := func(name, stored string, get func(*corev1.Event) string) registry.Field {
+		f := registry.FieldOf(name, get)
+		if name != stored {
+			f.Reads = []string{stored}
+		}
+		return f
+	}
+	about := func(part string, get func(*corev1.ObjectReference) string) registry.Field {
+		return of(object+"."+part, "involvedObject."+part, func(e *corev1.Event) string { return get(&e.InvolvedObject) })
+	}
 	return []registry.Field{
-		of(object+".kind", func(e *corev1.Event) string { return e.InvolvedObject.Kind }),
-		of(object+".namespace", func(e *corev1.Event) string { return e.InvolvedObject.Namespace }),
-		of(object+".name", func(e *corev1.Event) string { return e.InvolvedObject.Name }),
-		of(object+".uid", func(e *corev1.Event) string { return string(e.InvolvedObject.UID) }),
-		of(object+".apiVersion", func(e *corev1.Event) string { return e.InvolvedObject.APIVersion }),
-		of(object+".resourceVersion", func(e *corev1.Event) string { return e.InvolvedObject.ResourceVersion }),
-		of(object+".fieldPath", func(e *corev1.Event) string { return e.InvolvedObject.FieldPath }),
-		of("reason", func(e *corev1.Event) string { return e.Reason }),
-		of(reporter, func(e *corev1.Event) string { return e.ReportingController }),
-		of("type", func(e *corev1.Event) string { return e.Type }),
+		about("kind", func(o *corev1.ObjectReference) string { return o.Kind }),
+		about("namespace", func(o *corev1.ObjectReference) string { return o.Namespace }),
+		about("name", func(o *corev1.ObjectReference) string { return o.Name }),
+		about("uid", func(o *corev1.ObjectReference) string { return string(o.UID) }),
+		about("apiVersion", func(o *corev1.ObjectReference) string { return o.APIVersion }),
+		about("resourceVersion", func(o *corev1.ObjectReference) string { return o.ResourceVersion }),
+		about("fieldPath", func(o *corev1.ObjectReference) string { return o.FieldPath }),
+		of("reason", "reason", func(e *corev1.Event) string { return e.Reason }),
+		of(reporter, "reportingComponent", func(e *corev1.Event) string { return e.ReportingController }),
+		of("type", "type", func(e *corev1.Event) string { return e.Type }),
 	}
 }
 
 // SourceField is the selectable field source, of the core group only.
-var SourceField = registry.FieldOf("source", func(e *corev1.Event) string {
-	if e.Source.Component != "" {
-		return e.Source.Component
-	}
-	return e.ReportingController
-})
+var SourceField = registry.Field{
+	Name:  "source",
+	Reads: []string{"source.component", "reportingComponent"},
+	Get: func(obj scheme.Object) string {
+		e := obj.(*corev1.Event)
+		if e.Source.Component != "" {
+			return e.Source.Component
+		}
+		return e.ReportingController
+	},
+}

@@ -28,7 +28,8 @@ func strategy() registry.Strategy {
 		ValidateUpdate: func(_ context.Context, r, old *csr) field.ErrorList {
 			return validateRequestUpdate(r, old, mayChange{})
 		},
-		ResetFields: map[string][]string{group + "/v1": {"spec", "status"}},
+		ValidatesMetaOnUpdate: true,
+		ResetFields:           map[string][]string{group + "/v1": {"spec", "status"}},
 	}.Strategy()
 }
 
@@ -63,7 +64,8 @@ func statusStrategy(clock registry.Clock) registry.Strategy {
 		ValidateUpdate: func(_ context.Context, r, old *csr) field.ErrorList {
 			return validateRequestUpdate(r, old, mayChange{certificate: true})
 		},
-		ResetFields: map[string][]string{group + "/v1": {"spec"}},
+		ValidatesMetaOnUpdate: true,
+		ResetFields:           map[string][]string{group + "/v1": {"spec"}},
 	}.Strategy()
 }
 
@@ -78,7 +80,8 @@ func approvalStrategy(clock registry.Clock) registry.Strategy {
 		ValidateUpdate: func(_ context.Context, r, old *csr) field.ErrorList {
 			return validateRequestUpdate(r, old, mayChange{approval: true})
 		},
-		ResetFields: map[string][]string{group + "/v1": {"spec", "status.certificate"}},
+		ValidatesMetaOnUpdate: true,
+		ResetFields:           map[string][]string{group + "/v1": {"spec", "status.certificate"}},
 	}.Strategy()
 }
 

@@ -33,9 +33,12 @@ func runtimeClasses() registry.Resource {
 			Validate:         func(_ context.Context, c *nodev1.RuntimeClass) field.ErrorList { return validateRuntimeClass(c) },
 			WarningsOnCreate: func(_ context.Context, c *nodev1.RuntimeClass) []string { return warnings(c) },
 			ValidateUpdate: func(_ context.Context, c, old *nodev1.RuntimeClass) field.ErrorList {
-				return apivalidation.ValidateImmutableField(c.Handler, old.Handler, field.NewPath("handler"))
+				return append(validateRuntimeClass(c), apivalidation.ValidateImmutableField(c.Handler, old.Handler, field.NewPath("handler"))...)
 			},
-			WarningsOnUpdate: func(_ context.Context, c, _ *nodev1.RuntimeClass) []string { return warnings(c) },
+			WarningsOnUpdate:       func(_ context.Context, c, _ *nodev1.RuntimeClass) []string { return warnings(c) },
+			ValidatesMetaOnUpdate:  true,
+			AllowCreateOnUpdate:    true,
+			RequireResourceVersion: true,
 		}.Strategy(),
 		Columns: []registry.Column{
 			printers.Name,

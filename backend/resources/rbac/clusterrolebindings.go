@@ -39,7 +39,8 @@ func clusterRoleBindings() registry.Resource {
 				errs := validateBinding(b.RoleRef, b.Subjects, false)
 				return append(errs, validateSameRoleRef(b.RoleRef, old.RoleRef)...)
 			},
-			AllowCreateOnUpdate: true,
+			AllowCreateOnUpdate:   true,
+			ValidatesMetaOnUpdate: true,
 		}.Strategy(),
 		Columns: bindingColumns(rbacv1beta1.ClusterRoleBinding{}.SwaggerDoc()["roleRef"], "clusterRoleBinding"),
 		Cells: registry.Row(func(b *rbacv1.ClusterRoleBinding, now registry.Clock) []any {

@@ -36,8 +36,9 @@ func clusterRoles() registry.Resource {
 					AllowInvalidLabelValueInSelector: hasInvalidSelectorValue(old),
 				})
 			},
-			Canonicalize:        func(r *rbacv1.ClusterRole) { r.Rules = withoutEmpty(r.Rules) },
-			AllowCreateOnUpdate: true,
+			Canonicalize:          func(r *rbacv1.ClusterRole) { r.Rules = withoutEmpty(r.Rules) },
+			AllowCreateOnUpdate:   true,
+			ValidatesMetaOnUpdate: true,
 		}.Strategy(),
 		Columns: printers.DefaultColumns,
 		Cells: registry.Row(func(r *rbacv1.ClusterRole, _ registry.Clock) []any {

@@ -39,7 +39,8 @@ func roleBindings() registry.Resource {
 				errs := validateBinding(b.RoleRef, b.Subjects, true)
 				return append(errs, validateSameRoleRef(b.RoleRef, old.RoleRef)...)
 			},
-			AllowCreateOnUpdate: true,
+			AllowCreateOnUpdate:   true,
+			ValidatesMetaOnUpdate: true,
 		}.Strategy(),
 		Columns: bindingColumns(rbacv1beta1.RoleBinding{}.SwaggerDoc()["roleRef"], "roleBinding"),
 		Cells: registry.Row(func(b *rbacv1.RoleBinding, now registry.Clock) []any {

@@ -26,11 +26,12 @@ func roles() registry.Resource {
 			New:  func() scheme.Object { return &rbacv1.Role{} },
 		}},
 		Strategy: registry.For[*rbacv1.Role]{
-			ValidateName:        path.ValidatePathSegmentName,
-			Validate:            func(_ context.Context, r *rbacv1.Role) field.ErrorList { return validateRole(r) },
-			ValidateUpdate:      func(_ context.Context, r, _ *rbacv1.Role) field.ErrorList { return validateRole(r) },
-			Canonicalize:        func(r *rbacv1.Role) { r.Rules = withoutEmpty(r.Rules) },
-			AllowCreateOnUpdate: true,
+			ValidateName:          path.ValidatePathSegmentName,
+			Validate:              func(_ context.Context, r *rbacv1.Role) field.ErrorList { return validateRole(r) },
+			ValidateUpdate:        func(_ context.Context, r, _ *rbacv1.Role) field.ErrorList { return validateRole(r) },
+			Canonicalize:          func(r *rbacv1.Role) { r.Rules = withoutEmpty(r.Rules) },
+			AllowCreateOnUpdate:   true,
+			ValidatesMetaOnUpdate: true,
 		}.Strategy(),
 		Columns: printers.DefaultColumns,
 		Cells: registry.Row(func(r *rbacv1.Role, _ registry.Clock) []any {

@@ -115,7 +115,7 @@ func validateAllocation(a *resourcev1.AllocationResult, names requestNames, at *
 		func(c resourcev1.DeviceAllocationConfiguration, at *field.Path) field.ErrorList {
 			errs := validateSource(c.Source, at.Child("source"))
 			errs = append(errs, validateRequestRefs(c.Requests, names, at.Child("requests"))...)
-			return append(errs, validateConfiguration(&c.DeviceConfiguration, false, at)...)
+			return append(errs, validateConfiguration(&c.DeviceConfiguration, at)...)
 		})...)
 	if a.NodeSelector != nil {
 		errs = append(errs, validate.NodeSelector(a.NodeSelector, false, at.Child("nodeSelector"))...)
@@ -159,7 +159,7 @@ func validateDeviceStatus(d *resourcev1.AllocatedDeviceStatus, allocated map[dev
 	}
 	errs = append(errs, metav1validation.ValidateConditions(d.Conditions, conditions)...)
 	if d.Data != nil && len(d.Data.Raw) > 0 {
-		errs = append(errs, validateJSONObject(d.Data, false, resourcev1.AllocatedDeviceStatusDataMaxLength, at.Child("data"))...)
+		errs = append(errs, validateJSONObject(d.Data, resourcev1.AllocatedDeviceStatusDataMaxLength, at.Child("data"))...)
 	}
 	return append(errs, validateNetwork(d.NetworkData, at.Child("networkData"))...)
 }

@@ -50,7 +50,7 @@ func validateClaim(c *resourcev1.DeviceClaim, at *field.Path) field.ErrorList {
 	return append(errs, slice(c.Config, resourcev1.DeviceConfigMaxSize, at.Child("config"),
 		func(c resourcev1.DeviceClaimConfiguration, at *field.Path) field.ErrorList {
 			errs := validateRequestRefs(c.Requests, names, at.Child("requests"))
-			return append(errs, validateConfiguration(&c.DeviceConfiguration, false, at)...)
+			return append(errs, validateConfiguration(&c.DeviceConfiguration, at)...)
 		})...)
 }
 
@@ -86,7 +86,7 @@ func validateDeviceRequest(class string, selectors []resourcev1.DeviceSelector, 
 	} else {
 		errs = append(errs, validate.DNSSubdomain(class, at.Child("deviceClassName"))...)
 	}
-	errs = append(errs, validateSelectors(selectors, false, at.Child("selectors"))...)
+	errs = append(errs, validateSelectors(selectors, at.Child("selectors"))...)
 	switch mode {
 	case resourcev1.DeviceAllocationModeAll:
 		if count != 0 {
@@ -171,20 +171,20 @@ func validateRequestRef(ref string, names requestNames, at *field.Path) field.Er
 }
 
 // validateConfiguration checks parameters that only the driver understands.
-func validateConfiguration(c *resourcev1.DeviceConfiguration, stored bool, at *field.Path) field.ErrorList {
+func validateConfiguration(c *resourcev1.DeviceConfiguration, at *field.Path) field.ErrorList {
 	if c.Opaque == nil {
 		return field.ErrorList{field.Required(at.Child("opaque"), "")}
 	}
 	errs := validate.CSIDriverName(c.Opaque.Driver, at.Child("opaque", "driver"))
-	return append(errs, validateJSONObject(&c.Opaque.Parameters, stored, resourcev1.OpaqueParametersMaxLength, at.Child("opaque", "parameters"))...)
+	return append(errs, validateJSONObject(&c.Opaque.Parameters, resourcev1.OpaqueParametersMaxLength, at.Child("opaque", "parameters"))...)
 }
 
-// validateJSONObject wants a JSON object; what is stored may be longer.
-func validateJSONObject(e *runtime.RawExtension, stored bool, most int, at *field.Path) field.ErrorList {
+// validateJSONObject wants a JSON object of at most so many bytes.
+func validateJSONObject(e *runtime.RawExtension, most int, at *field.Path) field.ErrorList {
 	if len(e.Raw) == 0 {
 		return field.ErrorList{field.Required(at, "")}
 	}
-	if !stored && len(e.Raw) > most {
+	if len(e.Raw) > most {
 		return field.ErrorList{field.TooLong(at, "", most)}
 	}
 	var v any

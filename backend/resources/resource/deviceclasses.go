@@ -31,16 +31,20 @@ func deviceClasses() registry.Resource {
 			ValidateName:     apivalidation.NameIsDNSSubdomain,
 			PrepareForCreate: func(_ context.Context, c *resourcev1.DeviceClass) { c.Generation = 1 },
 			Validate: func(_ context.Context, c *resourcev1.DeviceClass) field.ErrorList {
-				return validateClassSpec(&c.Spec, nil, field.NewPath("spec"))
+				return validateClassSpec(&c.Spec, field.NewPath("spec"))
 			},
 			PrepareForUpdate: func(_ context.Context, c, old *resourcev1.DeviceClass) {
 				if !equality.Semantic.DeepEqual(c.Spec, old.Spec) {
 					c.Generation = old.Generation + 1
 				}
 			},
-			ValidateUpdate: func(_ context.Context, c, old *resourcev1.DeviceClass) field.ErrorList {
-				return validateClassSpec(&c.Spec, &old.Spec, field.NewPath("spec"))
+			ValidateUpdate: func(_ context.Context, c, _ *resourcev1.DeviceClass) field.ErrorList {
+				// Twice, as upstream does: clients see both.
+				errs := validateClassSpec(&c.Spec, field.NewPath("spec"))
+				return append(errs, errs...)
 			},
+			ValidatesMetaOnUpdate: true,
+			DeleteReturnsObject:   true,
 		}.Strategy(),
 		Columns: []registry.Column{printers.Name, printers.Age},
 		Cells: registry.Row(func(c *resourcev1.DeviceClass, now registry.Clock) []any {
@@ -49,15 +53,11 @@ func deviceClasses() registry.Resource {
 	}
 }
 
-// validateClassSpec checks a class; selectors and configurations that stay as
-// they are were valid when they were stored.
-func validateClassSpec(s, old *resourcev1.DeviceClassSpec, at *field.Path) field.ErrorList {
-	stored := old != nil && equality.Semantic.DeepEqual(s.Selectors, old.Selectors)
-	errs := validateSelectors(s.Selectors, stored, at.Child("selectors"))
-	stored = old != nil && equality.Semantic.DeepEqual(s.Config, old.Config)
+func validateClassSpec(s *resourcev1.DeviceClassSpec, at *field.Path) field.ErrorList {
+	errs := validateSelectors(s.Selectors, at.Child("selectors"))
 	errs = append(errs, slice(s.Config, resourcev1.DeviceConfigMaxSize, at.Child("config"),
 		func(c resourcev1.DeviceClassConfiguration, at *field.Path) field.ErrorList {
-			return validateConfiguration(&c.DeviceConfiguration, stored, at)
+			return validateConfiguration(&c.DeviceConfiguration, at)
 		})...)
 	if name := s.ExtendedResourceName; name != nil && !isExtendedResource(*name) {
 		errs = append(errs, field.Invalid(at.Child("extendedResourceName"), *name, "must be a valid extended resource name"))

@@ -202,19 +202,29 @@ func TestTemplateMetadata(t *testing.T) {
 	}
 }
 
-func TestClassKeepsWhatItHas(t *testing.T) {
+func TestUpdateOfClass(t *testing.T) {
 	r := find(t, "deviceclasses")
-	old := object[*resourcev1.DeviceClass](t, r, "metadata: {name: a}\nspec: {selectors: [{cel: {expression: 'no longer valid'}}], extendedResourceName: example.com/gpu}")
+	old := object[*resourcev1.DeviceClass](t, r, "metadata: {name: a}\nspec: {extendedResourceName: example.com/gpu}")
 	c := old.DeepCopy()
 	c.Labels = map[string]string{"a": "b"}
 	expect(t, r.Strategy.ValidateUpdate(context.Background(), c, old))
-	c.Spec.Selectors = append(c.Spec.Selectors, resourcev1.DeviceSelector{})
-	if errs := r.Strategy.ValidateUpdate(context.Background(), c, old); len(errs) != 2 {
-		t.Errorf("got %v", errs)
-	}
 	c.Spec.ExtendedResourceName = new("cpu")
+	fault := `spec.extendedResourceName: Invalid value: "cpu": must be a valid extended resource name`
+	expect(t, r.Strategy.ValidateUpdate(context.Background(), c, old), fault, fault)
+	r.Strategy.PrepareForUpdate(context.Background(), c, old)
+	if c.Generation != 2 {
+		t.Errorf("generation %d", c.Generation)
+	}
+}
+
+func TestSpecOfClaimIsFixed(t *testing.T) {
+	r := find(t, "resourceclaims")
+	old := object[*resourcev1.ResourceClaim](t, r, "metadata: {name: a}\nspec: {devices: {requests: [{name: r, exactly: {deviceClassName: g}}]}}")
+	c := old.DeepCopy()
+	expect(t, r.Strategy.ValidateUpdate(context.Background(), c, old))
+	c.Spec.Devices.Requests[0].Name = "R"
 	errs := r.Strategy.ValidateUpdate(context.Background(), c, old)
-	if last := errs[len(errs)-1].Error(); last != `spec.extendedResourceName: Invalid value: "cpu": must be a valid extended resource name` {
-		t.Errorf("got %v", last)
+	if len(errs) != 2 || errs[0].Field != "spec.devices.requests[0].name" || errs[1].Field != "spec" {
+		t.Errorf("got %v", errs)
 	}
 }

@@ -30,7 +30,7 @@ func resourceClaims(env *registry.Env) registry.Resource {
 			return validateClaimStatus(c, old, field.NewPath("status"))
 		},
 		Canonicalize: canonicalClaim,
-		ResetFields:  map[string][]string{group + "/v1": {"metadata", "spec"}},
+		ResetFields:  map[string][]string{group + "/v1": {"spec"}},
 	}.Strategy()
 	return registry.Resource{
 		Group:      group,
@@ -55,10 +55,13 @@ func resourceClaims(env *registry.Env) registry.Resource {
 			},
 			PrepareForUpdate: func(_ context.Context, c, old *resourcev1.ResourceClaim) { c.Status = old.Status },
 			ValidateUpdate: func(_ context.Context, c, old *resourcev1.ResourceClaim) field.ErrorList {
-				return unchanged(c.Spec, old.Spec)
+				errs := validateClaim(&c.Spec.Devices, field.NewPath("spec", "devices"))
+				return append(errs, unchanged(c.Spec, old.Spec)...)
 			},
-			Canonicalize: canonicalClaim,
-			ResetFields:  map[string][]string{group + "/v1": {"status"}},
+			Canonicalize:          canonicalClaim,
+			ResetFields:           map[string][]string{group + "/v1": {"status"}},
+			ValidatesMetaOnUpdate: true,
+			DeleteReturnsObject:   true,
 		}.Strategy(),
 		Columns: []registry.Column{
 			printers.Name,

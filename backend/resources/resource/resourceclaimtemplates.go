@@ -35,14 +35,14 @@ func resourceClaimTemplates(env *registry.Env) registry.Resource {
 		Strategy: registry.For[*resourcev1.ResourceClaimTemplate]{
 			ValidateName: apivalidation.NameIsDNSSubdomain,
 			Validate: func(ctx context.Context, t *resourcev1.ResourceClaimTemplate) field.ErrorList {
-				spec := field.NewPath("spec")
 				errs := validateAdminAccess(ctx, env.Registry, t.Namespace, t.Spec.Spec.Devices.Requests)
-				errs = append(errs, validateTemplateMeta(&t.Spec.ObjectMeta, spec.Child("metadata"))...)
-				return append(errs, validateClaim(&t.Spec.Spec.Devices, spec.Child("spec", "devices"))...)
+				return append(errs, validateTemplate(t)...)
 			},
 			ValidateUpdate: func(_ context.Context, t, old *resourcev1.ResourceClaimTemplate) field.ErrorList {
-				return unchanged(t.Spec, old.Spec)
+				return append(validateTemplate(t), unchanged(t.Spec, old.Spec)...)
 			},
+			ValidatesMetaOnUpdate: true,
+			DeleteReturnsObject:   true,
 			Canonicalize: func(t *resourcev1.ResourceClaimTemplate) {
 				if len(t.Spec.Spec.Devices.Requests) == 0 {
 					t.Spec.Spec.Devices.Requests = nil
@@ -54,6 +54,12 @@ func resourceClaimTemplates(env *registry.Env) registry.Resource {
 			return []any{t.Name, printers.Since(t.CreationTimestamp, now)}
 		}),
 	}
+}
+
+func validateTemplate(t *resourcev1.ResourceClaimTemplate) field.ErrorList {
+	spec := field.NewPath("spec")
+	errs := validateTemplateMeta(&t.Spec.ObjectMeta, spec.Child("metadata"))
+	return append(errs, validateClaim(&t.Spec.Spec.Devices, spec.Child("spec", "devices"))...)
 }
 
 // validateTemplateMeta lets the metadata of a template have labels and

@@ -47,6 +47,7 @@ func resourceSlices(clock registry.Clock) registry.Resource {
 			ValidateUpdate: func(_ context.Context, s, old *resourcev1.ResourceSlice) field.ErrorList {
 				return validateSliceSpec(&s.Spec, &old.Spec, field.NewPath("spec"))
 			},
+			DeleteReturnsObject: true,
 		}.Strategy(),
 		Columns: []registry.Column{
 			printers.Name,

@@ -15,15 +15,11 @@ import (
 	"k8s.io/apiserver/pkg/cel/library"
 )
 
-// validateSelectors checks the expressions that choose devices. Those that are
-// stored already were valid when they were.
-func validateSelectors(selectors []resourcev1.DeviceSelector, stored bool, at *field.Path) field.ErrorList {
+// validateSelectors checks the expressions that choose devices.
+func validateSelectors(selectors []resourcev1.DeviceSelector, at *field.Path) field.ErrorList {
 	return slice(selectors, resourcev1.DeviceSelectorsMaxSize, at, func(s resourcev1.DeviceSelector, at *field.Path) field.ErrorList {
 		if s.CEL == nil {
 			return field.ErrorList{field.Required(at.Child("cel"), "")}
-		}
-		if stored {
-			return nil
 		}
 		return validateSelector(s.CEL.Expression, at.Child("cel", "expression"))
 	})

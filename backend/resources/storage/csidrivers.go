@@ -46,7 +46,9 @@ func csiDrivers() registry.Resource {
 			ValidateUpdate: func(_ context.Context, d, old *storagev1.CSIDriver) field.ErrorList {
 				return validateCSIDriverUpdate(d, old)
 			},
-			WarningsOnUpdate: func(_ context.Context, d, old *storagev1.CSIDriver) []string { return csiDriverWarnings(d, old) },
+			WarningsOnUpdate:       func(_ context.Context, d, old *storagev1.CSIDriver) []string { return csiDriverWarnings(d, old) },
+			RequireResourceVersion: true,
+			DeleteReturnsObject:    true,
 		}.Strategy(),
 		Columns: []registry.Column{
 			printers.Name,

@@ -35,7 +35,10 @@ func csiNodes() registry.Resource {
 			ValidateUpdate: func(_ context.Context, n, old *storagev1.CSINode) field.ErrorList {
 				return validateCSINodeUpdate(n, old)
 			},
-			Canonicalize: canonicalCSINode,
+			Canonicalize:           canonicalCSINode,
+			ValidatesMetaOnUpdate:  true,
+			RequireResourceVersion: true,
+			DeleteReturnsObject:    true,
 		}.Strategy(),
 		Columns: []registry.Column{
 			printers.Name,

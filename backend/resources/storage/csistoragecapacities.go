@@ -43,6 +43,8 @@ func csiStorageCapacities() registry.Resource {
 			WarningsOnUpdate: func(_ context.Context, c, _ *storagev1.CSIStorageCapacity) []string {
 				return storageCapacityWarnings(c)
 			},
+			ValidatesMetaOnUpdate:  true,
+			RequireResourceVersion: true,
 		}.Strategy(),
 		Columns: printers.DefaultColumns,
 		Cells: registry.Row(func(c *storagev1.CSIStorageCapacity, _ registry.Clock) []any {

@@ -44,7 +44,9 @@ func storageClasses() registry.Resource {
 			ValidateUpdate: func(_ context.Context, c, old *storagev1.StorageClass) field.ErrorList {
 				return validateStorageClassUpdate(c, old)
 			},
-			WarningsOnUpdate: func(_ context.Context, c, _ *storagev1.StorageClass) []string { return storageClassWarnings(c) },
+			WarningsOnUpdate:      func(_ context.Context, c, _ *storagev1.StorageClass) []string { return storageClassWarnings(c) },
+			ValidatesMetaOnUpdate: true,
+			DeleteReturnsObject:   true,
 		}.Strategy(),
 		Columns: []registry.Column{
 			printers.Name,

@@ -29,7 +29,9 @@ func volumeAttachments() registry.Resource {
 		ValidateUpdate: func(_ context.Context, a, old *storagev1.VolumeAttachment) field.ErrorList {
 			return validateAttachmentUpdate(a, old)
 		},
-		ResetFields: map[string][]string{group + "/v1": {"metadata", "spec"}},
+		ResetFields:            map[string][]string{group + "/v1": {"metadata", "spec"}},
+		ValidatesMetaOnUpdate:  true,
+		RequireResourceVersion: true,
 	}.Strategy()
 	attacher := printers.Column("Attacher", doc["attacher"])
 	attacher.Format = "name"
@@ -54,7 +56,10 @@ func volumeAttachments() registry.Resource {
 			ValidateUpdate: func(_ context.Context, a, old *storagev1.VolumeAttachment) field.ErrorList {
 				return validateAttachmentUpdate(a, old)
 			},
-			ResetFields: map[string][]string{group + "/v1": {"status"}},
+			ResetFields:            map[string][]string{group + "/v1": {"status"}},
+			ValidatesMetaOnUpdate:  true,
+			RequireResourceVersion: true,
+			DeleteReturnsObject:    true,
 		}.Strategy(),
 		Columns: []registry.Column{
 			printers.Name,

@@ -34,6 +34,8 @@ func volumeAttributesClasses() registry.Resource {
 			ValidateUpdate: func(_ context.Context, c, old *storagev1.VolumeAttributesClass) field.ErrorList {
 				return validateAttributesClassUpdate(c, old)
 			},
+			ValidatesMetaOnUpdate: true,
+			DeleteReturnsObject:   true,
 		}.Strategy(),
 		Columns: []registry.Column{
 			printers.Name,

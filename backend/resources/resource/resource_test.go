@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pilothouse/backend/registry"
+	"pilothouse/backend/resources/resourcetest"
 	"pilothouse/backend/scheme"
 
 	resourcev1 "k8s.io/api/resource/v1"
@@ -15,55 +16,17 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-func find(t *testing.T, name string) registry.Resource {
+func kind[T scheme.Object](t *testing.T, name string) resourcetest.Kind[T] {
 	t.Helper()
 	env := &registry.Env{Clock: func() time.Time { return time.Unix(1767225600, 5) }}
-	for _, r := range Resources(env) {
-		if r.Name == name {
-			return r
-		}
-	}
-	t.Fatalf("no %s", name)
-	return registry.Resource{}
-}
-
-// object reads an object and takes it through defaulting and preparing.
-func object[T scheme.Object](t *testing.T, r registry.Resource, text string) T {
-	t.Helper()
-	obj := r.Versions[0].New()
-	if err := yaml.UnmarshalStrict([]byte(text), obj); err != nil {
-		t.Fatal(err)
-	}
-	if r.Versions[0].Default != nil {
-		r.Versions[0].Default(obj)
-	}
-	if r.Strategy.PrepareForCreate != nil {
-		r.Strategy.PrepareForCreate(context.Background(), obj)
-	}
-	return obj.(T)
-}
-
-func lines(errs field.ErrorList) string {
-	var out []string
-	for _, e := range errs {
-		out = append(out, e.Error())
-	}
-	return strings.Join(out, "\n")
-}
-
-func expect(t *testing.T, errs field.ErrorList, want ...string) {
-	t.Helper()
-	if got := lines(errs); got != strings.Join(want, "\n") {
-		t.Errorf("got:\n%s\nwant:\n%s", got, strings.Join(want, "\n"))
-	}
+	return resourcetest.Of[T](t, Resources(env), name)
 }
 
 func TestClaim(t *testing.T) {
-	r := find(t, "resourceclaims")
+	r := kind[*resourcev1.ResourceClaim](t, "resourceclaims")
 	f := func(devices string, want ...string) {
 		t.Helper()
-		c := object[*resourcev1.ResourceClaim](t, r, "metadata: {name: a, namespace: b}\nspec: {devices: "+devices+"}")
-		expect(t, r.Strategy.Validate(context.Background(), c), want...)
+		r.Create("metadata: {name: a, namespace: b}\nspec: {devices: "+devices+"}", want...)
 	}
 	f(`{}`)
 	f(`{requests: [{name: gpu, exactly: {deviceClassName: gpu.example.com, selectors: [{cel: {expression: 'device.attributes["gpu.example.com"].large && device.driver == "d"'}}]}}]}`)
@@ -87,7 +50,10 @@ func TestClaim(t *testing.T) {
 func TestSelectors(t *testing.T) {
 	f := func(text, want string) {
 		t.Helper()
-		got := lines(validateSelector(text, field.NewPath("e")))
+		got := ""
+		if err := validateSelector(text, field.NewPath("e")).ToAggregate(); err != nil {
+			got = err.Error()
+		}
 		if (want == "") != (got == "") || !strings.Contains(got, want) {
 			t.Errorf("%s: got %q, want %q", text, got, want)
 		}
@@ -103,20 +69,20 @@ func TestSelectors(t *testing.T) {
 }
 
 func TestClaimIsFixed(t *testing.T) {
-	r := find(t, "resourceclaims")
-	old := object[*resourcev1.ResourceClaim](t, r, "metadata: {name: a}\nspec: {devices: {requests: [{name: r, exactly: {deviceClassName: g}}]}}")
+	r := kind[*resourcev1.ResourceClaim](t, "resourceclaims")
+	old := r.New("metadata: {name: a}\nspec: {devices: {requests: [{name: r, exactly: {deviceClassName: g}}]}}")
 	c := old.DeepCopy()
 	c.Spec.Devices.Requests[0].Name = "s"
-	expect(t, r.Strategy.ValidateUpdate(context.Background(), c, old),
+	resourcetest.Expect(t, r.Strategy.ValidateUpdate(context.Background(), c, old),
 		`spec: Invalid value: {"Devices":{"Requests":[{"Name":"s","Exactly":{"DeviceClassName":"g","Selectors":null,"AllocationMode":"ExactCount","Count":1,"AdminAccess":null,"Tolerations":null,"Capacity":null},"FirstAvailable":null}],"Constraints":null,"Config":null}}: field is immutable`)
-	expect(t, r.Strategy.ValidateUpdate(context.Background(), old.DeepCopy(), old))
+	resourcetest.Expect(t, r.Strategy.ValidateUpdate(context.Background(), old.DeepCopy(), old))
 }
 
 func TestClaimStatus(t *testing.T) {
-	r := find(t, "resourceclaims")
+	r := kind[*resourcev1.ResourceClaim](t, "resourceclaims")
 	status := r.Subresources[0].Strategy
 	ctx := context.Background()
-	old := object[*resourcev1.ResourceClaim](t, r, "metadata: {name: a}\nspec: {devices: {requests: [{name: r, exactly: {deviceClassName: g}}]}}")
+	old := r.New("metadata: {name: a}\nspec: {devices: {requests: [{name: r, exactly: {deviceClassName: g}}]}}")
 	change := func(old *resourcev1.ResourceClaim, text string) *resourcev1.ResourceClaim {
 		t.Helper()
 		c := old.DeepCopy()
@@ -132,10 +98,10 @@ func TestClaimStatus(t *testing.T) {
 		}
 		return c
 	}
-	expect(t, status.ValidateUpdate(ctx, change(old, `reservedFor: [{resource: pods, name: p, uid: u}]`), old),
+	resourcetest.Expect(t, status.ValidateUpdate(ctx, change(old, `reservedFor: [{resource: pods, name: p, uid: u}]`), old),
 		"status.reservedFor: Forbidden: may not be specified when `allocated` is not set")
 	allocated := change(old, `{allocation: {devices: {results: [{request: r, driver: d.example.com, pool: p, device: one}]}}, reservedFor: [{resource: pods, name: p, uid: u}], devices: [{driver: d.example.com, pool: p, device: one}]}`)
-	expect(t, status.ValidateUpdate(ctx, allocated, old))
+	resourcetest.Expect(t, status.ValidateUpdate(ctx, allocated, old))
 	if got := r.Cells(allocated, time.Now)[1]; got != "allocated,reserved" {
 		t.Errorf("state %v", got)
 	}
@@ -146,16 +112,15 @@ func TestClaimStatus(t *testing.T) {
 	if errs := status.ValidateUpdate(ctx, other, allocated); len(errs) != 1 || errs[0].Field != "status.allocation" || errs[0].Detail != "field is immutable" {
 		t.Errorf("got %v", errs)
 	}
-	expect(t, status.ValidateUpdate(ctx, change(old, `devices: [{driver: d.example.com, pool: p, device: one}]`), old),
+	resourcetest.Expect(t, status.ValidateUpdate(ctx, change(old, `devices: [{driver: d.example.com, pool: p, device: one}]`), old),
 		`status.devices[0]: Invalid value: "d.example.com/p/one": must be an allocated device in the claim`)
 }
 
 func TestSlice(t *testing.T) {
-	r := find(t, "resourceslices")
+	r := kind[*resourcev1.ResourceSlice](t, "resourceslices")
 	f := func(spec string, want ...string) {
 		t.Helper()
-		s := object[*resourcev1.ResourceSlice](t, r, "metadata: {name: a}\nspec: "+spec)
-		expect(t, r.Strategy.Validate(context.Background(), s), want...)
+		r.Create("metadata: {name: a}\nspec: "+spec, want...)
 	}
 	f(`{}`,
 		`spec.driver: Required value`,
@@ -183,8 +148,8 @@ func TestSlice(t *testing.T) {
 }
 
 func TestTaintsAreStamped(t *testing.T) {
-	r := find(t, "resourceslices")
-	s := object[*resourcev1.ResourceSlice](t, r, "metadata: {name: a}\nspec: {driver: d.example.com, pool: {name: p, resourceSliceCount: 1}, nodeName: n, devices: [{name: one, taints: [{key: k, effect: None}], attributes: {many: {ints: [1, 2]}, one: {int: 1}}}]}")
+	r := kind[*resourcev1.ResourceSlice](t, "resourceslices")
+	s := r.New("metadata: {name: a}\nspec: {driver: d.example.com, pool: {name: p, resourceSliceCount: 1}, nodeName: n, devices: [{name: one, taints: [{key: k, effect: None}], attributes: {many: {ints: [1, 2]}, one: {int: 1}}}]}")
 	if added := s.Spec.Devices[0].Taints[0].TimeAdded; added == nil || !added.Equal(new(metav1.Unix(1767225600, 0))) {
 		t.Errorf("added %v", added)
 	}
@@ -194,23 +159,23 @@ func TestTaintsAreStamped(t *testing.T) {
 }
 
 func TestTemplateMetadata(t *testing.T) {
-	r := find(t, "resourceclaimtemplates")
-	s := object[*resourcev1.ResourceClaimTemplate](t, r, "metadata: {name: a}\nspec: {metadata: {name: x, labels: {a: b}}, spec: {devices: {requests: [{name: r, exactly: {deviceClassName: g}}]}}}")
-	expect(t, r.Strategy.Validate(context.Background(), s), `spec.metadata.name: Forbidden: cannot be set`)
+	r := kind[*resourcev1.ResourceClaimTemplate](t, "resourceclaimtemplates")
+	s := r.New("metadata: {name: a}\nspec: {metadata: {name: x, labels: {a: b}}, spec: {devices: {requests: [{name: r, exactly: {deviceClassName: g}}]}}}")
+	resourcetest.Expect(t, r.Strategy.Validate(context.Background(), s), `spec.metadata.name: Forbidden: cannot be set`)
 	if s.Spec.Spec.Devices.Requests[0].Exactly.Count != 1 {
 		t.Error("the template is not defaulted")
 	}
 }
 
 func TestUpdateOfClass(t *testing.T) {
-	r := find(t, "deviceclasses")
-	old := object[*resourcev1.DeviceClass](t, r, "metadata: {name: a}\nspec: {extendedResourceName: example.com/gpu}")
+	r := kind[*resourcev1.DeviceClass](t, "deviceclasses")
+	old := r.New("metadata: {name: a}\nspec: {extendedResourceName: example.com/gpu}")
 	c := old.DeepCopy()
 	c.Labels = map[string]string{"a": "b"}
-	expect(t, r.Strategy.ValidateUpdate(context.Background(), c, old))
+	resourcetest.Expect(t, r.Strategy.ValidateUpdate(context.Background(), c, old))
 	c.Spec.ExtendedResourceName = new("cpu")
 	fault := `spec.extendedResourceName: Invalid value: "cpu": must be a valid extended resource name`
-	expect(t, r.Strategy.ValidateUpdate(context.Background(), c, old), fault, fault)
+	resourcetest.Expect(t, r.Strategy.ValidateUpdate(context.Background(), c, old), fault, fault)
 	r.Strategy.PrepareForUpdate(context.Background(), c, old)
 	if c.Generation != 2 {
 		t.Errorf("generation %d", c.Generation)
@@ -218,10 +183,10 @@ func TestUpdateOfClass(t *testing.T) {
 }
 
 func TestSpecOfClaimIsFixed(t *testing.T) {
-	r := find(t, "resourceclaims")
-	old := object[*resourcev1.ResourceClaim](t, r, "metadata: {name: a}\nspec: {devices: {requests: [{name: r, exactly: {deviceClassName: g}}]}}")
+	r := kind[*resourcev1.ResourceClaim](t, "resourceclaims")
+	old := r.New("metadata: {name: a}\nspec: {devices: {requests: [{name: r, exactly: {deviceClassName: g}}]}}")
 	c := old.DeepCopy()
-	expect(t, r.Strategy.ValidateUpdate(context.Background(), c, old))
+	resourcetest.Expect(t, r.Strategy.ValidateUpdate(context.Background(), c, old))
 	c.Spec.Devices.Requests[0].Name = "R"
 	errs := r.Strategy.ValidateUpdate(context.Background(), c, old)
 	if len(errs) != 2 || errs[0].Field != "spec.devices.requests[0].name" || errs[1].Field != "spec" {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"pilothouse/backend/registry"
@@ -73,9 +74,13 @@ func (c *call) table(status int, l *registry.List) (*request.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	items, err := c.inRowOrder(l.Items)
+	if err != nil {
+		return nil, err
+	}
 	t := newTableStream(c, l, o)
 	now := c.h.Clock()
-	for _, obj := range l.Items {
+	for _, obj := range items {
 		row, err := c.row(obj, now, o)
 		if err != nil {
 			return nil, err
@@ -90,6 +95,32 @@ func (c *call) table(status int, l *registry.List) (*request.Response, error) {
 		return nil, err
 	}
 	return c.fromJSON(status, body)
+}
+
+// inRowOrder gives the objects of a list in the order of the table's rows.
+func (c *call) inRowOrder(items []*watchcache.Object) ([]*watchcache.Object, error) {
+	order := c.e.Resource.RowOrder
+	if order == nil || len(items) < 2 {
+		return items, nil
+	}
+	type decoded struct {
+		item *watchcache.Object
+		obj  scheme.Object
+	}
+	rows := make([]decoded, 0, len(items))
+	for _, item := range items {
+		obj, err := c.e.Store.Decode(item)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, decoded{item, obj})
+	}
+	slices.SortStableFunc(rows, func(a, b decoded) int { return order(a.obj, b.obj) })
+	sorted := make([]*watchcache.Object, 0, len(rows))
+	for _, row := range rows {
+		sorted = append(sorted, row.item)
+	}
+	return sorted, nil
 }
 
 // row makes the row of one object.

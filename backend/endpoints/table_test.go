@@ -42,6 +42,20 @@ func TestChangingCellsAreNotKept(t *testing.T) {
 	}
 }
 
+// TestRowOrder: flow schemas are shown in the order in which they are tried.
+func TestRowOrder(t *testing.T) {
+	a := newAPI(t)
+	const schemas = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas"
+	for name, precedence := range map[string]string{"a": "300", "b": "200", "c": "200"} {
+		a.do("POST", schemas, `{"metadata":{"name":"`+name+`"},"spec":{"matchingPrecedence":`+precedence+`,"priorityLevelConfiguration":{"name":"l"}}}`, nil).has(201)
+	}
+	body := string(a.do("GET", schemas, "", header{"Accept": tableForm1}).has(200).body)
+	b, c, last := strings.Index(body, `["b","l",200`), strings.Index(body, `["c","l",200`), strings.Index(body, `["a","l",300`)
+	if b < 0 || c < b || last < c {
+		t.Errorf("order %d %d %d in %s", b, c, last, body)
+	}
+}
+
 func TestScaleTable(t *testing.T) {
 	a := newAPI(t)
 	found := false

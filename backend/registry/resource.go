@@ -52,6 +52,9 @@ type Resource struct {
 	// RowConditions are the conditions of an object's row: that a pod is done.
 	// Nil means there are none.
 	RowConditions func(obj scheme.Object) []metav1.TableRowCondition
+	// RowOrder is the order of the rows of a table of many objects, as for
+	// slices.SortFunc; nil keeps that of the list.
+	RowOrder func(a, b scheme.Object) int
 	// Fields are the selectable fields besides metadata.name and
 	// metadata.namespace. With StoredAs they are the first ones of the other
 	// resource's, in its order, under names of this one's own.

@@ -1,6 +1,7 @@
 package flowcontrol
 
 import (
+	"cmp"
 	"context"
 
 	"pilothouse/backend/registry"
@@ -70,6 +71,11 @@ func flowSchemas() registry.Resource {
 			printers.Column("MissingPL", "references a broken or non-existent PriorityLevelConfiguration"),
 		},
 		Cells: registry.Row(schemaCells),
+		// Tables show them in the order in which they are tried.
+		RowOrder: func(a, b scheme.Object) int {
+			x, y := a.(*flowcontrolv1.FlowSchema), b.(*flowcontrolv1.FlowSchema)
+			return cmp.Or(cmp.Compare(x.Spec.MatchingPrecedence, y.Spec.MatchingPrecedence), cmp.Compare(x.Name, y.Name))
+		},
 		Subresources: []registry.Subresource{
 			{Name: "status", Verbs: []string{"get", "patch", "update"}, Strategy: &status},
 		},

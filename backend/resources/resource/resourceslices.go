@@ -2,6 +2,7 @@ package resource
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"pilothouse/backend/registry"
@@ -63,6 +64,9 @@ func resourceSlices(clock registry.Clock) registry.Resource {
 			}
 			return []any{s.Name, node, s.Spec.Driver, s.Spec.Pool.Name, printers.Since(s.CreationTimestamp, now)}
 		}),
+		UnknownField: func(name string) string {
+			return fmt.Sprintf("field label not supported for %s: %s", resourcev1.SchemeGroupVersion.WithKind("ResourceSlice"), name)
+		},
 		Fields: []registry.Field{
 			registry.FieldOf(resourcev1.ResourceSliceSelectorNodeName, func(s *resourcev1.ResourceSlice) string {
 				if s.Spec.NodeName == nil {

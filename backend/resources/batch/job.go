@@ -48,7 +48,7 @@ func jobResource(env *registry.Env) registry.Resource {
 			printers.Wide("Images", "Images referenced by each container in the template."),
 			printers.Wide("Selector", batchv1.JobSpec{}.SwaggerDoc()["selector"]),
 		},
-		Cells: registry.Row(jobCells),
+		Cells:  registry.Row(jobCells),
 		Fields: []registry.Field{successful},
 		Subresources: []registry.Subresource{
 			{Name: "status", Verbs: viewVerbs, Strategy: &status},

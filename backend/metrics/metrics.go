@@ -99,7 +99,7 @@ func RequestBegins(info *request.Info) (done func(status int, took time.Duration
 	}
 }
 
-// StreamBegins counts a long-running request in and, by the function that it
+// StreamBegins counts a stream that was granted in and, by the function that it
 // gives, out.
 func StreamBegins(info *request.Info) (ended func()) {
 	k := kindOf(info)

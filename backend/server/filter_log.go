@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net"
 	"net/url"
 	"runtime/debug"
 	"strings"
@@ -20,23 +21,34 @@ func logRequests(next request.Handler) request.Handler {
 			return next(ctx, r)
 		}
 		p, err := next(ctx, r)
-		onEnd(p, func() { logRequest(r, p, err) })
+		log := func() { logRequest(r, p, err) }
+		if !duringStream(p, func() func() { return log }) {
+			log()
+		}
 		return p, err
 	}
 }
 
-// onEnd calls f when the response has been made: now, or when its stream ends.
-func onEnd(p *request.Response, f func()) {
+// duringStream calls begin when a response's stream begins, and what it gives
+// when the stream has ended. It tells whether the response has one.
+func duringStream(p *request.Response, begin func() (end func())) bool {
 	switch {
 	case p != nil && p.Chunked != nil:
 		body := p.Chunked
 		p.Chunked = func(ctx context.Context, w request.ChunkWriter) error {
-			defer f()
+			defer begin()()
 			return body(ctx, w)
 		}
+	case p != nil && p.Hijack != nil:
+		hijack := p.Hijack
+		p.Hijack = func(ctx context.Context, conn net.Conn) {
+			defer begin()()
+			hijack(ctx, conn)
+		}
 	default:
-		f()
+		return false
 	}
+	return true
 }
 
 func logRequest(r *request.Request, p *request.Response, err error) {
@@ -91,7 +103,8 @@ func countRequests(next request.Handler) request.Handler {
 		if p != nil {
 			status = statusOf(p)
 		}
-		onEnd(p, func() { done(status, time.Since(r.Received)) })
+		done(status, time.Since(r.Received))
+		duringStream(p, func() func() { return metrics.StreamBegins(&r.Info) })
 		return p, err
 	}
 }

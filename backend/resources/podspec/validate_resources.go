@@ -26,6 +26,13 @@ func resourceNames(list v1.ResourceList) []v1.ResourceName {
 	return names
 }
 
+// ValidateOverhead gives what is wrong with the overhead of a RuntimeClass. It is
+// looked at as if it were the limits of a container, and the paths say so.
+func ValidateOverhead(list v1.ResourceList, path *field.Path) field.ErrorList {
+	v := &specValidator{}
+	return v.validateRequirements(&v1.ResourceRequirements{Limits: list}, validate.ContainerResourceName, nil, path)
+}
+
 // validateRequirements looks at limits and requests, and at the claims that
 // they name among those of the pod.
 func (v *specValidator) validateRequirements(r *v1.ResourceRequirements, nameFaults func(v1.ResourceName, *field.Path) field.ErrorList, claims sets.Set[string], path *field.Path) field.ErrorList {

@@ -139,6 +139,14 @@ func TestVolumeAttachments(t *testing.T) {
 		`spec.attacher: Required value`,
 		`spec.source: Required value: must specify exactly one of inlineVolumeSpec and persistentVolumeName`,
 		`spec.nodeName: Invalid value: "": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')`)
+	k.Create("spec: {attacher: d.example.com, nodeName: n1, source: {inlineVolumeSpec: {accessModes: [ReadWriteOnce], csi: {driver: d.example.com, volumeHandle: h}}}}")
+	k.Create("spec: {attacher: d.example.com, nodeName: n1, source: {inlineVolumeSpec: {capacity: {storage: 1}, storageClassName: fast, volumeMode: Block, persistentVolumeReclaimPolicy: Delete, hostPath: {path: /a}}}}",
+		`spec.source.inlineVolumeSpec.capacity: Forbidden: may not be specified in the context of inline volumes`,
+		`spec.source.inlineVolumeSpec.csi: Required value: has to be specified in the context of inline volumes`,
+		`spec.source.inlineVolumeSpec.accessModes: Required value`,
+		`spec.source.inlineVolumeSpec.persistentVolumeReclaimPolicy: Forbidden: may only be Retain in the context of inline volumes`,
+		`spec.source.inlineVolumeSpec.storageClassName: Forbidden: may not be specified in the context of inline volumes`,
+		`spec.source.inlineVolumeSpec.volumeMode: Forbidden: may not specify volumeMode other than Filesystem in the context of inline volumes`)
 	k.Update(good, "metadata: {name: a}\nspec: {attacher: e, nodeName: n1, source: {persistentVolumeName: pv}}",
 		`spec: Invalid value: {"Attacher":"e","Source":{"PersistentVolumeName":"pv","InlineVolumeSpec":null},"NodeName":"n1"}: field is immutable`)
 	a := k.UpdateSubresource("status", good, "metadata: {name: a, labels: {a: b}}\nspec: {attacher: e, nodeName: '', source: {}}\nstatus: {attached: true}")

@@ -124,6 +124,8 @@ func validateAttachmentSource(s *storagev1.VolumeAttachmentSource, at *field.Pat
 		return field.ErrorList{field.Forbidden(at, exactlyOne)}
 	case s.PersistentVolumeName != nil && *s.PersistentVolumeName == "":
 		return field.ErrorList{field.Required(at.Child("persistentVolumeName"), "must specify non empty persistentVolumeName")}
+	case s.InlineVolumeSpec != nil:
+		return validateInlineVolume(s.InlineVolumeSpec, at.Child("inlineVolumeSpec"))
 	}
 	return nil
 }

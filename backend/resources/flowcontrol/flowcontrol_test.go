@@ -75,6 +75,14 @@ func TestUpdatesOfFlowSchemas(t *testing.T) {
 		`status.conditions[2].type: Duplicate value: "A"`)
 }
 
+func TestNoNamespacesAreNull(t *testing.T) {
+	k := schemas(t)
+	s := k.New("{spec: {rules: [{resourceRules: [{clusterScope: true, namespaces: []}]}]}}")
+	if k.Strategy.Canonicalize(s); s.Spec.Rules[0].ResourceRules[0].Namespaces != nil {
+		t.Error("an empty list is kept")
+	}
+}
+
 func TestLevels(t *testing.T) {
 	k := levels(t)
 	k.JSON(k.New("{metadata: {name: l}, spec: {type: Limited, limited: {limitResponse: {type: Queue, queuing: {}}}}}"), `{metadata: {name: l, generation: 1}, spec: {type: Limited,

@@ -18,7 +18,13 @@ type header http.Header
 
 func (h header) Get(name string) string        { return http.Header(h).Get(name) }
 func (h header) Values(name string) []string   { return http.Header(h).Values(name) }
-func (h header) Each(func(name, value string)) {}
+func (h header) Each(f func(name, value string)) {
+	for name, values := range h {
+		for _, v := range values {
+			f(name, v)
+		}
+	}
+}
 
 func with(lines ...string) *request.Request {
 	h := http.Header{}

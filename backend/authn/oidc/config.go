@@ -39,7 +39,7 @@ func Load(path string, ownIssuers []string) (*Config, error) {
 	}
 	c, err := Parse(content)
 	if err == nil {
-		err = check(c, ownIssuers)
+		err = checkConfig(c, ownIssuers)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
@@ -66,7 +66,7 @@ func Parse(content []byte) (*Config, error) {
 	return c, nil
 }
 
-func check(c *Config, ownIssuers []string) error {
+func checkConfig(c *Config, ownIssuers []string) error {
 	for i, j := range c.JWT {
 		if j.Issuer.EgressSelectorType != "" {
 			return fmt.Errorf("jwt[%d].issuer.egressSelectorType: there are no egress selectors here", i)
@@ -118,5 +118,5 @@ func FromFlags(f Flags, ownIssuers []string) (*Config, error) {
 		j.Issuer.CertificateAuthority = string(ca)
 	}
 	c := &Config{JWT: []apiserver.JWTAuthenticator{j}}
-	return c, check(c, ownIssuers)
+	return c, checkConfig(c, ownIssuers)
 }

@@ -149,7 +149,7 @@ func (d *Dynamic) parse(content []byte) (*providers, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := check(c, d.o.OwnIssuers); err != nil {
+	if err := checkConfig(c, d.o.OwnIssuers); err != nil {
 		return nil, err
 	}
 	return d.make(c)

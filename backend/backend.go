@@ -81,17 +81,21 @@ func New(o *config.Options) (_ *Server, err error) {
 }
 
 func (s *Server) openStorage() (err error) {
-	dir := filepath.Join(s.options.Storage.DataDir, "db")
-	s.engine, err = openEngine(s.options)
-	switch {
-	case errors.Is(err, storage.ErrLocked):
-		return fmt.Errorf("the data folder %s is in use by another pilothouse", s.options.Storage.DataDir)
-	case errors.Is(err, storage.ErrFormat):
-		return fmt.Errorf("the data folder %s was written by a newer pilothouse", s.options.Storage.DataDir)
-	case err != nil:
-		return fmt.Errorf("open %s: %w", dir, err)
+	if s.engine, err = openEngine(s.options); err != nil {
+		return storageTrouble(s.options.Storage.DataDir, err)
 	}
 	return nil
+}
+
+// storageTrouble says in a user's words why the storage does not open.
+func storageTrouble(dataDir string, err error) error {
+	switch {
+	case errors.Is(err, storage.ErrLocked):
+		return fmt.Errorf("the data folder %s is in use by another pilothouse", dataDir)
+	case errors.Is(err, storage.ErrFormat):
+		return fmt.Errorf("the data folder %s was written by a newer pilothouse", dataDir)
+	}
+	return fmt.Errorf("open the data folder %s: %w", dataDir, err)
 }
 
 func (s *Server) openKeys() (err error) {

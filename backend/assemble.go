@@ -71,11 +71,16 @@ func (s *Server) assemble() error {
 	if err != nil {
 		return err
 	}
+	chain, err := admissionChain(o, s.registry, authorizer)
+	if err != nil {
+		return err
+	}
 	s.health.Add(health.Check{Name: "etcd", Run: s.storageIsOpen}, "healthz", "livez", "readyz")
 	fields := fieldmanager.New()
 	api := endpoints.New(endpoints.Config{
 		Registry:          s.registry,
 		FieldManager:      fields,
+		Admission:         chain,
 		AuthorizeCreate:   authorizeCreate(authorizer),
 		Paths:             servePaths(s.paths(documents)),
 		Clock:             time.Now,

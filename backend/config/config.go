@@ -25,6 +25,8 @@ type Options struct {
 	Storage  Storage
 	Features Features
 	General  General
+
+	Admission Admission
 }
 
 // group is one struct of settings.
@@ -44,6 +46,7 @@ func (o *Options) groups() []group {
 		&o.Storage,
 		&o.Features,
 		&o.General,
+		&o.Admission,
 	}
 }
 

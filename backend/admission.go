@@ -1,0 +1,23 @@
+package backend
+
+import (
+	"time"
+
+	"pilothouse/backend/admission"
+	"pilothouse/backend/admission/plugins"
+	"pilothouse/backend/authz"
+	"pilothouse/backend/config"
+	"pilothouse/backend/registry"
+)
+
+// admissionChain gives what looks at writes, as the flags choose it. The list of
+// the plugins is in admission/plugins/order.go.
+func admissionChain(o *config.Options, r *registry.Registry, a authz.Authorizer) (*admission.Chain, error) {
+	return plugins.New(plugins.Env{
+		Registry: r, Authorizer: a, Clock: time.Now,
+		Options: plugins.Options{
+			Enable: o.Admission.Enable, Disable: o.Admission.Disable, ConfigFile: o.Admission.ConfigFile,
+			NotReadyTolerationSeconds: o.Admission.NotReadyTolerationSeconds, UnreachableTolerationSeconds: o.Admission.UnreachableTolerationSeconds,
+		},
+	})
+}

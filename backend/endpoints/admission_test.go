@@ -22,6 +22,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/managedfields"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
 // recorder is an admission plugin that writes down what it is asked, labels
@@ -150,7 +152,7 @@ func gadgets(connected *request.Request) registry.Resource {
 			}},
 			{
 				Name: "scale", Verbs: []string{"get", "patch", "update"}, Kind: "Scale", GroupVersion: autoscalingv1.SchemeGroupVersion,
-				New: func() runtime.Object { return &autoscalingv1.Scale{} }, ReplicasPath: []string{"data", "replicas"},
+				New: func() runtime.Object { return &autoscalingv1.Scale{} },
 				Get: func(ctx context.Context, c registry.Call) (runtime.Object, error) {
 					cm, err := get(ctx, c)
 					if err != nil {
@@ -161,14 +163,23 @@ func gadgets(connected *request.Request) registry.Resource {
 				Update: func(ctx context.Context, c registry.Call, transform func(runtime.Object) (runtime.Object, error)) (runtime.Object, error) {
 					result, err := c.Store.Update(ctx, c.Namespace, c.Name, registry.UpdateOptions{DryRun: c.DryRun,
 						Transform: func(_ context.Context, current scheme.Object) (scheme.Object, error) {
-							next, err := transform(scaleOf(current.(*corev1.ConfigMap)))
+							cm := current.(*corev1.ConfigMap)
+							managers := managedfields.NewScaleHandler(cm.ManagedFields, corev1.SchemeGroupVersion, managedfields.ResourcePathMappings{
+								"v1": fieldpath.MakePathOrDie("data", "replicas"),
+							})
+							live, err := scaleOf(cm), error(nil)
+							if live.ManagedFields, err = managers.ToSubresource(); err != nil {
+								return nil, err
+							}
+							next, err := transform(live)
 							if err != nil {
 								return nil, err
 							}
-							cm := current.DeepCopyObject().(*corev1.ConfigMap)
-							cm.Data = map[string]string{"replicas": fmt.Sprint(next.(*autoscalingv1.Scale).Spec.Replicas)}
-							cm.ResourceVersion = next.(*autoscalingv1.Scale).ResourceVersion
-							return c.Track(current, cm)
+							scale := next.(*autoscalingv1.Scale)
+							cm.Data = map[string]string{"replicas": fmt.Sprint(scale.Spec.Replicas)}
+							cm.ResourceVersion = scale.ResourceVersion
+							cm.ManagedFields, err = managers.ToParent(scale.ManagedFields)
+							return cm, err
 						}})
 					if err != nil {
 						return nil, err
@@ -257,6 +268,10 @@ func TestApplyScale(t *testing.T) {
 	a.patchOf(gadget+"/scale?fieldManager=m", applyPatch, `{"apiVersion":"apps/v1","kind":"Scale","metadata":{"name":"g"}}`).
 		message(400, "invalid object type: apps/v1, Kind=Scale")
 	a.patchOf(gadget+"/scale?fieldManager=m", applyPatch, `{"apiVersion":"autoscaling/v1","kind":"Scale","metadata":{"name":"other"}}`).has(400, "does not match the name on the URL")
+	const five = `{"apiVersion":"autoscaling/v1","kind":"Scale","metadata":{"name":"g"},"spec":{"replicas":5}}`
+	a.patchOf(gadget+"/scale?fieldManager=m", applyPatch, five).has(409, `conflict with \"test\"`)
+	a.patchOf(gadget+"/scale?fieldManager=m&force=true", applyPatch, five).has(200, `"replicas":5`)
+	a.do("GET", gadget, "", nil).has(200, `"replicas":"5"`, `"manager":"m","operation":"Apply"`, `"fieldsV1":{"f:data":{"f:replicas":{}}},"subresource":"scale"`)
 }
 
 func TestQueryInto(t *testing.T) {

@@ -168,7 +168,7 @@ func (c *call) metadataList(l *registry.List) (*request.Response, error) {
 	if c.form.Type == scheme.MediaProtobuf {
 		return c.protobufList(apiVersion, "PartialObjectMetadataList", l, c.metadataProtobuf)
 	}
-	start := `{"kind":"PartialObjectMetadataList","apiVersion":"` + apiVersion + `","metadata":{"resourceVersion":"`
+	start := `{"kind":"PartialObjectMetadataList","apiVersion":"` + apiVersion + `","metadata":{`
 	head := listHead(start, l, false)
 	if len(l.Items) == 0 {
 		return c.fromJSON(http.StatusOK, append(head, `,"items":null}`...))

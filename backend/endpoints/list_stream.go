@@ -15,11 +15,16 @@ func listOf(o *watchcache.Object) *registry.List {
 	return &registry.List{Revision: o.Revision, Items: []*watchcache.Object{o}}
 }
 
-// listMeta is the rest of a list's JSON metadata after the resourceVersion's
-// digits, up to the closing brace. always has it say that there is no more, as
-// lists of custom resources do.
-func listMeta(l *registry.List, always bool) []byte {
-	b := []byte{'"'}
+// listHead is a list's JSON from start, which ends in the opening brace of
+// metadata, up to metadata's closing brace. always has it say that there is no
+// more, as lists of custom resources do.
+func listHead(start string, l *registry.List, always bool) []byte {
+	b := make([]byte, 0, len(start)+128)
+	b = append(b, start...)
+	if l.Revision > 0 { // what a dry run creates has none
+		b = append(b, `"resourceVersion":"`...)
+		b = append(strconv.AppendInt(b, l.Revision, 10), '"')
+	}
 	if l.Continue != "" || always {
 		b = append(b, `,"continue":`...)
 		token, _ := json.Marshal(l.Continue) // of a string: cannot fail
@@ -30,14 +35,6 @@ func listMeta(l *registry.List, always bool) []byte {
 		}
 	}
 	return append(b, '}')
-}
-
-// listHead is a list's JSON from start up to the value of items.
-func listHead(start string, l *registry.List, always bool) []byte {
-	b := make([]byte, 0, len(start)+128)
-	b = append(b, start...)
-	b = strconv.AppendInt(b, l.Revision, 10)
-	return append(b, listMeta(l, always)...)
 }
 
 // jsonList is a list in JSON made of the stored bytes of its items.

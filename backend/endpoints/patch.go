@@ -153,19 +153,24 @@ var errNoApply = apierrors.NewInternalError(errors.New("nobody here can apply a 
 
 // apply merges the body into current by server-side apply.
 func (p *patcher) apply(current scheme.Object) (scheme.Object, error) {
-	if p.c.h.FieldManager == nil {
-		return nil, errNoApply
-	}
-	obj := &unstructured.Unstructured{Object: map[string]any{}}
-	if err := yaml.Unmarshal(p.body, &obj.Object); err != nil {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
-	}
 	live := current
 	if live == nil {
 		live = p.c.emptyHub()
 	}
+	return p.applyTo(p.c.e.Resource, p.c.e.Version.Name, live)
+}
+
+// applyTo merges the body into an object that a resource describes.
+func (p *patcher) applyTo(r *registry.Resource, version string, live scheme.Object) (scheme.Object, error) {
+	if p.c.h.FieldManager == nil {
+		return nil, errNoApply
+	}
+	config := &unstructured.Unstructured{Object: map[string]any{}}
+	if err := yaml.Unmarshal(p.body, &config.Object); err != nil {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
+	}
 	force := p.options.Force != nil && *p.options.Force
-	out, err := p.c.h.FieldManager.Apply(p.c.e.Resource, p.c.e.Version.Name, p.c.subName(), live, obj, p.options.FieldManager, force)
+	out, err := p.c.h.FieldManager.Apply(r, version, p.c.subName(), live, config, p.options.FieldManager, force)
 	if err != nil {
 		return nil, shown(err)
 	}

@@ -87,7 +87,7 @@ func (c *call) createSubresource(ctx context.Context) (*request.Response, error)
 	if c.sub.Default != nil {
 		c.sub.Default(obj)
 	}
-	if obj, err = c.trackNew(c.v.posted[c.sub.Name], obj, o.FieldManager); err != nil {
+	if obj, err = c.trackOwn(c.v.own[c.sub.Name], nil, obj, o.FieldManager); err != nil {
 		return nil, err
 	}
 	w := c.newWrite(c.r.Info.Name, o, o.DryRun)
@@ -101,16 +101,20 @@ func (c *call) createSubresource(ctx context.Context) (*request.Response, error)
 	return c.created(result)
 }
 
-// trackNew records in a posted object's managedFields who sent it. r describes
-// the object; without it nothing is recorded.
-func (c *call) trackNew(r *registry.Resource, obj runtime.Object, manager string) (runtime.Object, error) {
-	o, ok := obj.(scheme.Object)
+// trackOwn records in the managedFields of an object that is not one of the
+// resource's what the client changed from live, nil for a new object. r
+// describes the object; without it nothing is recorded.
+func (c *call) trackOwn(r *registry.Resource, live, obj runtime.Object, manager string) (runtime.Object, error) {
+	next, ok := obj.(scheme.Object)
 	if !ok || r == nil || c.h.FieldManager == nil || r.Versions[0].New == nil {
 		return obj, nil
 	}
-	empty := r.Versions[0].New()
-	empty.GetObjectKind().SetGroupVersionKind(obj.GetObjectKind().GroupVersionKind())
-	return c.h.FieldManager.Update(r, r.Versions[0].Name, c.subName(), empty, o, c.fieldManager(manager))
+	current, ok := live.(scheme.Object)
+	if !ok {
+		current = r.Versions[0].New()
+	}
+	current.GetObjectKind().SetGroupVersionKind(obj.GetObjectKind().GroupVersionKind())
+	return c.h.FieldManager.Update(r, r.Versions[0].Name, c.subName(), current, next, c.fieldManager(manager))
 }
 
 // keepsMetadata tells the subresources whose object's metadata says something
@@ -161,8 +165,8 @@ func (c *call) updateSubresource(ctx context.Context) (*request.Response, error)
 	if err != nil {
 		return nil, err
 	}
-	return c.writeSubresource(ctx, o, func(runtime.Object) (runtime.Object, error) {
-		return obj.DeepCopyObject(), nil
+	return c.writeSubresource(ctx, o, func(current runtime.Object) (runtime.Object, error) {
+		return c.trackOwn(c.v.own[c.sub.Name], current, obj.DeepCopyObject(), o.FieldManager)
 	})
 }
 
@@ -195,7 +199,7 @@ func (c *call) patchSubresource(ctx context.Context) (*request.Response, error) 
 	p := c.newPatcher(patchType, o)
 	p.gvk = c.subKind()
 	if patchType == applyPatch {
-		return c.applySubresource(ctx, p)
+		return c.writeSubresource(ctx, patchAsUpdate(o), p.applyOwn)
 	}
 	return c.writeSubresource(ctx, patchAsUpdate(o), func(current runtime.Object) (runtime.Object, error) {
 		next := c.sub.New()
@@ -204,17 +208,33 @@ func (c *call) patchSubresource(ctx context.Context) (*request.Response, error) 
 			return nil, err
 		}
 		next.GetObjectKind().SetGroupVersionKind(p.gvk)
-		return next, c.checkSubObject(next)
+		if err := c.checkSubObject(next); err != nil {
+			return nil, err
+		}
+		return c.trackOwn(c.v.own[c.sub.Name], current, next, o.FieldManager)
 	})
 }
 
-// writeSubresource writes what next makes of the subresource's current object.
+// applyOwn merges the body into a subresource's own object by server-side apply.
+func (p *patcher) applyOwn(current runtime.Object) (runtime.Object, error) {
+	live, ok := current.(scheme.Object)
+	own := p.c.v.own[p.c.sub.Name]
+	if !ok || own == nil {
+		return nil, errNoApply
+	}
+	live.GetObjectKind().SetGroupVersionKind(p.gvk)
+	next, err := p.applyTo(own, own.Versions[0].Name, live)
+	if err != nil {
+		return nil, err
+	}
+	return next, p.c.checkSubObject(next)
+}
+
+// writeSubresource writes what next makes of the subresource's current object,
+// fields tracked.
 func (c *call) writeSubresource(ctx context.Context, o *metav1.UpdateOptions, next func(current runtime.Object) (runtime.Object, error)) (*request.Response, error) {
 	w := c.newWrite(c.r.Info.Name, o, o.DryRun)
 	call := c.storeCall(o.DryRun, o.FieldManager, w.objectValidator(admission.Update))
-	call.Track = func(live, obj scheme.Object) (scheme.Object, error) {
-		return c.track(func() scheme.Object { return live }, obj, o.FieldManager)
-	}
 	result, err := c.sub.Update(ctx, call, func(current runtime.Object) (runtime.Object, error) {
 		obj, err := next(current)
 		if err != nil {
@@ -292,7 +312,7 @@ func (c *call) createVirtual(ctx context.Context) (*request.Response, error) {
 	if o, ok := obj.(scheme.Object); ok && c.e.Version.Default != nil {
 		c.e.Version.Default(o)
 	}
-	if obj, err = c.trackNew(c.e.Resource, obj, o.FieldManager); err != nil {
+	if obj, err = c.trackOwn(c.e.Resource, nil, obj, o.FieldManager); err != nil {
 		return nil, err
 	}
 	w := c.newWrite(name, o, o.DryRun)

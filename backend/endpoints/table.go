@@ -277,7 +277,7 @@ const (
 )
 
 func newTableStream(c *call, l *registry.List, o *metav1.TableOptions) *tableStream {
-	start := `{"kind":"Table","apiVersion":"` + c.form.As.GroupVersion().String() + `","metadata":{"resourceVersion":"`
+	start := `{"kind":"Table","apiVersion":"` + c.form.As.GroupVersion().String() + `","metadata":{`
 	head := append(listHead(start, l, false), `,"columnDefinitions":`...)
 	if o.NoHeaders {
 		head = append(head, "null"...)

@@ -24,6 +24,7 @@ func TestTable(t *testing.T) {
 		has(200, `"apiVersion":"meta.k8s.io/v1beta1"`, `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1beta1"`)
 	a.do("GET", configMaps, "", header{"Accept": "application/yaml;as=Table;v=v1;g=meta.k8s.io"}).has(200, "kind: Table\n")
 	a.do("DELETE", configMaps+"/one", "", accept).has(200, `"kind":"Status"`)
+	a.do("POST", configMaps+"?dryRun=All", `{"metadata":{"name":"dry"}}`, accept).has(201, `"apiVersion":"meta.k8s.io/v1","metadata":{},`)
 }
 
 // TestChangingCellsAreNotKept: a cell that shows another time than the object's

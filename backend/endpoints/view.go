@@ -65,9 +65,9 @@ type view struct {
 	// there is code for.
 	listed, verbs verbs
 	subs          map[string]verbs
-	// posted are the objects that subresources take by POST, as resources of
-	// their own: that is what the field manager tracks them by.
-	posted map[string]*registry.Resource
+	// own are the objects of their own that subresources have (Scale,
+	// TokenRequest), as resources: that is what the field manager tracks them by.
+	own map[string]*registry.Resource
 	// typed tells a built-in resource from one of a CRD; hub that the version
 	// is the one that is stored.
 	typed, hub bool
@@ -76,7 +76,7 @@ type view struct {
 	apiVersion, variant string
 
 	// itemHead is how the JSON of a built-in object starts; in a list it is
-	// left out. listHead is the start of a list up to the resourceVersion.
+	// left out. listHead is the start of a list up to its metadata.
 	itemHead, listHead string
 	// tableColumns are the columnDefinitions of the table form.
 	table *tableForm
@@ -103,18 +103,18 @@ func newView(e *registry.Entry) *view {
 		v.verbs &= virtualVerbs(virtual)
 	}
 	v.subs = make(map[string]verbs, len(res.Subresources))
-	v.posted = map[string]*registry.Resource{}
+	v.own = map[string]*registry.Resource{}
 	for i := range res.Subresources {
 		s := &res.Subresources[i]
 		v.subs[s.Name] = verbsOf(s.Verbs)
-		if posted := postedBy(res, s, v.gvk.GroupVersion()); posted != nil {
-			v.posted[s.Name] = posted
+		if own := ownObject(res, s, v.gvk.GroupVersion()); own != nil {
+			v.own[s.Name] = own
 		}
 	}
 	v.apiVersion = v.gvk.GroupVersion().String()
 	v.variant = v.apiVersion
 	v.itemHead = `{"kind":"` + v.gvk.Kind + `","apiVersion":"` + v.apiVersion + `",`
-	v.listHead = `{"kind":"` + res.ListKind + `","apiVersion":"` + v.apiVersion + `","metadata":{"resourceVersion":"`
+	v.listHead = `{"kind":"` + res.ListKind + `","apiVersion":"` + v.apiVersion + `","metadata":{`
 	v.table = newTableForm(columnsOf(e))
 	v.keys = viewKeys{
 		protobuf: "protobuf " + v.variant,
@@ -204,19 +204,18 @@ func columnsOf(e *registry.Entry) []registry.Column {
 	return e.Resource.Columns
 }
 
-// postedBy describes the object that a subresource takes by POST and gives
-// back, nil when it takes none. Bindings and evictions are answered with a
+// ownObject describes the object that a subresource takes and gives back, nil
+// when it has none of its own. Bindings and evictions are answered with a
 // Status: nobody sees who set their fields, so they are not tracked.
-func postedBy(res *registry.Resource, s *registry.Subresource, own schema.GroupVersion) *registry.Resource {
-	if s.Create == nil || s.New == nil || s.Kind == "" || s.Kind == "Binding" || s.Kind == "Eviction" {
+func ownObject(res *registry.Resource, s *registry.Subresource, gv schema.GroupVersion) *registry.Resource {
+	if s.Create == nil && s.Update == nil || s.New == nil || s.Kind == "" || s.Kind == "Binding" || s.Kind == "Eviction" {
 		return nil
 	}
 	if _, ok := s.New().(scheme.Object); !ok {
 		return nil
 	}
-	gv := s.GroupVersion
-	if gv.Empty() {
-		gv = own
+	if !s.GroupVersion.Empty() {
+		gv = s.GroupVersion
 	}
 	return &registry.Resource{
 		Group: gv.Group, Name: res.Name, Kind: s.Kind, Namespaced: res.Namespaced,

@@ -154,11 +154,10 @@ type Subresource struct {
 	// Get gives another object made from the parent (Scale).
 	Get func(ctx context.Context, c Call) (runtime.Object, error)
 	// Update writes another object into the parent (Scale). transform is given
-	// the subresource's current object and gives the one to be written.
+	// the subresource's current object and gives the one to be written; both
+	// have managedFields of their own, which are for Update to bring into the
+	// parent's (managedfields.ScaleHandler).
 	Update func(ctx context.Context, c Call, transform func(current runtime.Object) (runtime.Object, error)) (runtime.Object, error)
-	// ReplicasPath is where the parent keeps what a Scale calls spec.replicas,
-	// for server-side apply; nil means spec.replicas.
-	ReplicasPath []string
 	// Create acts on a posted object (Binding, Eviction, TokenRequest).
 	Create func(ctx context.Context, c Call, obj runtime.Object) (runtime.Object, error)
 	// Connect streams (exec, log, proxy).
@@ -183,11 +182,6 @@ type Call struct {
 	// Validate is validating admission for the object that Update writes or
 	// Create takes; it may be nil.
 	Validate func(ctx context.Context, obj, old runtime.Object) error
-	// Track records in obj's managedFields, for a subresource's Update, who
-	// changed which fields of the parent: live is the parent as it is, obj as it
-	// will be, both in the storage version. It gives what is to be written. It
-	// may be nil.
-	Track func(live, obj scheme.Object) (scheme.Object, error)
 }
 
 // Virtual is a resource without storage.

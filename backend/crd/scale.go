@@ -14,7 +14,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
 func pathOf(jsonPath string) []string { return strings.Split(strings.TrimPrefix(jsonPath, "."), ".") }
@@ -70,11 +72,6 @@ func (k *kind) scale() registry.Subresource {
 			return k.scaleOf(unstructuredOf(obj), c.Version)
 		},
 		Update: k.updateScale,
-	}
-	for _, v := range k.versions {
-		if v.spec.Subresources != nil && v.spec.Subresources.Scale != nil {
-			s.ReplicasPath = pathOf(v.spec.Subresources.Scale.SpecReplicasPath)
-		}
 	}
 	return s
 }
@@ -133,6 +130,10 @@ func (k *kind) updateScale(ctx context.Context, c registry.Call, transform func(
 			if err != nil {
 				return nil, err
 			}
+			managers := managedfields.NewScaleHandler(live.GetManagedFields(), k.gvk(c.Version).GroupVersion(), k.replicasFields())
+			if scale.ManagedFields, err = managers.ToSubresource(); err != nil {
+				return nil, err
+			}
 			before = scale
 			changed, err := transform(scale.DeepCopy())
 			if err != nil {
@@ -152,17 +153,35 @@ func (k *kind) updateScale(ctx context.Context, c registry.Call, transform func(
 			if next.ResourceVersion != "" {
 				parent.SetResourceVersion(next.ResourceVersion)
 			}
-			hub, err := k.convertOne(parent, k.storage().spec.Name)
-			if err != nil || c.Track == nil {
-				return hub, err
+			entries, err := managers.ToParent(next.ManagedFields)
+			if err != nil {
+				return nil, err
 			}
-			return c.Track(current, hub)
+			parent.SetManagedFields(entries)
+			return k.convertOne(parent, k.storage().spec.Name)
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
 	return k.scaleOf(unstructuredOf(result.Hub).DeepCopy(), c.Version)
+}
+
+// replicasFields says for each version which field a Scale's replicas are, so
+// that who manages the one manages the other.
+func (k *kind) replicasFields() managedfields.ResourcePathMappings {
+	m := managedfields.ResourcePathMappings{}
+	for name, v := range k.versions {
+		if v.spec.Subresources == nil || v.spec.Subresources.Scale == nil {
+			continue
+		}
+		path := fieldpath.Path{}
+		for _, field := range pathOf(v.spec.Subresources.Scale.SpecReplicasPath) {
+			path = append(path, fieldpath.PathElement{FieldName: &field})
+		}
+		m[k.gvk(name).GroupVersion().String()] = path
+	}
+	return m
 }
 
 func checkScaleSpec(s *autoscalingv1.Scale) field.ErrorList {

@@ -32,8 +32,8 @@ func (s *Server) loadRegistry() (err error) {
 	if s.registry, err = registry.New(registry.Options{Engine: s.engine}); err != nil {
 		return err
 	}
-	s.tokens = &registry.Tokens{}
-	env := &registry.Env{Clock: time.Now, Registry: s.registry, AllowPrivileged: o.Features.AllowPrivileged, Tokens: s.tokens}
+	s.tokens, s.access = &registry.Tokens{}, &registry.Access{}
+	env := &registry.Env{Clock: time.Now, Registry: s.registry, AllowPrivileged: o.Features.AllowPrivileged, Tokens: s.tokens, Access: s.access}
 	if env.ServiceIPRange, err = o.Services.Prefix(); err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (s *Server) assemble() error {
 		return err
 	}
 	*s.tokens = s.authentication.forReviews()
-	authorizer, err := authorizer(o, s.registry)
+	authorizer, policy, err := authorizer(o, s.registry)
 	if err != nil {
 		return err
 	}
@@ -75,6 +75,7 @@ func (s *Server) assemble() error {
 	if err != nil {
 		return err
 	}
+	*s.access = access(authorizer, policy)
 	s.health.Add(health.Check{Name: "etcd", Run: s.storageIsOpen}, "healthz", "livez", "readyz")
 	fields := fieldmanager.New()
 	api := endpoints.New(endpoints.Config{

@@ -37,6 +37,7 @@ type Server struct {
 	crds     *crd.Manager
 	// tokens is what reviews of tokens use; authentication fills it in.
 	tokens         *registry.Tokens
+	access         *registry.Access
 	authentication *authentication
 	serving        *pki.Serving
 	pki            *pki.PKI

@@ -40,14 +40,18 @@ type Attributes struct {
 	Subresource string
 	Name        string
 	Path        string
+	// Fields are the terms of a field selector that name one value.
+	Fields []request.FieldTerm
 }
 
 // FromRequest gives the attributes of a request.
-func FromRequest(r *request.Request) Attributes {
-	i := &r.Info
+func FromRequest(r *request.Request) Attributes { return FromInfo(r.User, &r.Info) }
+
+// FromInfo gives the attributes of what a user would do.
+func FromInfo(u *request.User, i *request.Info) Attributes {
 	return Attributes{
-		User: r.User, Verb: i.Verb, IsResource: i.IsResource, Namespace: i.Namespace, Group: i.Group, Version: i.Version,
-		Resource: i.Resource, Subresource: i.Subresource, Name: i.Name, Path: i.Path,
+		User: u, Verb: i.Verb, IsResource: i.IsResource, Namespace: i.Namespace, Group: i.Group, Version: i.Version,
+		Resource: i.Resource, Subresource: i.Subresource, Name: i.Name, Path: i.Path, Fields: i.Fields,
 	}
 }
 

@@ -11,6 +11,13 @@ func AlwaysAllow() Authorizer {
 	return Func(func(context.Context, *Attributes) (Decision, string, error) { return Allow, "", nil })
 }
 
+// AlwaysDeny allows nothing.
+func AlwaysDeny() Authorizer {
+	return Func(func(context.Context, *Attributes) (Decision, string, error) {
+		return NoOpinion, "Everything is forbidden.", nil
+	})
+}
+
 // Masters allows everything to the members of system:masters, whatever any
 // policy says.
 func Masters() Authorizer {

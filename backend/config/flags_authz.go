@@ -14,7 +14,7 @@ type Authz struct {
 }
 
 // AuthorizationModes are the values that --authorization-mode takes.
-var AuthorizationModes = []string{"AlwaysAllow", "Node", "RBAC"}
+var AuthorizationModes = []string{"AlwaysAllow", "AlwaysDeny", "Node", "RBAC"}
 
 func (o *Authz) addFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&o.Modes, "authorization-mode", []string{"Node", "RBAC"}, "Ordered list of what decides about requests, comma-separated: "+strings.Join(AuthorizationModes, ", ")+".")

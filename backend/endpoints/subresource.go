@@ -309,6 +309,12 @@ func (c *call) createVirtual(ctx context.Context) (*request.Response, error) {
 		}
 		name = m.GetName()
 	}
+	if tracked, ok := obj.(scheme.Object); ok {
+		empty := func() scheme.Object { return virtual.New().(scheme.Object) }
+		if obj, err = c.track(empty, tracked, o.FieldManager); err != nil {
+			return nil, err
+		}
+	}
 	if o, ok := obj.(scheme.Object); ok && c.e.Version.Default != nil {
 		c.e.Version.Default(o)
 	}

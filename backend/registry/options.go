@@ -9,6 +9,7 @@ import (
 	"pilothouse/backend/scheme"
 	"pilothouse/backend/watchcache"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -116,6 +117,27 @@ type Env struct {
 	// Tokens are what reviews of tokens and requests for them need; set before
 	// the first request.
 	Tokens *Tokens
+	// Access is what reviews of access and checks of grants ask; set before the
+	// first request.
+	Access *Access
+}
+
+// Access answers who may do what.
+type Access struct {
+	// Authorize decides about a request that a user would make.
+	Authorize func(ctx context.Context, u *request.User, i *request.Info) (AccessDecision, error)
+	// Rules gives all that a user may do in a namespace as far as rules tell it;
+	// faults say what is missing from them.
+	Rules func(ctx context.Context, u *request.User, namespace string) (rules []rbacv1.PolicyRule, faults []error)
+	// RoleRules gives the rules of a Role, or with an empty namespace of a
+	// ClusterRole.
+	RoleRules func(namespace, name string) (rules []rbacv1.PolicyRule, ok bool)
+}
+
+// AccessDecision is an answer of Access.
+type AccessDecision struct {
+	Allowed, Denied bool
+	Reason          string
 }
 
 // Tokens checks and makes bearer tokens.

@@ -23,7 +23,13 @@ type Info struct {
 	Parts []string
 	// LegacyWatch tells the old /watch/ paths.
 	LegacyWatch bool
+	// Fields are the terms FIELD=VALUE of a list's or watch's field selector,
+	// which authorization of nodes goes by.
+	Fields []FieldTerm
 }
+
+// FieldTerm is one term of a field selector.
+type FieldTerm struct{ Field, Value string }
 
 var specialVerbsNoSubresources = map[string]bool{"proxy": true}
 

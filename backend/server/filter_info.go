@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/selection"
 )
 
 // maxAuditID is the length at which a client's Audit-ID is cut off.
@@ -41,8 +42,26 @@ func parseInfo(next request.Handler) request.Handler {
 			watch, name = isWatch(r), selectedName(r)
 		}
 		r.Info = request.ParseInfo(r.Method, r.Path, watch, name)
+		if r.Info.IsResource && strings.Contains(r.RawQuery, "fieldSelector") && (r.Info.Verb == "list" || r.Info.Verb == "watch" || r.Info.Verb == "deletecollection") {
+			r.Info.Fields = fieldTerms(r)
+		}
 		return next(ctx, r)
 	}
+}
+
+// fieldTerms gives the terms of the field selector that name one value.
+func fieldTerms(r *request.Request) []request.FieldTerm {
+	selector, err := fields.ParseSelector(r.Query().Get("fieldSelector"))
+	if err != nil {
+		return nil // the endpoint says what is wrong with it
+	}
+	var out []request.FieldTerm
+	for _, q := range selector.Requirements() {
+		if q.Operator == selection.Equals || q.Operator == selection.DoubleEquals {
+			out = append(out, request.FieldTerm{Field: q.Field, Value: q.Value})
+		}
+	}
+	return out
 }
 
 // isWatch reads the watch parameter as Kubernetes reads booleans: it is true

@@ -10,6 +10,16 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 )
 
+// Allows tells whether one of some rules covers a request.
+func Allows(rules []rbacv1.PolicyRule, at *authz.Attributes) bool {
+	for i := range rules {
+		if ruleAllows(&rules[i], at) {
+			return true
+		}
+	}
+	return false
+}
+
 // ruleAllows tells whether a rule covers a request, with the meaning that
 // Kubernetes gives to *, to RESOURCE/SUBRESOURCE and to */SUBRESOURCE.
 func ruleAllows(rule *rbacv1.PolicyRule, at *authz.Attributes) bool {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"runtime"
 	"time"
 
 	"pilothouse/backend/registry"
@@ -23,6 +24,19 @@ func (c *call) watch(ctx context.Context, o *internalversion.ListOptions) (*requ
 	if c.e.Store == nil || !c.v.verbs.has(canWatch) {
 		return nil, apierrors.NewMethodNotSupported(c.v.gvr.GroupResource(), "watch")
 	}
+	s, err := c.newWatchStream(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if isWebSocket(c.r) {
+		return s.webSocket(c.r)
+	}
+	return &request.Response{Status: http.StatusOK, ContentType: s.frames.mediaType(), Chunked: s.run}, nil
+}
+
+// newWatchStream starts a watch. It is closed when it has run, or when nobody
+// has it any more: a response whose client is gone before it begins is dropped.
+func (c *call) newWatchStream(ctx context.Context, o *internalversion.ListOptions) (*watchStream, error) {
 	frames, err := c.newFrames()
 	if err != nil {
 		return nil, err
@@ -49,11 +63,10 @@ func (c *call) watch(ctx context.Context, o *internalversion.ListOptions) (*requ
 		s.refusal = err
 	case err != nil:
 		return nil, err
+	default:
+		runtime.AddCleanup(s, (*watchcache.Watcher).Close, s.watcher)
 	}
-	if isWebSocket(c.r) {
-		return s.webSocket(c.r)
-	}
-	return &request.Response{Status: http.StatusOK, ContentType: frames.mediaType(), Chunked: s.run}, nil
+	return s, nil
 }
 
 // watchTimeout is how long a watch lasts: what the client asks for, or a random
@@ -240,6 +253,7 @@ func (c *call) newFrames() (*frames, error) {
 		f.kind = metadataFrames
 	}
 	f.protobuf = c.form.Type == scheme.MediaProtobuf
+	f.c.r = nil // it is not needed any more, and may be large
 	return f, nil
 }
 

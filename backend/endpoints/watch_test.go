@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +15,9 @@ import (
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
 	"pilothouse/backend/scheme"
+	"pilothouse/backend/watchcache"
+
+	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
 )
 
 // watching is a watch that runs beside the test.
@@ -231,4 +236,28 @@ func TestManyWatchersShareFrames(t *testing.T) {
 		a.configMap(fmt.Sprint("cm-", i), "")
 	}
 	wg.Wait()
+}
+
+// TestWatchThatIsNeverRunEnds: the transport drops a response whose client is
+// gone before it begins.
+func TestWatchThatIsNeverRunEnds(t *testing.T) {
+	a := newAPI(t)
+	a.configMap("one", "")
+	r := a.request("GET", configMaps+"?watch=true", "", nil)
+	c := call{h: a.Handler, r: r, v: a.views.of(a.Registry.Table(), "", "v1", "configmaps")}
+	c.e, c.form.Type = c.v.entry, scheme.MediaJSON
+	s, err := c.newWatchStream(a.ctx, &internalversion.ListOptions{Watch: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := s.watcher
+	s = nil //nolint:ineffassign,wastedassign // for the collector
+	for range 200 {
+		runtime.GC()
+		if _, err := w.Poll(1); errors.Is(err, watchcache.ErrClosed) {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Error("the watcher is still open")
 }

@@ -22,11 +22,11 @@ const group = "admissionregistration.k8s.io"
 // Resources gives the resources of the group in the order of discovery.
 func Resources(env *registry.Env) []registry.Resource {
 	return []registry.Resource{
-		mutatingAdmissionPolicies(),
-		mutatingAdmissionPolicyBindings(),
+		mutatingAdmissionPolicies(env),
+		mutatingAdmissionPolicyBindings(env),
 		mutatingWebhookConfigurations(),
-		validatingAdmissionPolicies(),
-		validatingAdmissionPolicyBindings(),
+		validatingAdmissionPolicies(env),
+		validatingAdmissionPolicyBindings(env),
 		validatingWebhookConfigurations(),
 	}
 }

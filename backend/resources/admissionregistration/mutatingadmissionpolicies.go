@@ -1,6 +1,7 @@
 package admissionregistration
 
 import (
+	"context"
 	"strings"
 
 	"pilothouse/backend/admission/cel"
@@ -16,8 +17,16 @@ import (
 
 // mutatingAdmissionPolicies change objects by expressions; they act where a
 // binding says so.
-func mutatingAdmissionPolicies() registry.Resource {
+func mutatingAdmissionPolicies(env *registry.Env) registry.Resource {
 	type policy = admissionregistrationv1.MutatingAdmissionPolicy
+	main := configuration(func(p *policy) any { return p.Spec }, validateMutatingPolicy)
+	main = readers(main, field.NewPath("spec", "paramKind"), func(ctx context.Context, p, old *policy) error {
+		var before *admissionregistrationv1.ParamKind
+		if old != nil {
+			before = old.Spec.ParamKind
+		}
+		return mayReadKind(ctx, env, p.Spec.ParamKind, before)
+	})
 	return registry.Resource{
 		Group:      group,
 		Name:       "mutatingadmissionpolicies",
@@ -32,7 +41,7 @@ func mutatingAdmissionPolicies() registry.Resource {
 				defaultMatchResources(p.Spec.MatchConstraints)
 			}),
 		}},
-		Strategy: configuration(func(p *policy) any { return p.Spec }, validateMutatingPolicy).Strategy(),
+		Strategy: main.Strategy(),
 		Columns: []registry.Column{
 			printers.Name,
 			printers.Integer("Mutations", "Mutation indicates the number of mutations rules defined in this configuration"),

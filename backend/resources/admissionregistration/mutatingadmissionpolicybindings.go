@@ -1,6 +1,8 @@
 package admissionregistration
 
 import (
+	"context"
+
 	"pilothouse/backend/registry"
 	"pilothouse/backend/resources/printers"
 	"pilothouse/backend/scheme"
@@ -11,8 +13,12 @@ import (
 
 // mutatingAdmissionPolicyBindings say where a policy acts, and with which
 // parameters.
-func mutatingAdmissionPolicyBindings() registry.Resource {
+func mutatingAdmissionPolicyBindings(env *registry.Env) registry.Resource {
 	type binding = admissionregistrationv1.MutatingAdmissionPolicyBinding
+	main := configuration(func(b *binding) any { return b.Spec }, validateMutatingBinding)
+	main = readers(main, field.NewPath("spec", "paramRef"), func(ctx context.Context, b, _ *binding) error {
+		return mayReadParams(ctx, env, "mutatingadmissionpolicies", b.Spec.PolicyName, b.Spec.ParamRef)
+	})
 	return registry.Resource{
 		Group:      group,
 		Name:       "mutatingadmissionpolicybindings",
@@ -24,7 +30,7 @@ func mutatingAdmissionPolicyBindings() registry.Resource {
 			New:     func() scheme.Object { return &binding{} },
 			Default: registry.Typed(func(b *binding) { defaultMatchResources(b.Spec.MatchResources) }),
 		}},
-		Strategy: configuration(func(b *binding) any { return b.Spec }, validateMutatingBinding).Strategy(),
+		Strategy: main.Strategy(),
 		Columns:  bindingColumns,
 		Cells: registry.Row(func(b *binding, now registry.Clock) []any {
 			return []any{b.Name, b.Spec.PolicyName, paramRefCell(b.Spec.ParamRef), printers.Since(b.CreationTimestamp, now)}

@@ -16,7 +16,7 @@ import (
 
 // validatingAdmissionPolicies refuse requests by expressions; they act where a
 // binding says so.
-func validatingAdmissionPolicies() registry.Resource {
+func validatingAdmissionPolicies(env *registry.Env) registry.Resource {
 	type policy = admissionregistrationv1.ValidatingAdmissionPolicy
 	main := configuration(func(p *policy) any { return p.Spec }, validateValidatingPolicy)
 	main.PrepareForCreate = func(_ context.Context, p *policy) {
@@ -29,6 +29,13 @@ func validatingAdmissionPolicies() registry.Resource {
 			p.Generation = old.Generation + 1
 		}
 	}
+	main = readers(main, field.NewPath("spec", "paramKind"), func(ctx context.Context, p, old *policy) error {
+		var before *admissionregistrationv1.ParamKind
+		if old != nil {
+			before = old.Spec.ParamKind
+		}
+		return mayReadKind(ctx, env, p.Spec.ParamKind, before)
+	})
 	main.ResetFields = map[string][]string{group + "/v1": {"status"}}
 	status := registry.For[*policy]{
 		PrepareForUpdate: func(_ context.Context, p, old *policy) {

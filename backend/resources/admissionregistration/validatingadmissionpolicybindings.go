@@ -1,6 +1,8 @@
 package admissionregistration
 
 import (
+	"context"
+
 	"pilothouse/backend/registry"
 	"pilothouse/backend/resources/printers"
 	"pilothouse/backend/scheme"
@@ -11,8 +13,12 @@ import (
 
 // validatingAdmissionPolicyBindings say where a policy acts, and with which
 // parameters.
-func validatingAdmissionPolicyBindings() registry.Resource {
+func validatingAdmissionPolicyBindings(env *registry.Env) registry.Resource {
 	type binding = admissionregistrationv1.ValidatingAdmissionPolicyBinding
+	main := configuration(func(b *binding) any { return b.Spec }, validateValidatingBinding)
+	main = readers(main, field.NewPath("spec", "paramRef"), func(ctx context.Context, b, _ *binding) error {
+		return mayReadParams(ctx, env, "validatingadmissionpolicies", b.Spec.PolicyName, b.Spec.ParamRef)
+	})
 	return registry.Resource{
 		Group:      group,
 		Name:       "validatingadmissionpolicybindings",
@@ -24,7 +30,7 @@ func validatingAdmissionPolicyBindings() registry.Resource {
 			New:     func() scheme.Object { return &binding{} },
 			Default: registry.Typed(func(b *binding) { defaultMatchResources(b.Spec.MatchResources) }),
 		}},
-		Strategy: configuration(func(b *binding) any { return b.Spec }, validateValidatingBinding).Strategy(),
+		Strategy: main.Strategy(),
 		Columns:  bindingColumns,
 		Cells: registry.Row(func(b *binding, now registry.Clock) []any {
 			return []any{b.Name, b.Spec.PolicyName, paramRefCell(b.Spec.ParamRef), printers.Since(b.CreationTimestamp, now)}

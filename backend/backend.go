@@ -179,7 +179,7 @@ func (s *Server) runBackground() {
 	s.background.Go(func() {
 		controllers.Run(s.ctx, controllers.Deps{
 			Client: client.New(s.chain, nil, "pilothouse"), Registry: s.registry, Clock: time.Now,
-			RootCA: func() []byte { return s.pki.CA.CertPEM },
+			RootCA: func() []byte { return s.pki.CA.CertPEM }, CA: s.pki.CA,
 		}, loops)
 	})
 }

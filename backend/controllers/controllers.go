@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"pilothouse/backend/client"
+	"pilothouse/backend/pki"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
 
@@ -34,6 +35,9 @@ type Deps struct {
 	Clock    registry.Clock
 	// RootCA is the PEM bundle that clients verify this server with.
 	RootCA func() []byte
+	// CA signs the certificates of the signers that are this server's own; nil
+	// leaves their requests alone.
+	CA *pki.KeyPair
 }
 
 // Loop is one controller.

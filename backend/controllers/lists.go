@@ -6,6 +6,9 @@ func All() []Loop {
 		{Name: "namespace-controller", Account: "namespace-controller", New: newNamespaces},
 		{Name: "serviceaccount-controller", Account: "service-account-controller", New: newServiceAccounts},
 		{Name: "root-ca-certificate-publisher-controller", Account: "root-ca-cert-publisher", New: newRootCA},
+		{Name: "certificatesigningrequest-signing-controller", Account: "certificate-controller", New: newSigning},
+		{Name: "certificatesigningrequest-approving-controller", Account: "certificate-controller", New: newApproving},
+		{Name: "certificatesigningrequest-cleaner-controller", Account: "certificate-controller", New: newCleaner},
 		{Name: "clusterrole-aggregation-controller", Account: "clusterrole-aggregation-controller", New: newAggregation},
 		{Name: "garbage-collector-controller", Account: "generic-garbage-collector", New: newCollector},
 	}

@@ -5,6 +5,7 @@ import (
 
 	"pilothouse/backend/admission"
 	"pilothouse/backend/admission/plugins"
+	"pilothouse/backend/admission/quota"
 	"pilothouse/backend/authz"
 	"pilothouse/backend/config"
 	"pilothouse/backend/registry"
@@ -12,9 +13,9 @@ import (
 
 // admissionChain gives what looks at writes, as the flags choose it. The list of
 // the plugins is in admission/plugins/order.go.
-func admissionChain(o *config.Options, r *registry.Registry, a authz.Authorizer) (*admission.Chain, error) {
+func admissionChain(o *config.Options, r *registry.Registry, a authz.Authorizer, l *quota.Ledger) (*admission.Chain, error) {
 	return plugins.New(plugins.Env{
-		Registry: r, Authorizer: a, Clock: time.Now,
+		Registry: r, Authorizer: a, Clock: time.Now, Quota: l,
 		Options: plugins.Options{
 			Enable: o.Admission.Enable, Disable: o.Admission.Disable, ConfigFile: o.Admission.ConfigFile,
 			NotReadyTolerationSeconds: o.Admission.NotReadyTolerationSeconds, UnreachableTolerationSeconds: o.Admission.UnreachableTolerationSeconds,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"pilothouse/backend/admission/quota"
 	"pilothouse/backend/authn/impersonation"
 	"pilothouse/backend/authz"
 	"pilothouse/backend/bootstrap"
@@ -71,13 +72,14 @@ func (s *Server) assemble() error {
 	if err != nil {
 		return err
 	}
-	chain, err := admissionChain(o, s.registry, authorizer)
+	fields := fieldmanager.New()
+	s.quota = quota.New(quota.Options{Registry: s.registry, Clock: time.Now, Track: fields.Update})
+	chain, err := admissionChain(o, s.registry, authorizer, s.quota)
 	if err != nil {
 		return err
 	}
 	*s.access = access(authorizer, policy)
 	s.health.Add(health.Check{Name: "etcd", Run: s.storageIsOpen}, "healthz", "livez", "readyz")
-	fields := fieldmanager.New()
 	api := endpoints.New(endpoints.Config{
 		Registry:          s.registry,
 		FieldManager:      fields,

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"pilothouse/backend/admission/quota"
 	"pilothouse/backend/client"
 	"pilothouse/backend/config"
 	"pilothouse/backend/controllers"
@@ -39,12 +40,14 @@ type Server struct {
 	tokens         *registry.Tokens
 	access         *registry.Access
 	authentication *authentication
-	serving        *pki.Serving
-	pki            *pki.PKI
-	health         *health.Health
-	listeners      listeners
-	http           *server.Server
-	dashboard      *web.Dashboard
+	// quota has the accounts of ResourceQuotas.
+	quota     *quota.Ledger
+	serving   *pki.Serving
+	pki       *pki.PKI
+	health    *health.Health
+	listeners listeners
+	http      *server.Server
+	dashboard *web.Dashboard
 	// chain answers requests from inside the process: all filters and the API.
 	chain request.Handler
 
@@ -179,7 +182,7 @@ func (s *Server) runBackground() {
 	s.background.Go(func() {
 		controllers.Run(s.ctx, controllers.Deps{
 			Client: client.New(s.chain, nil, "pilothouse"), Registry: s.registry, Clock: time.Now,
-			RootCA: func() []byte { return s.pki.CA.CertPEM }, CA: s.pki.CA,
+			RootCA: func() []byte { return s.pki.CA.CertPEM }, CA: s.pki.CA, Quota: s.quota,
 		}, loops)
 	})
 }

@@ -7,12 +7,14 @@ package admission
 
 import (
 	"errors"
+	"net/http"
 
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -60,6 +62,8 @@ type Attributes struct {
 	// mutators: something later in the chain changed what an earlier one has
 	// seen. Reinvocation tells them that this is that pass.
 	Reinvoke, Reinvocation bool
+	// Ends are called when the write is over; nil when nobody does that.
+	Ends *Ends
 	// State is a place for plugins to keep something between their calls for
 	// this write, by plugin name.
 	State map[string]any
@@ -89,6 +93,12 @@ func Forbidden(a *Attributes, reason error) error {
 
 // Forbid is Forbidden with a text.
 func Forbid(a *Attributes, reason string) error { return Forbidden(a, errors.New(reason)) }
+
+// Failed is the 500 of a plugin that says why, as Kubernetes' plugins do where
+// they give a plain error.
+func Failed(text string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: text}}
+}
 
 // NotFound is the 404 of a plugin that refuses to show that something is there.
 func NotFound(a *Attributes) error {

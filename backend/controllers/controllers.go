@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"pilothouse/backend/admission/quota"
 	"pilothouse/backend/client"
 	"pilothouse/backend/pki"
 	"pilothouse/backend/registry"
@@ -38,6 +39,8 @@ type Deps struct {
 	// CA signs the certificates of the signers that are this server's own; nil
 	// leaves their requests alone.
 	CA *pki.KeyPair
+	// Quota has the accounts of ResourceQuotas.
+	Quota *quota.Ledger
 }
 
 // Loop is one controller.

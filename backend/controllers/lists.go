@@ -10,6 +10,7 @@ func All() []Loop {
 		{Name: "certificatesigningrequest-approving-controller", Account: "certificate-controller", New: newApproving},
 		{Name: "certificatesigningrequest-cleaner-controller", Account: "certificate-controller", New: newCleaner},
 		{Name: "clusterrole-aggregation-controller", Account: "clusterrole-aggregation-controller", New: newAggregation},
+		{Name: "resourcequota-controller", Account: "resourcequota-controller", New: newQuotas},
 		{Name: "garbage-collector-controller", Account: "generic-garbage-collector", New: newCollector},
 	}
 }

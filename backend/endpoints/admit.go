@@ -21,6 +21,8 @@ type write struct {
 	dryRun  bool
 	// state is what plugins keep between their mutating and validating calls.
 	state map[string]any
+	// ends are what plugins want to do when the write is over.
+	ends admission.Ends
 }
 
 // newWrite describes a write of the call's resource or subresource.
@@ -47,6 +49,7 @@ func (w *write) attributes(op admission.Operation, obj, old runtime.Object, opti
 		Old:         old,
 		Options:     options,
 		DryRun:      w.dryRun,
+		Ends:        &w.ends,
 		State:       w.state,
 	}
 }
@@ -116,6 +119,7 @@ func (w *write) objectValidator(op admission.Operation) func(ctx context.Context
 		return nil
 	}
 	return func(ctx context.Context, obj, old runtime.Object) error {
+		w.ends.Call(false) // an earlier attempt, if any, has come to nothing
 		return h.Admission.Validate(ctx, w.attributes(op, obj, old, w.optionsFor(op)))
 	}
 }
@@ -141,3 +145,8 @@ func (w *write) deleteValidator() registry.ValidateFunc {
 		return h.Admission.Validate(ctx, a)
 	}
 }
+
+// written tells admission that the write is done. drop, to be deferred, tells it
+// that it came to nothing, unless written was called.
+func (w *write) written() { w.ends.Call(!w.dryRun) }
+func (w *write) drop()    { w.ends.Call(false) }

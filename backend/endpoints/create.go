@@ -41,6 +41,7 @@ func (c *call) create(ctx context.Context) (*request.Response, error) {
 	if obj, err = w.mutateObject(ctx, admission.Create, obj, nil); err != nil {
 		return nil, err
 	}
+	defer w.drop()
 	result, err := c.e.Store.Create(ctx, obj, registry.CreateOptions{
 		DryRun:   w.dryRun,
 		Validate: w.validator(admission.Create),
@@ -48,6 +49,7 @@ func (c *call) create(ctx context.Context) (*request.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.written()
 	return c.object(http.StatusCreated, result.Object)
 }
 

@@ -94,10 +94,12 @@ func (c *call) createSubresource(ctx context.Context) (*request.Response, error)
 	if obj, err = w.mutate(ctx, admission.Create, obj, nil); err != nil {
 		return nil, err
 	}
+	defer w.drop()
 	result, err := c.sub.Create(ctx, c.storeCall(o.DryRun, o.FieldManager, w.objectValidator(admission.Create)), obj)
 	if err != nil {
 		return nil, err
 	}
+	w.written()
 	return c.created(result)
 }
 
@@ -235,6 +237,7 @@ func (p *patcher) applyOwn(current runtime.Object) (runtime.Object, error) {
 func (c *call) writeSubresource(ctx context.Context, o *metav1.UpdateOptions, next func(current runtime.Object) (runtime.Object, error)) (*request.Response, error) {
 	w := c.newWrite(c.r.Info.Name, o, o.DryRun)
 	call := c.storeCall(o.DryRun, o.FieldManager, w.objectValidator(admission.Update))
+	defer w.drop()
 	result, err := c.sub.Update(ctx, call, func(current runtime.Object) (runtime.Object, error) {
 		obj, err := next(current)
 		if err != nil {
@@ -245,6 +248,7 @@ func (c *call) writeSubresource(ctx context.Context, o *metav1.UpdateOptions, ne
 	if err != nil {
 		return nil, err
 	}
+	w.written()
 	return c.subObject(http.StatusOK, result)
 }
 
@@ -327,10 +331,12 @@ func (c *call) createVirtual(ctx context.Context) (*request.Response, error) {
 	}
 	call := c.storeCall(o.DryRun, o.FieldManager, w.objectValidator(admission.Create))
 	call.Name = name
+	defer w.drop()
 	result, err := virtual.Create(ctx, call, obj)
 	if err != nil {
 		return nil, err
 	}
+	w.written()
 	if _, isStatus := result.(*metav1.Status); !isStatus {
 		result.GetObjectKind().SetGroupVersionKind(c.v.gvk)
 	}

@@ -105,10 +105,12 @@ func (c *call) storeUpdate(ctx context.Context, w *write, o registry.UpdateOptio
 	o.DryRun = w.dryRun
 	o.Validate = w.validator(admission.Update)
 	o.ValidateCreate = c.mayCreate(w.validator(admission.Create))
+	defer w.drop()
 	result, err := c.e.Store.Update(ctx, c.namespace(), c.r.Info.Name, o)
 	if err != nil {
 		return nil, err
 	}
+	w.written()
 	status := http.StatusOK
 	if result.Created {
 		status = http.StatusCreated

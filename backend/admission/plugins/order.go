@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"pilothouse/backend/admission"
+	"pilothouse/backend/admission/quota"
 	"pilothouse/backend/authz"
 	"pilothouse/backend/registry"
 
@@ -38,7 +39,7 @@ var order = []plugin{
 	{"TaintNodesByCondition", true, newTaintNodesByCondition},
 	{"AlwaysPullImages", false, nil},
 	{"ImagePolicyWebhook", false, nil},
-	{"PodSecurity", true, nil},
+	{"PodSecurity", true, newPodSecurity},
 	{"PodNodeSelector", false, nil},
 	{"Priority", true, newPriority},
 	{"DefaultTolerationSeconds", true, newDefaultTolerationSeconds},
@@ -48,15 +49,15 @@ var order = []plugin{
 	{"DefaultStorageClass", true, newDefaultStorageClass},
 	{"StorageObjectInUseProtection", true, newStorageObjectInUseProtection},
 	{"OwnerReferencesPermissionEnforcement", false, nil},
-	{"PersistentVolumeClaimResize", true, nil},
-	{"RuntimeClass", true, nil},
-	{"CertificateApproval", true, nil},
-	{"CertificateSigning", true, nil},
-	{"ClusterTrustBundleAttest", true, nil},
-	{"CertificateSubjectRestriction", true, nil},
-	{"DefaultIngressClass", true, nil},
+	{"PersistentVolumeClaimResize", true, newPersistentVolumeClaimResize},
+	{"RuntimeClass", true, newRuntimeClass},
+	{"CertificateApproval", true, newCertificateApproval},
+	{"CertificateSigning", true, newCertificateSigning},
+	{"ClusterTrustBundleAttest", true, newClusterTrustBundleAttest},
+	{"CertificateSubjectRestriction", true, newCertificateSubjectRestriction},
+	{"DefaultIngressClass", true, newDefaultIngressClass},
 	{"DenyServiceExternalIPs", false, nil},
-	{"PodTopologyLabels", true, nil},
+	{"PodTopologyLabels", true, newPodTopologyLabels},
 	{"NodeDeclaredFeatureValidator", true, nil}, // of a feature that is off
 
 	// What users add comes behind what is built in, and sees what that has made.
@@ -64,7 +65,7 @@ var order = []plugin{
 	{"MutatingAdmissionWebhook", true, nil},
 	{"ValidatingAdmissionPolicy", true, nil},
 	{"ValidatingAdmissionWebhook", true, nil},
-	{"ResourceQuota", true, nil},
+	{"ResourceQuota", true, newResourceQuota},
 	{"AlwaysDeny", false, nil},
 }
 
@@ -84,12 +85,15 @@ type Env struct {
 	Registry   *registry.Registry
 	Authorizer authz.Authorizer
 	Clock      registry.Clock
-	Options    Options
+	// Quota has the accounts of ResourceQuotas.
+	Quota   *quota.Ledger
+	Options Options
 }
 
 // deps is Env with what several plugins share.
 type deps struct {
 	Env
+	settings       map[string][]byte // by plugin, as YAML or JSON
 	namespaces     *lookup[*corev1.Namespace]
 	storageClasses *lookup[*storagev1.StorageClass]
 }
@@ -101,8 +105,13 @@ func New(e Env) (*admission.Chain, error) {
 	if err != nil {
 		return nil, err
 	}
+	settings, err := readConfig(e.Options.ConfigFile)
+	if err != nil {
+		return nil, fmt.Errorf("--admission-control-config-file: %w", err)
+	}
 	d := &deps{
 		Env:            e,
+		settings:       settings,
 		namespaces:     newLookup[*corev1.Namespace](e.Registry, "", "namespaces"),
 		storageClasses: newLookup[*storagev1.StorageClass](e.Registry, "storage.k8s.io", "storageclasses"),
 	}

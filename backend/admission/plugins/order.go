@@ -59,6 +59,7 @@ var order = []plugin{
 	{"DenyServiceExternalIPs", false, nil},
 	{"PodTopologyLabels", true, newPodTopologyLabels},
 	{"NodeDeclaredFeatureValidator", true, nil}, // of a feature that is off
+	{"PodResizeValidator", true, newPodResizeValidator},
 
 	// What users add comes behind what is built in, and sees what that has made.
 	{"MutatingAdmissionPolicy", true, nil},

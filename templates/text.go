@@ -41,5 +41,3 @@ func reason(f *view.Fault) string {
 	}
 	return strconv.Itoa(f.Code) + " " + f.Reason
 }
-
-func number(n int) string { return strconv.Itoa(n) }

@@ -11,6 +11,7 @@ import (
 	"pilothouse/backend/authn"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
+	"pilothouse/web/jobs"
 	"pilothouse/web/pages"
 	"pilothouse/web/rows"
 	"pilothouse/web/session"
@@ -47,7 +48,7 @@ func New(o Options) (*Dashboard, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &Dashboard{cancel: cancel}
 	d.site = pages.Site{
-		Registry: o.Registry, Pool: rows.NewPool(ctx), Sessions: sessions, Links: session.NewLinks(o.Clock),
+		Registry: o.Registry, Pool: rows.NewPool(ctx), Sessions: sessions, Links: session.NewLinks(o.Clock), Jobs: jobs.New(ctx),
 		Authenticate: o.Authenticator.Authenticate, Clock: o.Clock, Version: o.Version,
 	}
 	return d, nil
@@ -67,4 +68,5 @@ func (d *Dashboard) Link(user *request.User) string {
 func (d *Dashboard) Close() {
 	d.cancel()
 	d.site.Pool.Wait()
+	d.site.Jobs.Wait()
 }

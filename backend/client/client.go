@@ -122,6 +122,33 @@ func (c *Client) Bytes(ctx context.Context, call Call) ([]byte, error) {
 	return body, nil
 }
 
+// Exchange makes a request and gives the response with its whole body in Body,
+// also when it is a refusal, which Bytes turns into an error.
+func (c *Client) Exchange(ctx context.Context, call Call) (*request.Response, error) {
+	resp, err := c.Send(ctx, call)
+	if err != nil {
+		return nil, err
+	}
+	body, err := bodyOf(ctx, resp)
+	if err != nil {
+		return nil, err
+	}
+	whole := *resp
+	whole.Body, whole.Stream, whole.Chunked = body, nil, nil
+	if whole.Status == 0 {
+		whole.Status = http.StatusOK
+	}
+	return &whole, nil
+}
+
+// Error gives the Status error that an answer is, nil for one that is none.
+func Error(call Call, resp *request.Response) error {
+	if resp.Status < 400 {
+		return nil
+	}
+	return statusError(resp.Status, resp.Body, call)
+}
+
 func bodyOf(ctx context.Context, resp *request.Response) ([]byte, error) {
 	var buf gather
 	switch {

@@ -6,6 +6,7 @@ import * as panel from './panel.js'
 import { toggle } from './socket.js'
 import { here } from './navigate.js'
 import './keys.js'
+import './palette.js'
 
 document.addEventListener('click', (e) => {
   const b = e.target.closest?.('[data-act]')

@@ -1,6 +1,8 @@
 // Links of the dashboard replace the page's parts instead of the page, so that
 // the tab keeps its websocket. Without this file they are just links.
 import { $, $$, page, say } from './html.js'
+import * as forms from './forms.js'
+import * as job from './job.js'
 import { closeMenus } from './menus.js'
 import * as list from './list.js'
 import * as object from './object.js'
@@ -14,30 +16,41 @@ export function here() {
   tick()
   list.start($('#main'))
   object.start($('#main'))
+  forms.start($('#main'))
+  job.start($('#main'), () => go(location.pathname + location.search, { push: false, focus: false }))
   panel.fromAddress()
   document.dispatchEvent(new CustomEvent('page'))
 }
 
-/** go shows another page of the dashboard. */
-export async function go(address, { push = true, focus = true } = {}) {
+/** go shows another page of the dashboard; post is a form's content. */
+export async function go(address, { push = true, focus = true, post = null } = {}) {
+  if (!post && !forms.leaves()) return
   going?.abort()
   const mine = going = new AbortController()
   closeMenus()
   let answer, text
   try {
-    answer = await fetch(address, { headers: { 'X-Pilothouse': 'page' }, signal: mine.signal })
+    answer = await fetch(address, { method: post ? 'POST' : 'GET', body: post, headers: { 'X-Pilothouse': 'page' }, signal: mine.signal })
     text = await answer.text()
   } catch (e) {
-    if (e.name !== 'AbortError') location.assign(address)
-    return
+    if (e.name === 'AbortError') return
+    if (post) return failed('The server did not answer; nothing was sent again. Your text is still here.')
+    return location.assign(address)
   }
   if (answer.status === 401) return document.dispatchEvent(new CustomEvent('session-ended'))
-  if (!answer.headers.get('Content-Type')?.startsWith('text/html')) return location.assign(address)
-  const doc = page(text)
-  if (!$('#nav', doc)) return location.assign(address)
-  const to = answer.redirected ? answer.url : address
-  if (push) history.pushState({}, '', to)
+  const doc = answer.headers.get('Content-Type')?.startsWith('text/html') ? page(text) : null
+  if (!doc || !$('#nav', doc)) return post ? failed('The server gave no page.') : location.assign(address)
+  if (post && answer.redirected) forms.forget()
+  if (answer.redirected) history.pushState({}, '', answer.url)
+  else if (push && !post) history.pushState({}, '', address)
   panel.close(false)
+  show(doc)
+  if (focus) $('#main').focus({ preventScroll: true })
+  say(document.title)
+  here()
+}
+
+function show(doc) {
   for (const id of ['main', 'crumbs', 'nav']) {
     const [was, now] = [$('#' + id), $('#' + id, doc)]
     if (id === 'nav') keepOpen(was, now)
@@ -45,10 +58,15 @@ export async function go(address, { push = true, focus = true } = {}) {
     was.replaceChildren(...document.importNode(now, true).childNodes)
   }
   document.title = doc.title
-  if (focus) $('#main').focus({ preventScroll: true })
   document.body.classList.remove('menu-open')
-  say(document.title)
-  here()
+}
+
+function failed(text) {
+  const p = document.createElement('p')
+  p.className = 'problem'
+  p.setAttribute('role', 'alert')
+  p.textContent = text
+  $('#main header')?.after(p)
 }
 
 // keepOpen keeps the groups of the navigation as the user has them.
@@ -89,7 +107,13 @@ export function follow(a) {
 
 document.addEventListener('submit', (e) => {
   const f = e.target
-  if (e.defaultPrevented || f.method !== 'get' || f.method === 'dialog') return
+  if (e.defaultPrevented || f.method === 'dialog') return
+  if (f.method === 'post') {
+    if (!f.matches('[data-soft], [data-rows]')) return
+    e.preventDefault()
+    const focus = !f.matches('[data-edit]')
+    return go(new URL(f.action).pathname, { focus, post: new URLSearchParams(new FormData(f, e.submitter)) })
+  }
   e.preventDefault()
   const u = new URL(f.action)
   const q = new URLSearchParams(new FormData(f, e.submitter))

@@ -49,3 +49,47 @@ func bodyID(o view.Object) string {
 }
 
 func depth(n int) string { return "depth" + strconv.Itoa(min(n, 4)) }
+
+func checkVerb(c *view.Check) string {
+	if c == nil {
+		return ""
+	}
+	return c.Verb
+}
+
+func checkResource(c *view.Check) string {
+	if c == nil {
+		return ""
+	}
+	return c.Resource
+}
+
+func checkName(c *view.Check) string {
+	if c == nil {
+		return ""
+	}
+	return c.Name
+}
+
+func index(n int) string { return strconv.Itoa(n) }
+
+func resultHead(done bool) string {
+	if done {
+		return "Result"
+	}
+	return "Would be"
+}
+
+func jobText(j view.Job) string {
+	s := thousands(j.Done) + " of " + thousands(j.Total)
+	if j.Failed > 0 {
+		s += ", " + thousands(j.Failed) + " failed"
+	}
+	switch {
+	case j.Cancelled:
+		s += ", cancelled"
+	case !j.Running:
+		s += ", done"
+	}
+	return s
+}

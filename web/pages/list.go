@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"pilothouse/backend/registry"
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/rows"
 	"pilothouse/web/view"
@@ -161,7 +162,10 @@ func (c *Call) listView(s *listState) view.List {
 	v := view.List{
 		Resource: r.Name, Kind: plural(r.Kind), GroupVersion: s.gvr.GroupVersion().String(), Namespaced: r.Namespaced,
 		Path: listPath(s.gvr, s.namespace), URL: s.url(), Filter: s.filter, Wide: s.wide, Command: s.command(c.Registry.Table()),
-		FormToken: c.FormToken(), CanDelete: false,
+		FormToken: c.FormToken(), CanDelete: can(s.entry, "delete"), Acts: acts(s.entry),
+	}
+	if can(s.entry, "create") {
+		v.CreateHref = join("/ui/apply", with(nil, "list", listPath(s.gvr, s.namespace)))
 	}
 	v.WideHref = s.url("wide", toggled(s.wide))
 	for _, name := range []string{"sort", "desc", "wide", "ns", "except"} {
@@ -173,6 +177,19 @@ func (c *Call) listView(s *listState) view.List {
 		}
 	}
 	return v
+}
+
+// acts are what can be done with many objects of a resource, besides deleting
+// them.
+func acts(e *registry.Entry) []view.Param {
+	if !can(e, "patch") {
+		return nil
+	}
+	list := []view.Param{{Name: "label", Value: "Label"}, {Name: "annotate", Value: "Annotate"}}
+	if e.Resource.Group == "apps" && slices.Contains([]string{"deployments", "statefulsets", "daemonsets"}, e.Resource.Name) {
+		list = append(list, view.Param{Name: "restart", Value: "Restart"})
+	}
+	return list
 }
 
 func toggled(on bool) string {

@@ -19,6 +19,9 @@ func (c *Call) OpenLive(ctx context.Context, r live.Request, wake func()) (live.
 	if err != nil {
 		return nil, queryError{err}
 	}
+	if r.Kind == "job" {
+		return c.openJob(u.Path, wake)
+	}
 	a, ok := parseAddress(c.Registry.Table(), u.Path)
 	if !ok {
 		return nil, notServed(u.Path)

@@ -44,8 +44,13 @@ func object(ctx context.Context, c *Call, a address) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Query.Get("download") != "" {
+	switch {
+	case c.Query.Get("download") != "":
 		return download(o)
+	case c.Query.Get("edit") != "" && can(a.entry, "update"):
+		return editPage(ctx, c, o)
+	case c.Query.Get("delete") != "" && can(a.entry, "delete"):
+		return deletePage(ctx, c, o)
 	}
 	v := c.objectView(o)
 	tab := c.Query.Get("tab")
@@ -105,6 +110,7 @@ func (c *Call) objectView(o *loaded) view.Object {
 		UID: string(o.object.GetUID()), Version: o.object.GetResourceVersion(),
 		Path: objectPath(o.gvr, o.namespace, o.name), APIPath: client.Path(o.gvr, o.namespace, o.name, ""),
 		ListHref: listPath(o.gvr, o.namespace), Panel: c.Panel, FormToken: c.FormToken(),
+		CanEdit: can(o.entry, "update"), CanDelete: can(o.entry, "delete"),
 	}
 	v.Command = "kubectl get " + kubectlName(c.Registry.Table(), o.gvr) + " " + o.name
 	if o.namespace != "" {

@@ -2,6 +2,8 @@ package pages
 
 import (
 	"context"
+	"net/url"
+	"strconv"
 	"time"
 
 	"pilothouse/backend/client"
@@ -96,7 +98,7 @@ func (c *Call) owned(ctx context.Context, o *loaded) []view.RelatedRow {
 			if e.Resource.Virtual != nil || !can(e, "list") || o.namespace != "" && !e.Resource.Namespaced || e.Resource.Name == "events" {
 				continue
 			}
-			for _, m := range c.listMetadata(ctx, e, o.namespace) {
+			for _, m := range c.listMetadata(ctx, e, o.namespace, 0) {
 				for _, ref := range m.Metadata.OwnerReferences {
 					byOwner[ref.UID] = append(byOwner[ref.UID], child{e, m})
 				}
@@ -124,10 +126,14 @@ func (c *Call) owned(ctx context.Context, o *loaded) []view.RelatedRow {
 	return list
 }
 
-// listMetadata gives what the user may see of a resource; nothing for what they
-// may not.
-func (c *Call) listMetadata(ctx context.Context, e *registry.Entry, namespace string) []childMeta {
-	raw, err := c.Client.Bytes(ctx, client.Call{Method: "GET", Path: client.Path(e.GVR(), namespace, "", ""), Accept: metadataOnly})
+// listMetadata gives what the user may see of a resource, at most limit objects
+// when it is not 0; nothing for what they may not see.
+func (c *Call) listMetadata(ctx context.Context, e *registry.Entry, namespace string, limit int) []childMeta {
+	call := client.Call{Method: "GET", Path: client.Path(e.GVR(), namespace, "", ""), Accept: metadataOnly}
+	if limit > 0 {
+		call.Query = url.Values{"limit": {strconv.Itoa(limit)}}
+	}
+	raw, err := c.Client.Bytes(ctx, call)
 	if err != nil {
 		return nil
 	}

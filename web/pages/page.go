@@ -12,6 +12,7 @@ import (
 	"pilothouse/backend/client"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
+	"pilothouse/web/jobs"
 	"pilothouse/web/rows"
 	"pilothouse/web/session"
 	"pilothouse/web/view"
@@ -27,6 +28,7 @@ type Site struct {
 	Pool     *rows.Pool
 	Sessions *session.Table
 	Links    *session.Links
+	Jobs     *jobs.Table
 	// Authenticate finds out who a request is from; for logins.
 	Authenticate func(ctx context.Context, r *request.Request) (*request.User, error)
 	Clock        func() time.Time

@@ -32,7 +32,9 @@ type List struct {
 	Command   string
 	FormToken string
 	CanDelete bool
-	Labels    []string
+	// Acts are what else can be done with the selected objects.
+	Acts   []Param
+	Labels []string
 }
 
 // Column is one column of a list.

@@ -1,0 +1,89 @@
+// Forms that are sent without leaving the page, the editor over their text, and
+// drafts, so that nothing that was typed is lost.
+import { $, $$ } from './html.js'
+
+const nonce = $('script[type=module]')?.nonce ?? ''
+let open = null // { form, area, view, key, saved }
+
+/** start puts the editor over the form of the page. */
+export async function start(root) {
+  open?.view?.destroy()
+  open = null
+  const form = $('form[data-edit]', root)
+  const area = form && $('[data-editor] textarea', form)
+  if (!area) return
+  const mine = open = { form, area, key: $('[data-secret]', form) ? null : 'draft ' + form.dataset.edit, saved: area.value }
+  restore(mine)
+  area.addEventListener('input', () => changed(mine))
+  const { edit } = await import('./editor.js')
+  if (open !== mine || !area.isConnected) return
+  mine.view = edit(area, nonce, { changed: () => changed(mine), complete: completions })
+  if (!$('[data-testid="review"]', form)) mine.view.focus()
+}
+
+// A draft is offered again after a reload, a crash or a lost session.
+function restore(o) {
+  const draft = o.key && localStorage.getItem(o.key)
+  if (!draft) return
+  const { text, version } = JSON.parse(draft)
+  const fresh = !$('[data-testid="review"]', o.form) && !$('.fault', o.form) && !$('.banner', o.form)
+  if (!fresh || text === o.area.value) return
+  o.area.value = text
+  const p = document.createElement('p')
+  p.className = 'banner'
+  p.setAttribute('role', 'status')
+  p.append('This is the draft that you left here. ')
+  const b = document.createElement('button')
+  b.type = 'button'
+  b.textContent = 'Drop it'
+  b.onclick = () => { forget(); location.reload() }
+  p.append(b)
+  $('header', o.form).after(p)
+  const v = o.form.elements.version
+  if (v && version && v.value !== version && o.form.elements.base) {
+    // The draft began with an older state; the server merges by it.
+    const stored = JSON.parse(draft)
+    o.form.elements.base.value = stored.base
+    v.value = version
+  }
+}
+
+let timer = 0
+function changed(o) {
+  o.dirty = o.area.value !== o.saved
+  clearTimeout(timer)
+  if (!o.key) return
+  timer = setTimeout(() => {
+    const draft = { text: o.area.value, version: o.form.elements.version?.value, base: o.form.elements.base?.value }
+    try { localStorage.setItem(o.key, JSON.stringify(draft)) } catch { /* the disk is full: the text is still on the screen */ }
+  }, 300)
+}
+
+/** forget drops the draft of the open form. */
+export function forget() {
+  if (!open) return
+  clearTimeout(timer)
+  if (open.key) localStorage.removeItem(open.key)
+  open.dirty = false
+}
+
+/** leaves asks before unsaved text is left. */
+export const leaves = () => !open?.dirty || !open.form.isConnected || confirm('Leave without saving? The draft is kept.')
+
+addEventListener('beforeunload', (e) => { if (open?.dirty && open.form.isConnected && !open.key) e.preventDefault() })
+
+document.addEventListener('keydown', (e) => {
+  if ((e.ctrlKey || e.metaKey) && e.key === 's' && open?.form.isConnected) {
+    e.preventDefault()
+    $('[data-save]', open.form).click()
+  } else if (e.key === 'Escape' && e.target.closest?.('.cm-editor') && !$('.cm-panel, .cm-tooltip', open?.form ?? document)) {
+    $$('button, a', open.form)[0]?.focus()
+  }
+})
+
+async function completions(text, position, context) {
+  const body = new URLSearchParams({ form: open.form.elements.form.value, text, position: String(position) })
+  const answer = await fetch('/ui/complete', { method: 'POST', body, headers: { 'X-Pilothouse': 'complete' } })
+  if (!answer.ok || context.aborted) return []
+  return answer.json()
+}

@@ -1,0 +1,35 @@
+package templates
+
+import (
+	"context"
+	"io"
+	"strconv"
+	"strings"
+
+	"pilothouse/web/view"
+
+	"github.com/a-h/templ"
+)
+
+// Lines is YAML with its lines numbered. It is written by hand: every blank
+// counts, and templates are free with those.
+func Lines(lines []view.Line) templ.Component {
+	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		var b strings.Builder
+		b.WriteString(`<pre class="code" tabindex="0" role="region" aria-label="YAML"><code>`)
+		for _, l := range lines {
+			b.WriteString(`<span class="ln" data-n="` + strconv.Itoa(l.Number) + `">`)
+			for _, p := range l.Parts {
+				if p.Class == "" {
+					b.WriteString(templ.EscapeString(p.Text))
+				} else {
+					b.WriteString(`<span class="y` + p.Class + `">` + templ.EscapeString(p.Text) + `</span>`)
+				}
+			}
+			b.WriteString("\n</span>")
+		}
+		b.WriteString(`</code></pre>`)
+		_, err := io.WriteString(w, b.String())
+		return err
+	})
+}

@@ -1,0 +1,91 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+)
+
+func wait(t *testing.T, j *Job) Progress {
+	t.Helper()
+	changed := make(chan struct{}, 1)
+	stop := j.Watch(func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})
+	defer stop()
+	for {
+		if p := j.Progress(); !p.Running {
+			return p
+		}
+		<-changed
+	}
+}
+
+func TestAJobTellsWhatFailed(t *testing.T) {
+	table := New(t.Context())
+	items := make([]Item, 100)
+	for i := range items {
+		items[i] = Item{Text: string(rune('a' + i%26)), Run: func(context.Context) error {
+			if i%10 == 0 {
+				return errors.New("refused")
+			}
+			return nil
+		}}
+	}
+	j, err := table.Start("ann", "Delete 100 pods", "/ui/", items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := wait(t, j)
+	if p.Done != 100 || p.Failed != 10 || len(p.Failures) != 10 || p.Cancelled {
+		t.Errorf("%+v", p)
+	}
+	if table.Find("ann", j.ID) != j || table.Find("bob", j.ID) != nil || table.Find("ann", "x") != nil {
+		t.Error("jobs are found by the wrong people")
+	}
+}
+
+func TestACancelledJobBeginsNothingMore(t *testing.T) {
+	table := New(t.Context())
+	var begun atomic.Int32
+	first := make(chan struct{}, workers)
+	items := make([]Item, 1000)
+	for i := range items {
+		items[i] = Item{Run: func(ctx context.Context) error {
+			begun.Add(1)
+			first <- struct{}{}
+			<-ctx.Done()
+			return ctx.Err()
+		}}
+	}
+	j, err := table.Start("ann", "", "", items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-first
+	j.Cancel()
+	p := wait(t, j)
+	if !p.Cancelled || begun.Load() > workers || p.Done != int(begun.Load()) {
+		t.Errorf("%d begun, %+v", begun.Load(), p)
+	}
+}
+
+func TestJobsAreBounded(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	table := New(ctx)
+	stuck := []Item{{Run: func(ctx context.Context) error { <-ctx.Done(); return nil }}}
+	for range maxRunning {
+		if _, err := table.Start("ann", "", "", stuck); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := table.Start("ann", "", "", stuck); !errors.Is(err, ErrBusy) {
+		t.Errorf("got %v", err)
+	}
+	cancel()
+	table.Wait()
+}

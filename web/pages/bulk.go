@@ -1,0 +1,189 @@
+package pages
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/jobs"
+	"pilothouse/web/rows"
+	"pilothouse/web/view"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+const (
+	// maxBulk bounds the objects of one change.
+	maxBulk = 100_000
+	// typedFrom is the number of objects from which the number is to be typed.
+	typedFrom = 11
+	// shownNames is how many names a confirmation shows.
+	shownNames = 50
+)
+
+// bulkActs are what can be done with many objects: how it is called, and what it
+// does with one of them.
+var bulkActs = map[string]struct {
+	verb string
+	// needs tells that a key and a value are asked for.
+	needs bool
+	do    func(ctx context.Context, c *Call, t target, change string) error
+}{
+	"delete": {"Delete", false, deleteTarget},
+	"label": {"Label", true, func(ctx context.Context, c *Call, t target, change string) error {
+		return setMetadata(ctx, c, t, "labels", change)
+	}},
+	"annotate": {"Annotate", true, func(ctx context.Context, c *Call, t target, change string) error {
+		return setMetadata(ctx, c, t, "annotations", change)
+	}},
+	"restart": {"Restart", false, restartTarget},
+}
+
+// target is one object of a change of many.
+type target struct {
+	address
+	uid string
+}
+
+// bulk asks before many objects are changed, or begins to change them.
+func bulk(ctx context.Context, c *Call) (*Answer, error) {
+	list, err := url.Parse(c.Form.Get("list"))
+	if err != nil {
+		return nil, notServed(c.Form.Get("list"))
+	}
+	a, ok := parseAddress(c.Registry.Table(), list.Path)
+	act, known := bulkActs[c.Form.Get("act")]
+	if !ok || !known {
+		return nil, notServed(list.Path)
+	}
+	s := parseList(a, list.Query())
+	targets, err := c.targets(ctx, &s)
+	if err != nil {
+		return nil, err
+	}
+	v := view.Bulk{
+		FormToken: c.FormToken(), Act: c.Form.Get("act"), List: s.url(), All: c.Form.Get("all") != "", More: max(0, len(targets)-shownNames),
+		Verb: fmt.Sprintf("%s %d %s", act.verb, len(targets), a.entry.Resource.Name), NeedsChange: act.needs, Change: strings.TrimSpace(c.Form.Get("change")),
+	}
+	for i, t := range targets {
+		if !v.All {
+			v.Selected = append(v.Selected, t.uid+" "+t.namespace+"/"+t.name)
+		}
+		if i < shownNames {
+			v.Names = append(v.Names, strings.TrimPrefix(t.namespace+"/"+t.name, "/"))
+		}
+	}
+	if len(targets) >= typedFrom {
+		v.Typed = fmt.Sprint(len(targets))
+	}
+	if c.Form.Get("confirm") == "" || len(targets) == 0 {
+		return bulkAnswer(v, a, http.StatusOK), nil
+	}
+	switch {
+	case v.Typed != "" && c.Form.Get("typed") != v.Typed:
+		v.Problem = "Type the number of objects: " + v.Typed
+	case act.needs && !strings.Contains(v.Change, "=") && !strings.HasSuffix(v.Change, "-"):
+		v.Problem = "Write KEY=VALUE, or KEY- to remove it."
+	}
+	if v.Problem != "" {
+		return bulkAnswer(v, a, http.StatusBadRequest), nil
+	}
+	return c.startJob(v, targets, act.do)
+}
+
+func bulkAnswer(v view.Bulk, a address, status int) *Answer {
+	return &Answer{
+		Status: status, Title: v.Verb, Body: tmpl.Bulk(v), Current: listPath(a.gvr, ""),
+		Crumbs: []view.Link{{Text: groupName(a.gvr.Group), Href: "/ui/"}, {Text: a.entry.Resource.Name, Href: v.List}, {Text: v.Act}},
+	}
+}
+
+// targets are the objects that a form names, or all that its list shows.
+func (c *Call) targets(ctx context.Context, s *listState) ([]target, error) {
+	var list []target
+	add := func(uid, namespace, name string) {
+		if len(list) < maxBulk && name != "" {
+			a := s.address
+			a.namespace, a.name = namespace, name
+			list = append(list, target{a, uid})
+		}
+	}
+	if c.Form.Get("all") == "" {
+		for _, v := range c.Form["sel"] {
+			uid, key, _ := strings.Cut(v, " ")
+			namespace, name, _ := strings.Cut(key, "/")
+			add(uid, namespace, name)
+		}
+		return list, nil
+	}
+	key, query, err := s.ask()
+	if err != nil {
+		return nil, queryError{err}
+	}
+	v, err := c.Pool.Open(ctx, c.Client, key, query)
+	if err != nil {
+		return nil, err
+	}
+	defer v.Close()
+	v.Each(func(r *rows.Row) bool {
+		add(r.UID, r.Namespace, r.Name)
+		return len(list) < maxBulk
+	})
+	return list, nil
+}
+
+// startJob starts the work and leads to its page.
+func (c *Call) startJob(v view.Bulk, targets []target, do func(ctx context.Context, c *Call, t target, change string) error) (*Answer, error) {
+	// The request ends long before the work does: what goes on has a Call of
+	// its own.
+	worker := &Call{Site: c.Site, R: c.R, Session: c.Session, Client: c.Client}
+	items := make([]jobs.Item, len(targets))
+	for i, t := range targets {
+		items[i] = jobs.Item{
+			Text: strings.TrimPrefix(t.namespace+"/"+t.name, "/"), Href: objectPath(t.gvr, t.namespace, t.name),
+			Run: func(ctx context.Context) error { return do(ctx, worker, t, v.Change) },
+		}
+	}
+	j, err := c.Jobs.Start(c.Session.User.Name, v.Verb, v.List, items)
+	if err != nil {
+		return nil, apierrors.NewTooManyRequests(err.Error(), 5)
+	}
+	return &Answer{Redirect: "/ui/jobs/" + j.ID}, nil
+}
+
+func deleteTarget(ctx context.Context, c *Call, t target, _ string) error {
+	return c.deleteObject(ctx, &loaded{address: t.address}, t.uid, string(metav1.DeletePropagationBackground), false)
+}
+
+// setMetadata sets or removes one label or annotation: "key=value" or "key-".
+func setMetadata(ctx context.Context, c *Call, t target, field, change string) error {
+	key, value, set := strings.Cut(change, "=")
+	var v any = value
+	if !set {
+		key, v = strings.TrimSuffix(change, "-"), nil
+	}
+	return c.patch(ctx, t, map[string]any{"metadata": map[string]any{"uid": t.uid, field: map[string]any{key: v}}})
+}
+
+// restartTarget does what kubectl rollout restart does.
+func restartTarget(ctx context.Context, c *Call, t target, _ string) error {
+	at := c.Clock().UTC().Format(time.RFC3339)
+	return c.patch(ctx, t, map[string]any{"metadata": map[string]any{"uid": t.uid}, "spec": map[string]any{"template": map[string]any{
+		"metadata": map[string]any{"annotations": map[string]any{"kubectl.kubernetes.io/restartedAt": at}},
+	}}})
+}
+
+func (c *Call) patch(ctx context.Context, t target, change map[string]any) error {
+	raw, err := json.Marshal(change)
+	if err != nil {
+		return err
+	}
+	return c.Client.Patch(ctx, t.gvr, t.namespace, t.name, "", types.MergePatchType, raw, nil)
+}

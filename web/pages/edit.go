@@ -1,0 +1,241 @@
+package pages
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"pilothouse/backend/client"
+	"pilothouse/backend/request"
+	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/view"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+)
+
+// editPage shows an object's YAML for a change.
+func editPage(_ context.Context, c *Call, o *loaded) (*Answer, error) {
+	text, err := yamlOf(&o.object, false)
+	if err != nil {
+		return nil, err
+	}
+	v := c.editView(o)
+	v.Text, v.Base, v.BaseVersion = text, text, o.object.GetResourceVersion()
+	return c.editAnswer(v, o.address, http.StatusOK), nil
+}
+
+func (c *Call) editView(o *loaded) view.Edit {
+	return view.Edit{
+		Kind: o.object.GetKind(), Name: o.name, Namespace: o.namespace, Path: objectPath(o.gvr, o.namespace, o.name),
+		FormToken: c.FormToken(), Secret: o.gvr.Resource == "secrets",
+	}
+}
+
+func (c *Call) editAnswer(v view.Edit, a address, status int) *Answer {
+	crumbs := objectCrumbs(a)
+	crumbs[len(crumbs)-1].Href = v.Path
+	return &Answer{
+		Status: status, Title: "Edit " + v.Name, Body: tmpl.Edit(v), Current: listPath(a.gvr, ""), Crumbs: append(crumbs, view.Link{Text: "edit"}),
+	}
+}
+
+// save reviews or writes a changed object. Whatever goes wrong, the user's text
+// comes back.
+func save(ctx context.Context, c *Call) (*Answer, error) {
+	a, ok := parseAddress(c.Registry.Table(), c.Form.Get("path"))
+	if !ok || a.name == "" {
+		return nil, notServed(c.Form.Get("path"))
+	}
+	o, err := c.load(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	v := c.editView(o)
+	v.Text, v.Base, v.BaseVersion = unix(c.Form.Get("text")), unix(c.Form.Get("base")), c.Form.Get("version")
+	status, err := c.saveText(ctx, o, &v)
+	if err != nil {
+		f, ok := c.Fault(err)
+		if !ok {
+			return nil, err
+		}
+		v.Fault, status = f, f.Code
+	}
+	if status == http.StatusSeeOther {
+		return &Answer{Redirect: v.Path + "?tab=yaml"}, nil
+	}
+	return c.editAnswer(v, a, status), nil
+}
+
+// unix is a form's text as it was written: browsers send line ends as CR LF.
+func unix(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") }
+
+func badText(err error) error {
+	return &apierrors.StatusError{ErrStatus: statusBadRequest("The text is not YAML: " + strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))}
+}
+
+// saveText does what the form asks for; the status is 303 after a save.
+func (c *Call) saveText(ctx context.Context, o *loaded, v *view.Edit) (int, error) {
+	mine := map[string]any{}
+	if err := yaml.Unmarshal([]byte(v.Text), &mine); err != nil {
+		return 0, badText(err)
+	}
+	if v.BaseVersion != o.object.GetResourceVersion() {
+		if done, err := c.rebase(o, v, mine); err != nil || !done {
+			return http.StatusConflict, err
+		}
+	}
+	u := unstructured.Unstructured{Object: mine}
+	u.SetResourceVersion(v.BaseVersion) // two editors of one state never both succeed
+	raw, err := u.MarshalJSON()
+	if err != nil {
+		return 0, badText(err)
+	}
+	review, err := c.review(ctx, o, raw)
+	if err != nil {
+		return 0, err
+	}
+	v.Review = review
+	if c.Form.Get("act") != "save" || v.Note != "" {
+		return http.StatusOK, nil
+	}
+	if review.Same {
+		return http.StatusSeeOther, nil // a save that changes nothing sends nothing
+	}
+	call := putCall(o, raw, false)
+	resp, err := c.Client.Exchange(ctx, call)
+	if err == nil {
+		err = client.Error(call, resp)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return http.StatusSeeOther, nil
+}
+
+// rebase lays the user's changes over what the object has become meanwhile;
+// false when both have changed the same fields.
+func (c *Call) rebase(o *loaded, v *view.Edit, mine map[string]any) (bool, error) {
+	base := map[string]any{}
+	if err := yaml.Unmarshal([]byte(v.Base), &base); err != nil {
+		return false, badText(err)
+	}
+	live := o.object.DeepCopy()
+	live.SetManagedFields(nil)
+	for _, m := range []map[string]any{base, mine, live.Object} {
+		unstructured.RemoveNestedField(m, "metadata", "resourceVersion")
+		unstructured.RemoveNestedField(m, "metadata", "generation")
+	}
+	delete(mine, "status") // not written by an update, so never in the way
+	delete(base, "status")
+	status := live.Object["status"]
+	delete(live.Object, "status")
+	merged, conflicts := merge(roundTrip(base), roundTrip(mine), roundTrip(live.Object), "")
+	tree, _ := merged.(map[string]any)
+	if status != nil {
+		tree["status"] = status
+	}
+	newBase, err := yamlOf(&o.object, false)
+	if err != nil {
+		return false, err
+	}
+	if len(conflicts) > 0 {
+		v.Conflicts = conflicts
+		v.Note = "Someone else has changed the object meanwhile, in the same fields. Your text is below as you left it; saving it now replaces their values."
+		v.Base, v.BaseVersion = newBase, o.object.GetResourceVersion()
+		return false, nil
+	}
+	u := unstructured.Unstructured{Object: tree}
+	u.SetResourceVersion(o.object.GetResourceVersion())
+	text, err := yamlOf(&u, false)
+	if err != nil {
+		return false, err
+	}
+	for k := range mine {
+		delete(mine, k)
+	}
+	for k, value := range tree {
+		mine[k] = value
+	}
+	v.Note = "Someone else has changed the object meanwhile, in other fields. Your changes were put on top of theirs."
+	v.Text, v.Base, v.BaseVersion = text, newBase, o.object.GetResourceVersion()
+	return true, nil
+}
+
+// roundTrip gives a tree the number types that JSON has, so that equal trees
+// compare as equal.
+func roundTrip(m map[string]any) any {
+	raw, err := yaml.Marshal(m)
+	if err != nil {
+		return m
+	}
+	var out map[string]any
+	if yaml.Unmarshal(raw, &out) != nil {
+		return m
+	}
+	return out
+}
+
+func putCall(o *loaded, raw []byte, dryRun bool) client.Call {
+	q := url.Values{"fieldValidation": {"Strict"}}
+	if dryRun {
+		q.Set("dryRun", "All")
+	}
+	return client.Call{Method: http.MethodPut, Path: client.Path(o.gvr, o.namespace, o.name, ""), Query: q, Body: raw}
+}
+
+// review has the server do everything but write.
+func (c *Call) review(ctx context.Context, o *loaded, raw []byte) (*view.Review, error) {
+	call := putCall(o, raw, true)
+	resp, err := c.Client.Exchange(ctx, call)
+	if err == nil {
+		err = client.Error(call, resp)
+	}
+	if err != nil {
+		return nil, err
+	}
+	result := &unstructured.Unstructured{}
+	if err := result.UnmarshalJSON(bytes.TrimSpace(resp.Body)); err != nil {
+		return nil, err
+	}
+	before, err := comparableYAML(&o.object)
+	if err != nil {
+		return nil, err
+	}
+	after, err := comparableYAML(result)
+	if err != nil {
+		return nil, err
+	}
+	r := &view.Review{Diff: diff(before, after), Warnings: warnings(resp), Command: "kubectl replace -f - --validate=strict"}
+	r.Same = len(r.Diff) == 0
+	return r, nil
+}
+
+// comparableYAML is an object's YAML without what every write changes.
+func comparableYAML(o *unstructured.Unstructured) (string, error) {
+	o = o.DeepCopy()
+	for _, f := range []string{"managedFields", "resourceVersion", "generation"} {
+		unstructured.RemoveNestedField(o.Object, "metadata", f)
+	}
+	raw, err := yaml.Marshal(o.Object)
+	return string(raw), err
+}
+
+// warnings are the texts of a response's Warning headers.
+func warnings(resp *request.Response) []string {
+	var list []string
+	for _, h := range resp.Header {
+		if !strings.EqualFold(h.Name, "Warning") {
+			continue
+		}
+		text := h.Value
+		if i := strings.Index(text, `"`); i >= 0 {
+			text = strings.Trim(text[i:], `"`)
+		}
+		list = append(list, strings.ReplaceAll(text, `\"`, `"`))
+	}
+	return list
+}

@@ -1,0 +1,78 @@
+package pages
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/view"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// whoAmI asks the API who the user is.
+func whoAmI(ctx context.Context, c *Call) (*Answer, error) {
+	review := authenticationv1.SelfSubjectReview{}
+	gvr := schema.GroupVersionResource{Group: "authentication.k8s.io", Version: "v1", Resource: "selfsubjectreviews"}
+	if err := c.Client.Create(ctx, gvr, "", &review); err != nil {
+		return nil, err
+	}
+	u := review.Status.UserInfo
+	v := view.WhoAmI{Groups: u.Groups, Command: "kubectl auth whoami"}
+	fact := func(name, value, moment string) {
+		if value != "" {
+			v.Facts = append(v.Facts, view.Fact{Name: name, Cell: view.Cell{Text: value, Time: moment}})
+		}
+	}
+	fact("User", u.Username, "")
+	fact("UID", u.UID, "")
+	fact("Logged in by", c.Session.Method, "")
+	fact("Logged in", age(time.Since(c.Session.Created)), c.Session.Created.UTC().Format(time.RFC3339))
+	fact("From", c.Session.Remote, "")
+	for _, k := range sortedKeys(u.Extra) {
+		v.Extra = append(v.Extra, view.Param{Name: k, Value: strings.Join(u.Extra[k], ", ")})
+	}
+	return &Answer{Title: "Who am I", Body: tmpl.WhoAmI(v), Crumbs: []view.Link{{Text: "Who am I"}}}, nil
+}
+
+// sessions lists the user's sessions.
+func sessions(_ context.Context, c *Call) (*Answer, error) {
+	v := view.Sessions{FormToken: c.FormToken()}
+	for _, s := range c.Sessions.Of(c.Session.User.Name) {
+		v.Rows = append(v.Rows, view.SessionRow{
+			ID: s.ID, Method: s.Method, Remote: s.Remote, Agent: s.Agent, Current: s == c.Session,
+			Created: s.Created.UTC().Format(time.RFC3339), LastSeen: s.LastSeen().UTC().Format(time.RFC3339),
+		})
+	}
+	return &Answer{Title: "Sessions", Body: tmpl.Sessions(v), Crumbs: []view.Link{{Text: "Sessions"}}}, nil
+}
+
+// endSession ends one of the user's own sessions.
+func endSession(_ context.Context, c *Call) (*Answer, error) {
+	for _, s := range c.Sessions.Of(c.Session.User.Name) {
+		if s.ID == c.Form.Get("end") {
+			c.Sessions.End(s.ID)
+		}
+	}
+	return &Answer{Redirect: "/ui/sessions"}, nil
+}
+
+// help lists the keys; the dialog behind ? has those that work at the moment.
+func help(context.Context, *Call) (*Answer, error) {
+	v := view.Help{Keys: []view.Param{
+		{Name: "j k ↓ ↑", Value: "next row, row before"},
+		{Name: "Home End", Value: "first row, last row"},
+		{Name: "Enter o", Value: "open the object beside the list, as a page"},
+		{Name: "x X", Value: "select the row, all rows up to it"},
+		{Name: "d y v r", Value: "overview, YAML, events, related objects"},
+		{Name: "e Delete c", Value: "edit, delete, create"},
+		{Name: "/ n", Value: "filter, namespaces"},
+		{Name: "g p", Value: "go to pods; also d deployments, s services, n nodes, c config maps, e events, j jobs, i ingresses, h all resources"},
+		{Name: "Ctrl-K :", Value: "search, jump, command"},
+		{Name: "p", Value: "pause live updates, go on"},
+		{Name: "? Esc", Value: "keys that work at the moment; back"},
+	}}
+	return &Answer{Title: "Keyboard", Body: tmpl.Help(v), Crumbs: []view.Link{{Text: "Keyboard"}}}, nil
+}

@@ -1,0 +1,239 @@
+package pages
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"pilothouse/backend/registry"
+	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/rows"
+	"pilothouse/web/view"
+)
+
+// Bounds of a search.
+const (
+	maxResults    = 40
+	searchTimeout = 4 * time.Second
+	searchWorkers = 4
+	// searchLimit is how many objects of a kind are looked at.
+	searchLimit = 20000
+)
+
+// search finds objects of any kind, resource types and pages. A query that
+// begins like a k9s command ("pod -n team-01 app=web") leads to a list.
+func search(ctx context.Context, c *Call) (*Answer, error) {
+	q := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(c.Query.Get("q")), ":"))
+	v := view.Search{Query: q}
+	if q != "" {
+		v.Results = c.find(ctx, q)
+		if len(v.Results) == 0 {
+			v.Note = "Nothing has this name."
+		}
+	} else {
+		v.Note = "A name, a kind, or a command such as: pods -n shop -l app=web"
+	}
+	if c.R.Header.Get("X-Pilothouse") == "palette" {
+		return &Answer{Body: tmpl.Results(v), Fragment: true}, nil
+	}
+	return &Answer{Title: "Search", Body: tmpl.Search(v), Crumbs: []view.Link{{Text: "Search"}}}, nil
+}
+
+// found is a result with how well it fits, less being better.
+type found struct {
+	view.Result
+	rank int
+}
+
+func (c *Call) find(ctx context.Context, q string) []view.Result {
+	t := c.Registry.Table()
+	list := append(findTypes(t, q), findPages(q)...)
+	if r, ok := command(t, q); ok {
+		list = append(list, found{r, -1})
+	}
+	if !strings.Contains(q, " ") {
+		list = append(list, c.findObjects(ctx, t, strings.ToLower(q))...)
+	}
+	slices.SortStableFunc(list, func(a, b found) int {
+		if a.rank != b.rank {
+			return a.rank - b.rank
+		}
+		return len(a.Text) - len(b.Text)
+	})
+	var out []view.Result
+	for _, f := range list {
+		if len(out) < maxResults && !slices.ContainsFunc(out, func(r view.Result) bool { return r.Href == f.Href }) {
+			out = append(out, f.Result)
+		}
+	}
+	return out
+}
+
+// rank tells how well a name fits a query: exact, prefix, inside, letters in
+// their order; -1 when it does not.
+func rank(name, q string) int {
+	switch i := strings.Index(name, q); {
+	case name == q:
+		return 0
+	case i == 0:
+		return 1
+	case i > 0:
+		return 2
+	}
+	rest := q
+	for i := 0; i < len(name) && rest != ""; i++ {
+		if name[i] == rest[0] {
+			rest = rest[1:]
+		}
+	}
+	if rest == "" && len(q) > 2 {
+		return 3
+	}
+	return -1
+}
+
+// eachType calls f for every resource that can be listed, in its preferred
+// version.
+func eachType(t *registry.Table, f func(e *registry.Entry)) {
+	for _, g := range t.Groups() {
+		seen := map[string]bool{}
+		for _, v := range g.Versions {
+			for _, e := range v.Entries {
+				if !seen[e.Resource.Name] && can(e, "list") {
+					seen[e.Resource.Name] = true
+					f(e)
+				}
+			}
+		}
+	}
+}
+
+func findTypes(t *registry.Table, q string) []found {
+	q = strings.ToLower(q)
+	var list []found
+	eachType(t, func(e *registry.Entry) {
+		best := -1
+		for _, name := range append([]string{e.Resource.Name, e.Resource.Singular, strings.ToLower(e.Resource.Kind)}, e.Resource.ShortNames...) {
+			if r := rank(name, q); r >= 0 && (best < 0 || r < best) {
+				best = r
+			}
+		}
+		if best >= 0 {
+			list = append(list, found{view.Result{Href: listPath(e.GVR(), ""), Kind: "list", Text: e.Resource.Name, Note: e.GVR().GroupVersion().String()}, best})
+		}
+	})
+	return list
+}
+
+// places are pages that a search finds by name.
+var places = []view.Link{
+	{Text: "All resources", Href: "/ui/"}, {Text: "API explorer", Href: "/ui/explore"}, {Text: "Who am I", Href: "/ui/whoami"},
+	{Text: "What can I do", Href: "/ui/access"}, {Text: "Sessions", Href: "/ui/sessions"}, {Text: "Keyboard", Href: "/ui/help"},
+	{Text: "Apply YAML", Href: "/ui/apply"},
+}
+
+func findPages(q string) []found {
+	var list []found
+	for _, p := range places {
+		if r := rank(strings.ToLower(p.Text), strings.ToLower(q)); r >= 0 && r < 3 {
+			list = append(list, found{view.Result{Href: p.Href, Kind: "page", Text: p.Text}, r})
+		}
+	}
+	return list
+}
+
+// command reads a k9s-style command: a resource, then -n NAMESPACE, -l, -f or
+// text, or label=value alone.
+func command(t *registry.Table, q string) (view.Result, bool) {
+	words := strings.Fields(q)
+	var entry *registry.Entry
+	eachType(t, func(e *registry.Entry) {
+		r := e.Resource
+		if entry == nil && (r.Name == words[0] || r.Singular == words[0] || slices.Contains(r.ShortNames, words[0]) || r.Name+"."+r.Group == words[0]) {
+			entry = e
+		}
+	})
+	if entry == nil {
+		return view.Result{}, false
+	}
+	namespace := ""
+	var rest []string
+	for words = words[1:]; len(words) > 0; words = words[1:] {
+		switch {
+		case words[0] == "-n" && len(words) > 1:
+			namespace = words[1]
+			words = words[1:]
+		case words[0] == "-A":
+		case strings.Contains(words[0], "=") && len(rest) == 0:
+			rest = append(rest, "-l", words[0])
+		default:
+			rest = append(rest, words[0])
+		}
+	}
+	if !entry.Resource.Namespaced {
+		namespace = ""
+	}
+	filter := strings.Join(rest, " ")
+	q2 := url.Values{}
+	if filter != "" {
+		q2.Set("q", filter)
+	}
+	return view.Result{Href: join(listPath(entry.GVR(), namespace), q2), Kind: "go to", Text: strings.TrimSpace(entry.Resource.Name + " " + filter), Note: namespace}, true
+}
+
+// findObjects looks through the names of the objects that the user may list.
+// Lists that are on someone's screen are in memory already; others are read.
+func (c *Call) findObjects(ctx context.Context, t *registry.Table, q string) []found {
+	ctx, cancel := context.WithTimeout(ctx, searchTimeout)
+	defer cancel()
+	work := make(chan *registry.Entry)
+	var mu sync.Mutex
+	var list []found
+	var group sync.WaitGroup
+	for range searchWorkers {
+		group.Go(func() {
+			for e := range work {
+				some := c.findIn(ctx, e, q)
+				mu.Lock()
+				list = append(list, some...)
+				mu.Unlock()
+			}
+		})
+	}
+	eachType(t, func(e *registry.Entry) {
+		if e.Resource.Name != "events" && e.Resource.Virtual == nil {
+			work <- e
+		}
+	})
+	close(work)
+	group.Wait()
+	return list
+}
+
+func (c *Call) findIn(ctx context.Context, e *registry.Entry, q string) []found {
+	if ctx.Err() != nil {
+		return nil
+	}
+	var best []found
+	add := func(namespace, name string) {
+		if r := rank(name, q); r >= 0 {
+			best = append(best, found{view.Result{Href: objectPath(e.GVR(), namespace, name), Kind: e.Resource.Kind, Text: name, Note: namespace}, r})
+		}
+	}
+	key := rows.Key{GVR: e.GVR()}
+	if c.Pool.Ready(c.Client, key) {
+		if v, err := c.Pool.Open(ctx, c.Client, key, rows.Query{}); err == nil {
+			v.Each(func(r *rows.Row) bool { add(r.Namespace, r.Name); return true })
+			v.Close()
+		}
+	} else {
+		for _, m := range c.listMetadata(ctx, e, "", searchLimit) {
+			add(m.Metadata.Namespace, m.Metadata.Name)
+		}
+	}
+	slices.SortFunc(best, func(a, b found) int { return a.rank - b.rank })
+	return best[:min(len(best), maxResults)]
+}

@@ -1,0 +1,103 @@
+package view
+
+// Edit is the page on which an object's YAML is changed and reviewed.
+type Edit struct {
+	Kind, Name, Namespace string
+	Path                  string // of the object
+	FormToken             string
+	// Base is the YAML that the text began with, BaseVersion its version.
+	Base, BaseVersion string
+	Text              string
+	// Secret keeps drafts out of the browser's storage.
+	Secret    bool
+	Fault     *Fault
+	Conflicts []Conflict
+	Note      string
+	Review    *Review
+}
+
+// Conflict is a field that both sides have changed.
+type Conflict struct{ Field, Base, Mine, Live string }
+
+// Review is what a save would do.
+type Review struct {
+	Diff     []DiffLine
+	Same     bool
+	Warnings []string
+	Command  string
+}
+
+// DiffLine is one line of a diff; Sign is "+", "-", " " or "…" for lines that
+// are left out.
+type DiffLine struct{ Sign, Text string }
+
+// Apply is the page on which documents are applied.
+type Apply struct {
+	FormToken string
+	Text      string
+	Namespace string
+	Force     bool
+	Fault     *Fault
+	Rows      []ApplyRow
+	// Done tells that the rows are what has been done, not what would be.
+	Done     bool
+	Failures int
+}
+
+// ApplyRow is one document.
+type ApplyRow struct {
+	Number                int
+	Kind, Name, Namespace string
+	Href                  string
+	// Result is "created", "configured", "unchanged", "conflict" or "refused".
+	Result, Tone string
+	Message      string
+	Diff         []DiffLine
+	Warnings     []string
+}
+
+// Delete is the page that asks before an object is deleted.
+type Delete struct {
+	Kind, Name, Namespace string
+	Path, UID             string
+	FormToken             string
+	Finalizers            []string
+	Dependents            []RelatedRow
+	// Typed is what is to be typed, empty when a button is enough.
+	Typed   string
+	Problem string
+	Fault   *Fault
+	Command string
+}
+
+// Bulk is the page that asks before many objects are changed.
+type Bulk struct {
+	FormToken string
+	Act       string
+	Verb      string // "Delete 3 pods"
+	List      string
+	All       bool
+	Selected  []string
+	Names     []string
+	More      int
+	Typed     string
+	Problem   string
+	// Change is the label or annotation to set, where NeedsChange says so.
+	Change      string
+	NeedsChange bool
+}
+
+// Job is the page of work that goes on on the server.
+type Job struct {
+	ID, Title    string
+	FormToken    string
+	Done, Total  int
+	Failed       int
+	Running      bool
+	Cancelled    bool
+	Failures     []JobFailure
+	Back, Export string
+}
+
+// JobFailure is one object that could not be changed.
+type JobFailure struct{ Text, Href, Message string }

@@ -1,0 +1,54 @@
+package view
+
+// WhoAmI is the page of the user's identity.
+type WhoAmI struct {
+	Facts  []Fact
+	Groups []string
+	Extra  []Param
+	// Command is the same question for kubectl.
+	Command string
+}
+
+// Sessions is the page of the user's sessions.
+type Sessions struct {
+	FormToken string
+	Rows      []SessionRow
+}
+
+// SessionRow is one session.
+type SessionRow struct {
+	ID, Method, Remote, Agent, Created, LastSeen string
+	Current                                      bool
+}
+
+// Access is the page of what the user may do.
+type Access struct {
+	Namespace string
+	Verbs     []string
+	Rows      []AccessRow
+	Paths     []Param
+	// Incomplete says that some rules are not known.
+	Incomplete string
+	Command    string
+	// Check is the question that was asked, with its answer.
+	Check *Check
+}
+
+// AccessRow is what the user may do with a resource; Allowed goes with the
+// page's verbs.
+type AccessRow struct {
+	Resource, Group string
+	Href            string
+	Allowed         []bool
+	Names           string
+}
+
+// Check is one question about access, answered.
+type Check struct {
+	Verb, Resource, Name string
+	Allowed              bool
+	Reason               string
+}
+
+// Help is the page about the keyboard.
+type Help struct{ Keys []Param }

@@ -1,0 +1,17 @@
+package view
+
+// Search is what a search has found.
+type Search struct {
+	Query   string
+	Results []Result
+	// Note says what the query was taken for, or that nothing was found.
+	Note string
+}
+
+// Result is one thing that was found.
+type Result struct {
+	Href string
+	Kind string
+	Text string
+	Note string
+}

@@ -10,7 +10,7 @@ RACE = ./backend/server/... ./backend/storage/... ./backend/watchcache/... ./bac
        ./backend/apitest/...
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-short race bench fuzz generate lint e2e
+.PHONY: help build run test test-short race bench fuzz generate lint e2e static static-check
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -53,5 +53,12 @@ lint: ## formatting, vet, and golangci-lint where it is installed
 	$(GO) vet ./...
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo "golangci-lint is not installed: skipped"; fi
 
-e2e: build ## the built binary from outside: kubectl, clients, a browser
-	cd e2e && npm ci && npm test
+e2e: build static-check ## the built binary from outside: kubectl, clients, a browser
+	@command -v chromium chromium-browser google-chrome >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; }
+	cd e2e && npm ci --ignore-scripts --no-audit --no-fund && npm test
+
+static: ## bundle the dashboard's scripts and styles again
+	cd static && npm ci --ignore-scripts --no-audit --no-fund && node build.mjs
+
+static-check: ## whether the checked-in bundles are what the sources give
+	cd static && npm ci --ignore-scripts --no-audit --no-fund && node build.mjs --check

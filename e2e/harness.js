@@ -41,7 +41,7 @@ export class Server {
     this.output = ''
     this.process = spawn(binary, [
       '--data-dir', join(this.dir, 'data'), '--secure-port', String(this.secure), '--dashboard-address', `127.0.0.1:${this.port}`,
-      '--token-auth-file', join(this.dir, 'tokens.csv'), '--controllers', '*,-garbage-collector',
+      '--token-auth-file', join(this.dir, 'tokens.csv'),
     ], { stdio: ['ignore', 'pipe', 'pipe'] })
     const take = (b) => { this.output += b }
     this.process.stdout.on('data', take)
@@ -89,7 +89,7 @@ export async function until(f, timeout = 15_000) {
   for (;;) {
     const v = await f()
     if (v) return v
-    if (Date.now() > end) throw new Error('waited in vain for ' + f)
+    if (Date.now() > end) throw new Error(`waited in vain for ${f}, which gave ${JSON.stringify(v)}`)
     await new Promise((ok) => setTimeout(ok, 20))
   }
 }

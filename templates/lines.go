@@ -11,12 +11,12 @@ import (
 	"github.com/a-h/templ"
 )
 
-// Lines is YAML with its lines numbered. It is written by hand: every blank
+// Lines is YAML with its lines numbered; label names it for screen readers. It is written by hand: every blank
 // counts, and templates are free with those.
-func Lines(lines []view.Line) templ.Component {
+func Lines(lines []view.Line, label string) templ.Component {
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
 		var b strings.Builder
-		b.WriteString(`<pre class="code" tabindex="0" role="region" aria-label="YAML"><code>`)
+		b.WriteString(`<pre class="code" tabindex="0" role="region" aria-label="` + templ.EscapeString(label) + `"><code>`)
 		for _, l := range lines {
 			b.WriteString(`<span class="ln" data-n="` + strconv.Itoa(l.Number) + `">`)
 			for _, p := range l.Parts {

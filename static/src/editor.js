@@ -53,7 +53,18 @@ export function edit(area, nonce, { changed, complete }) {
         rectangularSelection(), indentOnInput(), indentUnit.of('  '), bracketMatching(), closeBrackets(), highlightSelectionMatches(), search({ top: true }),
         yaml(), syntaxHighlighting(colours), look, autocompletion({ override: [source] }),
         keymap.of([...defaultKeymap.filter((k) => k.key !== 'Mod-Enter'), ...historyKeymap, ...searchKeymap, ...foldKeymap, indentWithTab]),
-        EditorView.contentAttributes.of({ 'aria-label': area.getAttribute('aria-label') }),
+        // Where text takes the place of other text the browser would write styles
+        // into attributes, which the policy of the page forbids.
+        EditorView.domEventHandlers({
+          beforeinput(e, view) {
+            if (e.isComposing || !/^insert(Text|ReplacementText)$/.test(e.inputType) || e.data == null) return false
+            if (view.state.selection.main.empty && !e.data.includes('\n')) return false
+            e.preventDefault()
+            view.dispatch({ ...view.state.replaceSelection(e.data), userEvent: 'input.type', scrollIntoView: true })
+            return true
+          },
+        }),
+        EditorView.contentAttributes.of({ tabindex: '0', 'aria-label': area.getAttribute('aria-label') }),
         EditorView.updateListener.of((u) => {
           if (!u.docChanged) return
           area.value = u.state.doc.toString()

@@ -7,6 +7,7 @@ let open = null // { form, area, view, key, saved }
 
 /** start puts the editor over the form of the page. */
 export async function start(root) {
+  keep()
   open?.view?.destroy()
   open = null
   const form = $('form[data-edit]', root)
@@ -53,11 +54,18 @@ function changed(o) {
   o.dirty = o.area.value !== o.saved
   clearTimeout(timer)
   if (!o.key) return
-  timer = setTimeout(() => {
-    const draft = { text: o.area.value, version: o.form.elements.version?.value, base: o.form.elements.base?.value }
-    try { localStorage.setItem(o.key, JSON.stringify(draft)) } catch { /* the disk is full: the text is still on the screen */ }
-  }, 300)
+  timer = setTimeout(keep, 300)
 }
+
+// keep writes the draft down.
+function keep() {
+  clearTimeout(timer)
+  if (!open?.dirty || !open.key) return
+  const draft = { text: open.area.value, version: open.form.elements.version?.value, base: open.form.elements.base?.value }
+  try { localStorage.setItem(open.key, JSON.stringify(draft)) } catch { /* the disk is full: the text is still on the screen */ }
+}
+
+addEventListener('pagehide', keep)
 
 /** forget drops the draft of the open form. */
 export function forget() {

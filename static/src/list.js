@@ -284,7 +284,9 @@ class List {
     const q = u.searchParams.get('q') ?? ''
     if (document.activeElement !== input && input.value !== q) input.value = q
     const wide = $('[data-wide]', this.el)
-    wide.setAttribute('aria-pressed', String(u.searchParams.has('wide')))
+    const on = u.searchParams.has('wide')
+    wide.textContent = on ? 'Fewer columns' : 'More columns'
+    this.el.classList.toggle('wide', on)
     this.show(address)
   }
 

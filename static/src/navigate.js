@@ -85,12 +85,26 @@ document.addEventListener('click', (e) => {
   follow(a)
 })
 
+// sort turns the address that sorts by a column into the next one: the head may
+// not have been told yet what the address says already.
+function sort(u) {
+  const name = new URL(u).searchParams.get('sort')
+  const q = new URLSearchParams(location.search)
+  const by = name ?? q.get('sort')
+  if (q.get('sort') !== by) { q.set('sort', by); q.delete('desc') }
+  else if (!q.has('desc')) q.set('desc', '1')
+  else { q.delete('sort'); q.delete('desc') }
+  q.delete('page')
+  u.search = q
+}
+
 /** follow does what a click on a link does. */
 export function follow(a) {
   const u = new URL(a.href)
   const here = list.current()
   if (here && (a.matches('[data-sort]') || a.matches('[data-wide]'))) {
-    if (a.matches('[data-wide]')) {
+    if (a.matches('[data-sort]')) sort(u)
+    else {
       u.search = location.search
       if (u.searchParams.has('wide')) u.searchParams.delete('wide')
       else u.searchParams.set('wide', '1')

@@ -22,22 +22,20 @@ function open() {
 
 function recents() {
   const list = JSON.parse(localStorage.getItem(recent) ?? '[]')
-  const ul = document.createElement('ul')
-  ul.id = 'results'
-  ul.className = 'results'
-  ul.setAttribute('role', 'listbox')
-  ul.setAttribute('aria-label', 'Recent')
+  const box = document.createElement('div')
+  box.id = 'results'
+  box.className = 'results'
+  box.setAttribute('role', 'listbox')
+  box.setAttribute('aria-label', 'Recent')
   for (const r of list) {
-    const li = document.createElement('li')
-    li.setAttribute('role', 'option')
     const a = document.createElement('a')
     a.href = r.href
     a.tabIndex = -1
+    a.setAttribute('role', 'option')
     a.textContent = r.text
-    li.append(a)
-    ul.append(li)
+    box.append(a)
   }
-  return ul
+  return box
 }
 
 async function ask(q) {
@@ -54,7 +52,7 @@ async function ask(q) {
 }
 
 function show(nodes) {
-  $('div', el).replaceChildren(nodes)
+  $(':scope > div', el).replaceChildren(nodes)
   $$('[role=option]', el).forEach((li, i) => { li.id = 'option' + i })
   mark(0)
 }
@@ -79,7 +77,7 @@ el?.addEventListener('keydown', (e) => {
     mark(marked() + by)
   } else if (e.key === 'Enter') {
     e.preventDefault()
-    const a = $$('[role=option] a', el)[Math.max(0, marked())]
+    const a = $$('[role=option]', el)[Math.max(0, marked())]
     if (a) choose(a, e.ctrlKey || e.metaKey)
   }
 })

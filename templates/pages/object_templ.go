@@ -1076,7 +1076,7 @@ func overview(v *view.Overview) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templates.Lines(s.Lines).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = templates.Lines(s.Lines, s.Name).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1151,7 +1151,7 @@ func yamlText(y *view.YAML) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templates.Lines(y.Lines).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = templates.Lines(y.Lines, "YAML").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -93,3 +93,10 @@ func jobText(j view.Job) string {
 	}
 	return s
 }
+
+func wideText(wide bool) string {
+	if wide {
+		return "Fewer columns"
+	}
+	return "More columns"
+}

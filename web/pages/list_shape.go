@@ -33,7 +33,8 @@ const namespaceColumn = -1
 
 // Widths of columns in characters.
 const (
-	minWidth     = 5
+	padding      = 2
+	minWidth     = 6
 	maxWidth     = 32
 	maxNameWidth = 48
 )
@@ -56,17 +57,20 @@ func newShape(s *listState, columns []rows.Column, age int, sample []*rows.Row) 
 }
 
 func (sh *shape) add(c shapeColumn, sample []*rows.Row) {
-	width := utf8.RuneCountInString(c.Name) + 2
+	width := utf8.RuneCountInString(c.Name) + 4
 	for _, r := range sample {
 		text := r.Namespace
 		if c.index >= 0 {
 			text = cellOf(r, c.index)
 		}
-		width = max(width, utf8.RuneCountInString(text)+1)
+		width = max(width, utf8.RuneCountInString(text)+padding)
+	}
+	if view.Tone(c.Name, "Running") != view.Quiet {
+		width += 2 // for the sign
 	}
 	most := maxWidth
 	if c.index == 0 {
-		most = maxNameWidth
+		most, width = maxNameWidth, width+1 // in a bolder face
 	}
 	if c.age {
 		width = max(width, 8)

@@ -1,0 +1,81 @@
+// R8: every page in every theme and width, for people who use other senses.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { after, before, test } from 'node:test'
+import { cluster } from '../fixture.js'
+import { Server, context, done, login, quit } from '../harness.js'
+
+const axe = readFileSync(new URL('../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
+
+let server, routes
+before(async () => {
+  server = await Server.start()
+  const { pods } = await cluster(server, 40)
+  const { namespace, name } = pods[0].metadata
+  const pod = `/ui/api/v1/namespaces/${namespace}/pods/${name}`
+  routes = [
+    '/ui/', '/ui/api/v1/pods', `/ui/api/v1/namespaces/${namespace}/pods?sort=restarts&desc=1&wide=1`, '/ui/api/v1/pods?q=-l+app%3D(', '/ui/api/v1/pods?q=nothing-has-this',
+    pod, pod + '?tab=yaml', pod + '?tab=events', pod + '?tab=related', pod + '?edit=1', pod + '?delete=1', '/ui/apply?list=/ui/api/v1/configmaps',
+    '/ui/search?q=cart', '/ui/whoami', '/ui/sessions', '/ui/help', '/ui/access', '/ui/nowhere',
+  ]
+})
+after(async () => {
+  await quit()
+  await server.stop()
+})
+
+// Scripts of a test are not the page's: axe is put in past the policy.
+async function check(page, what) {
+  const found = await page.evaluate(async (source) => {
+    if (!window.axe) (0, eval)(source)
+    const r = await axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
+    return r.violations.map((v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => `${n.target} ${n.failureSummary.split('\n')[1]}`).join('; ')}`)
+  }, axe)
+  return found.map((f) => `${what}: ${f}`)
+}
+
+for (const [theme, width] of [['dark', 1440], ['light', 1440], ['contrast', 1440], ['dark', 768], ['light', 320], ['dark', 320]]) {
+  test(`axe finds nothing: ${theme} at ${width} px`, async () => {
+    const c = await context({ viewport: { width, height: 800 }, bypassCSP: true })
+    await c.addCookies([{ name: 'pilothouse-theme', value: theme, url: server.url }])
+    const page = await login(server, c)
+    const found = []
+    for (const route of routes) {
+      await page.goto(server.url + route)
+      await page.waitForTimeout(150)
+      found.push(...await check(page, route))
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+      if (wide > 0) found.push(`${route} is ${wide} px too wide`)
+    }
+    assert.deepEqual(found, [])
+    c.faults = []
+    await done(c)
+  })
+}
+
+test('dark follows the system and is there from the first paint', async () => {
+  for (const [scheme, dark] of [['dark', true], ['light', false]]) {
+    const c = await context({ colorScheme: scheme, javaScriptEnabled: false })
+    const page = await login(server, c)
+    const [r] = (await page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor)).match(/\d+/)
+    assert.equal(Number(r) < 60, dark)
+    await page.click('summary[aria-label=Theme]')
+    await page.click(`button[value=${dark ? 'light' : 'dark'}]`)
+    const [other] = (await page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor)).match(/\d+/)
+    assert.equal(Number(other) < 60, !dark)
+    await done(c)
+  }
+})
+
+test('the whole policy is sent, and nothing breaks it', async () => {
+  const c = await context()
+  const page = await login(server, c)
+  for (const route of routes) {
+    const answer = await page.goto(server.url + route)
+    const policy = answer.headers()['content-security-policy'].replace(/'nonce-[^']+'/, "'nonce-R'")
+    assert.equal(policy, "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-R'; img-src 'self' data:; font-src 'self'; connect-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'")
+    assert.equal(answer.headers()['x-content-type-options'], 'nosniff')
+    await page.waitForTimeout(200)
+  }
+  await done(c)
+})

@@ -6,6 +6,7 @@ package fieldmanager
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 
 	"pilothouse/backend/registry"
@@ -132,6 +133,16 @@ func resetFields(r *registry.Resource, subresource string) (map[fieldpath.APIVer
 		}
 	}
 	out := map[fieldpath.APIVersion]fieldpath.Filter{}
+	if strategy.OwnableFields != nil {
+		for version, paths := range strategy.OwnableFields {
+			filter, err := only(paths)
+			if err != nil {
+				return nil, fmt.Errorf("ownable fields of %s/%s: %w", r.Name, subresource, err)
+			}
+			out[fieldpath.APIVersion(version)] = filter
+		}
+		return out, nil
+	}
 	for version, paths := range strategy.ResetFields {
 		set := fieldpath.NewSet()
 		for _, p := range paths {
@@ -144,4 +155,24 @@ func resetFields(r *registry.Resource, subresource string) (map[fieldpath.APIVer
 		out[fieldpath.APIVersion(version)] = fieldpath.NewExcludeSetFilter(set)
 	}
 	return out, nil
+}
+
+// only keeps the fields at and below the paths, in which * is any element.
+func only(paths []string) (fieldpath.Filter, error) {
+	matchers := make([]*fieldpath.SetMatcher, len(paths))
+	for i, dotted := range paths {
+		var parts []any
+		for part := range strings.SplitSeq(dotted, ".") {
+			if part == "*" {
+				parts = append(parts, fieldpath.MatchAnyPathElement())
+			} else {
+				parts = append(parts, part)
+			}
+		}
+		var err error
+		if matchers[i], err = fieldpath.PrefixMatcher(parts...); err != nil {
+			return nil, err
+		}
+	}
+	return fieldpath.NewIncludeMatcherFilter(matchers...), nil
 }

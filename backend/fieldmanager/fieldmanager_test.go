@@ -12,6 +12,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 func find(t testing.TB, group, name string) *registry.Resource {
@@ -125,4 +126,30 @@ func BenchmarkUpdateDeployment(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// A write through a path that changes few fields owns no others.
+func TestOwnableFields(t *testing.T) {
+	r, m := find(t, "", "pods"), New()
+	live := &corev1.Pod{}
+	live.Name = "p"
+	live.Spec.Containers = []corev1.Container{{Name: "c", Image: "i:1"}}
+	changed := live.DeepCopy()
+	changed.Labels = map[string]string{"a": "b"}
+	changed.Spec.Containers[0].Image = "i:2"
+	changed.Spec.Containers[0].Resources.Limits = corev1.ResourceList{"cpu": resource.MustParse("1")}
+	out, err := m.Update(r, "v1", "resize", live, changed, "tester")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"f:spec":{"f:containers":{"k:{\"name\":\"c\"}":{"f:resources":{"f:limits":{".":{},"f:cpu":{}}}}}}}`
+	for _, e := range out.GetManagedFields() {
+		if e.Manager == "tester" {
+			if got := string(e.FieldsV1.Raw); got != want || e.Subresource != "resize" {
+				t.Errorf("%s owns\n got %s\nwant %s", e.Subresource, got, want)
+			}
+			return
+		}
+	}
+	t.Errorf("managedFields: %+v", out.GetManagedFields())
 }

@@ -86,6 +86,10 @@ type Strategy struct {
 	// apply takes from an applier because the strategy resets them; each path is
 	// dotted: "status", "spec.template".
 	ResetFields map[string][]string
+	// OwnableFields are, per version, the only fields that a write with this
+	// strategy can own, with * for any element: "spec.containers.*.resources".
+	// They count instead of ResetFields.
+	OwnableFields map[string][]string
 }
 
 // For is a Strategy over one Go type: the same funcs without type assertions.
@@ -112,6 +116,7 @@ type For[T scheme.Object] struct {
 	BeginUpdate              func(ctx context.Context, obj, old T, dryRun bool) (func(bool), error)
 	AfterDelete              func(ctx context.Context, obj T)
 	ResetFields              map[string][]string
+	OwnableFields            map[string][]string
 }
 
 // Strategy gives the untyped form.
@@ -125,6 +130,7 @@ func (f For[T]) Strategy() Strategy {
 		OrphanByDefault:        f.OrphanByDefault,
 		NoPropagation:          f.NoPropagation,
 		ResetFields:            f.ResetFields,
+		OwnableFields:          f.OwnableFields,
 	}
 	if f.PrepareForCreate != nil {
 		s.PrepareForCreate = func(ctx context.Context, o scheme.Object) { f.PrepareForCreate(ctx, o.(T)) }

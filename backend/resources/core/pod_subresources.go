@@ -106,6 +106,7 @@ func podEphemeralStrategy(env *registry.Env) registry.For[*corev1.Pod] {
 		ValidateUpdate: func(_ context.Context, pod, old *corev1.Pod) field.ErrorList {
 			return podspec.ValidateEphemeralContainersUpdate(pod, old, podUpdateOptions(env, old))
 		},
+		OwnableFields: map[string][]string{"v1": {"spec.ephemeralContainers"}},
 	}
 }
 
@@ -120,5 +121,10 @@ func podResizeStrategy(env *registry.Env) registry.For[*corev1.Pod] {
 		ValidateUpdate: func(_ context.Context, pod, old *corev1.Pod) field.ErrorList {
 			return podspec.ValidatePodResize(pod, old, podUpdateOptions(env, old))
 		},
+		OwnableFields: map[string][]string{"v1": {
+			"spec.containers.*.resources", "spec.containers.*.resizePolicy",
+			"spec.initContainers.*.resources", "spec.initContainers.*.resizePolicy",
+			"spec.resources",
+		}},
 	}
 }

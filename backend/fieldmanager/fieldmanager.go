@@ -24,6 +24,7 @@ import (
 // subresource needs is made on first use.
 type Manager struct {
 	managers sync.Map // key -> *managedfields.FieldManager
+	fresh    sync.Map // *registry.Resource -> *freshType
 }
 
 // New gives a Manager.
@@ -43,6 +44,13 @@ type key struct {
 // never fails: where tracking is impossible managedFields end up empty, as
 // Kubernetes has it.
 func (m *Manager) Update(r *registry.Resource, version, subresource string, live, obj scheme.Object, manager string) (scheme.Object, error) {
+	if t, ok := m.freshType(r, version, subresource, live, obj); ok {
+		raw, err := freshFields(obj, t.types, t.model, t.reset)
+		if err == nil {
+			obj.SetManagedFields(entryOf(r.Group, version, manager, raw))
+			return obj, nil
+		}
+	}
 	f, err := m.of(r, version, subresource)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,472 @@
+package fieldmanager
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	builtin "pilothouse/backend/fieldmanager/schema"
+	"pilothouse/backend/registry"
+	"pilothouse/backend/scheme"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/structured-merge-diff/v6/schema"
+	"sigs.k8s.io/structured-merge-diff/v6/value"
+)
+
+// A create by POST or PUT makes one manager own every field that the object has.
+// That needs no comparison: the fields are those that differ from an empty
+// object of the type. This file writes their FieldsV1 straight from the Go
+// value, in the form and order that structured-merge-diff gives; a test holds the
+// two against each other for random objects of every kind.
+
+// errNotFresh means that the value has something that only the full machinery
+// does right: duplicate list keys, or content without a type.
+var errNotFresh = errors.New("fieldmanager: not a plain value")
+
+// owned is a field set on its way to JSON: a member, with members below it.
+type owned struct {
+	name     string // the path element as FieldsV1 writes it, without quotes
+	order    []any  // what list items are ordered by; nil orders by name
+	member   bool
+	children []owned
+}
+
+func (o *owned) empty() bool { return !o.member && len(o.children) == 0 }
+
+// notTracked are the fields of an object that nobody owns.
+var notTracked = map[string]bool{
+	"name": true, "namespace": true, "creationTimestamp": true, "selfLink": true, "uid": true, "clusterName": true,
+	"generation": true, "managedFields": true, "resourceVersion": true,
+}
+
+// freshFields gives the FieldsV1 of all fields of obj, nil when there are none.
+// reset are dotted paths of fields that do not count.
+func freshFields(obj any, types *schema.Schema, model schema.TypeRef, reset []string) (raw []byte, err error) {
+	defer func() {
+		// What reflection cannot do is left to the machinery.
+		if p := recover(); p != nil {
+			raw, err = nil, errNotFresh
+		}
+	}()
+	w := &freshWalker{types: types}
+	root, err := w.walk(reflect.ValueOf(obj).Elem(), model, true)
+	if err != nil {
+		return nil, err
+	}
+	root.children = slices.DeleteFunc(root.children, func(c owned) bool { return c.name == "f:apiVersion" || c.name == "f:kind" })
+	for i := range root.children {
+		if m := &root.children[i]; m.name == "f:metadata" {
+			m.member = false
+			m.children = slices.DeleteFunc(m.children, func(c owned) bool { return notTracked[strings.TrimPrefix(c.name, "f:")] })
+		}
+	}
+	for _, path := range reset {
+		drop(&root, strings.Split(path, "."))
+	}
+	root.children = slices.DeleteFunc(root.children, func(c owned) bool { return c.empty() })
+	if len(root.children) == 0 {
+		return nil, nil
+	}
+	var b bytes.Buffer
+	b.Grow(1024)
+	if err := root.write(&b, false); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// drop takes a field and all below it out of a set.
+func drop(o *owned, path []string) {
+	for i := range o.children {
+		c := &o.children[i]
+		if c.name != "f:"+path[0] {
+			continue
+		}
+		if len(path) > 1 {
+			drop(c, path[1:])
+			if !c.empty() {
+				return
+			}
+		}
+		o.children = slices.Delete(o.children, i, i+1)
+		return
+	}
+}
+
+type freshWalker struct{ types *schema.Schema }
+
+// walk gives the fields of a value. there tells that an empty object has the
+// value too, in its zero form: then only what differs counts.
+func (w *freshWalker) walk(v reflect.Value, ref schema.TypeRef, there bool) (owned, error) {
+	atom, ok := w.types.Resolve(ref)
+	if !ok {
+		return owned{}, errNotFresh
+	}
+	null := false
+	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
+		if v.IsNil() {
+			null = true
+			break
+		}
+		v = v.Elem()
+		// What a pointer leads to is not in an empty object.
+		there = false
+	}
+	leaf := owned{member: !there || !zero(v)}
+	switch {
+	case null:
+		return owned{member: !there}, nil
+	case untyped(atom):
+		return owned{}, errNotFresh
+	case atom.Scalar != nil && atom.Map == nil && atom.List == nil:
+		return leaf, nil
+	case atom.Map != nil && atom.List == nil && atom.Scalar == nil:
+		if atom.Map.ElementRelationship == schema.Atomic {
+			return leaf, nil
+		}
+		return w.mapFields(v, atom.Map, there)
+	case atom.List != nil && atom.Map == nil && atom.Scalar == nil:
+		if v.Kind() != reflect.Slice && v.Kind() != reflect.Array {
+			return owned{}, errNotFresh
+		}
+		if atom.List.ElementRelationship == schema.Atomic || v.Len() == 0 {
+			return leaf, nil
+		}
+		return w.listFields(v, atom.List, there)
+	}
+	return owned{}, errNotFresh
+}
+
+// untyped tells a type that takes anything.
+func untyped(a schema.Atom) bool {
+	return a.Scalar != nil && (a.Map != nil || a.List != nil)
+}
+
+// zero tells that a value is in JSON what its type's zero value is.
+func zero(v reflect.Value) bool {
+	if v.IsZero() || v.Kind() != reflect.Struct {
+		return v.IsZero()
+	}
+	a, err := json.Marshal(v.Interface())
+	if err != nil {
+		return false
+	}
+	b, err := json.Marshal(reflect.Zero(v.Type()).Interface())
+	return err == nil && bytes.Equal(a, b)
+}
+
+func (w *freshWalker) mapFields(v reflect.Value, t *schema.Map, there bool) (owned, error) {
+	switch v.Kind() {
+	case reflect.Struct:
+		return w.structFields(v, t, there)
+	case reflect.Map:
+	default:
+		return owned{}, errNotFresh
+	}
+	if v.Len() == 0 {
+		return owned{member: !there || !v.IsNil()}, nil
+	}
+	out := owned{member: !there, children: make([]owned, 0, v.Len())}
+	for it := v.MapRange(); it.Next(); {
+		key := it.Key().String()
+		if it.Key().Kind() != reflect.String {
+			return out, errNotFresh
+		}
+		ref := t.ElementType
+		if f, ok := t.FindField(key); ok {
+			ref = f.Type
+		}
+		child, err := w.walk(it.Value(), ref, false)
+		if err != nil {
+			return out, err
+		}
+		child.name = "f:" + key
+		out.children = append(out.children, child)
+	}
+	slices.SortFunc(out.children, func(a, b owned) int { return strings.Compare(a.name, b.name) })
+	return out, nil
+}
+
+func (w *freshWalker) structFields(v reflect.Value, t *schema.Map, there bool) (owned, error) {
+	entry := value.TypeReflectEntryOf(v.Type())
+	if entry.CanConvertToUnstructured() {
+		return owned{}, errNotFresh // it is something else in JSON
+	}
+	out := owned{member: !there}
+	fields, hadZero := 0, false
+	for _, f := range entry.OrderedFields() {
+		fv := f.GetFrom(v)
+		inEmpty := !f.CanOmit(reflect.Zero(fv.Type()))
+		hadZero = hadZero || inEmpty
+		if f.CanOmit(fv) {
+			continue
+		}
+		fields++
+		ref := t.ElementType
+		if sf, ok := t.FindField(f.JsonName); ok {
+			ref = sf.Type
+		}
+		child, err := w.walk(fv, ref, there && inEmpty)
+		if err != nil {
+			return out, err
+		}
+		if child.empty() {
+			continue
+		}
+		child.name = "f:" + f.JsonName
+		out.children = append(out.children, child)
+	}
+	if fields == 0 && !hadZero {
+		return owned{member: !there}, nil // nothing on either side is a leaf
+	}
+	return out, nil
+}
+
+func (w *freshWalker) listFields(v reflect.Value, t *schema.List, there bool) (owned, error) {
+	out := owned{member: !there, children: make([]owned, 0, v.Len())}
+	for i := range v.Len() {
+		item := v.Index(i)
+		name, order, err := w.itemName(item, t)
+		if err != nil {
+			return out, err
+		}
+		child, err := w.walk(item, t.ElementType, false)
+		if err != nil {
+			return out, err
+		}
+		child.name, child.order, child.member = name, order, true
+		out.children = append(out.children, child)
+	}
+	slices.SortFunc(out.children, func(a, b owned) int { return compareOrders(a.order, b.order) })
+	for i := 1; i < len(out.children); i++ {
+		if compareOrders(out.children[i-1].order, out.children[i].order) == 0 {
+			return out, errNotFresh // duplicates have rules of their own
+		}
+	}
+	return out, nil
+}
+
+// itemName gives the path element of a list's item: its keys, or its value.
+func (w *freshWalker) itemName(item reflect.Value, t *schema.List) (name string, order []any, err error) {
+	for item.Kind() == reflect.Pointer {
+		if item.IsNil() {
+			return "", nil, errNotFresh
+		}
+		item = item.Elem()
+	}
+	if len(t.Keys) == 0 {
+		x, err := plain(item)
+		if err != nil {
+			return "", nil, err
+		}
+		raw, err := json.Marshal(x)
+		return "v:" + string(raw), []any{x}, err
+	}
+	if item.Kind() != reflect.Struct {
+		return "", nil, errNotFresh
+	}
+	atom, ok := w.types.Resolve(t.ElementType)
+	if !ok || atom.Map == nil {
+		return "", nil, errNotFresh
+	}
+	keys := slices.Clone(t.Keys)
+	slices.Sort(keys)
+	fields := value.TypeReflectEntryOf(item.Type()).Fields()
+	var b strings.Builder
+	b.WriteString("k:{")
+	written := 0
+	for _, k := range keys {
+		f := fields[k]
+		if f == nil {
+			return "", nil, errNotFresh
+		}
+		x, err := keyValue(f, item, atom.Map, k)
+		if err != nil {
+			return "", nil, err
+		}
+		if x == nil {
+			continue // a key that is absent is no part of the element
+		}
+		raw, err := json.Marshal(x)
+		if err != nil {
+			return "", nil, err
+		}
+		if written > 0 {
+			b.WriteByte(',')
+		}
+		written++
+		b.WriteString(`"` + k + `":`)
+		b.Write(raw)
+		order = append(order, k, x)
+	}
+	if written == 0 {
+		return "", nil, errNotFresh
+	}
+	b.WriteByte('}')
+	return b.String(), order, nil
+}
+
+// keyValue gives a key's value, or the default of its type when it is absent.
+func keyValue(f *value.FieldCacheEntry, item reflect.Value, t *schema.Map, key string) (any, error) {
+	fv := f.GetFrom(item)
+	if f.CanOmit(fv) {
+		if sf, ok := t.FindField(key); ok && sf.Default != nil {
+			if n, ok := sf.Default.(float64); ok {
+				return int64(n), nil
+			}
+			return sf.Default, nil
+		}
+		return nil, nil
+	}
+	for fv.Kind() == reflect.Pointer {
+		if fv.IsNil() {
+			return nil, errNotFresh
+		}
+		fv = fv.Elem()
+	}
+	return plain(fv)
+}
+
+// plain gives a scalar as JSON would read it.
+func plain(v reflect.Value) (any, error) {
+	if value.TypeReflectEntryOf(v.Type()).CanConvertToUnstructured() {
+		x, err := value.TypeReflectEntryOf(v.Type()).ToUnstructured(v)
+		if err != nil {
+			return nil, err
+		}
+		switch x.(type) {
+		case string, int64, bool:
+			return x, nil
+		}
+		return nil, errNotFresh
+	}
+	switch v.Kind() {
+	case reflect.String:
+		return v.String(), nil
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return v.Int(), nil
+	case reflect.Bool:
+		return v.Bool(), nil
+	}
+	return nil, errNotFresh
+}
+
+// compareOrders orders list items as fieldpath does: by the keys' names, then
+// their values; numbers before strings before booleans.
+func compareOrders(a, b []any) int {
+	for i := range min(len(a), len(b)) {
+		if c := compareScalars(a[i], b[i]); c != 0 {
+			return c
+		}
+	}
+	return len(a) - len(b)
+}
+
+func compareScalars(a, b any) int {
+	return value.Compare(value.NewValueInterface(a), value.NewValueInterface(b))
+}
+
+// write gives the set's JSON; self adds that the set itself is a member.
+func (o *owned) write(b *bytes.Buffer, self bool) error {
+	b.WriteByte('{')
+	first := true
+	if self {
+		b.WriteString(`".":{}`)
+		first = false
+	}
+	for i := range o.children {
+		c := &o.children[i]
+		if c.empty() {
+			continue
+		}
+		if !first {
+			b.WriteByte(',')
+		}
+		first = false
+		if err := writeName(b, c.name); err != nil {
+			return err
+		}
+		b.WriteByte(':')
+		if len(c.children) == 0 {
+			b.WriteString("{}")
+		} else if err := c.write(b, c.member); err != nil {
+			return err
+		}
+	}
+	b.WriteByte('}')
+	return nil
+}
+
+func writeName(b *bytes.Buffer, name string) error {
+	if !strings.ContainsAny(name, "\"\\<>&\u2028\u2029") && isPlain(name) {
+		b.WriteByte('"')
+		b.WriteString(name)
+		b.WriteByte('"')
+		return nil
+	}
+	raw, err := json.Marshal(name)
+	b.Write(raw)
+	return err
+}
+
+// isPlain tells that a string needs no escapes.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// freshType is what freshFields needs to know of a resource.
+type freshType struct {
+	types *schema.Schema
+	model schema.TypeRef
+	reset []string
+}
+
+// freshType tells whether a write creates an object that freshFields can do: a
+// built-in one of a resource with one version. Others have more to think of.
+func (m *Manager) freshType(r *registry.Resource, version, subresource string, live, obj scheme.Object) (*freshType, bool) {
+	if r.Dynamic || r.StoredAs != nil || len(r.Versions) != 1 || subresource != "" ||
+		live.GetUID() != "" || live.GetResourceVersion() != "" || obj.GetManagedFields() != nil {
+		return nil, false
+	}
+	if known, ok := m.fresh.Load(r); ok {
+		t, _ := known.(*freshType)
+		return t, t != nil
+	}
+	var made *freshType
+	if named, ok := any(r.Versions[0].New()).(modelNamed); ok {
+		if t, ok := builtin.Type(named.OpenAPIModelName()); ok {
+			made = &freshType{types: t.Schema, model: t.TypeRef, reset: r.Strategy.ResetFields[apiVersion(r.Group, version)]}
+		}
+	}
+	m.fresh.Store(r, made)
+	return made, made != nil
+}
+
+func apiVersion(group, version string) string {
+	if group == "" {
+		return version
+	}
+	return group + "/" + version
+}
+
+// entryOf is the managedFields of an object whose fields all have one manager.
+func entryOf(group, version, manager string, fields []byte) []metav1.ManagedFieldsEntry {
+	if fields == nil {
+		return nil
+	}
+	now := metav1.NewTime(time.Now().UTC())
+	return []metav1.ManagedFieldsEntry{{
+		Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: apiVersion(group, version), Time: &now,
+		FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: fields},
+	}}
+}

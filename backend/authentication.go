@@ -15,6 +15,7 @@ import (
 	"pilothouse/backend/pki"
 	"pilothouse/backend/registry"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
 )
 
@@ -69,6 +70,7 @@ func newAuthentication(o *config.Options, serving *pki.Serving, keys *pki.PKI, r
 	if a.anonymous.on {
 		a.authenticator = authn.OrElse(a.authenticator, authn.Anonymous(a.anonymous.paths...))
 	}
+	a.authenticator = authn.Counted(a.authenticator, time.Now)
 	return a, nil
 }
 
@@ -106,6 +108,13 @@ func (a *authentication) forReviews() registry.Tokens {
 		},
 		MaxExpiration: sa.MaxExpiration, ExtendExpiration: sa.ExtendExpiration,
 	}
+}
+
+// secretToken makes the token that a secret of a service account holds.
+func (a *authentication) secretToken(account *corev1.ServiceAccount, secret string) (string, error) {
+	return a.keys.SignLegacy(&serviceaccount.LegacyClaims{
+		Namespace: account.Namespace, Account: account.Name, AccountUID: string(account.UID), Secret: secret,
+	})
 }
 
 func frontProxy(o *config.Options, serving *pki.Serving) authn.Authenticator {

@@ -29,6 +29,7 @@ import (
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 const reviewSelf = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -261,6 +262,24 @@ func TestTokensOfServiceAccounts(t *testing.T) {
 	}
 	if st := review(r.Status.Token, "vault"); st.Authenticated || st.Error != `[invalid bearer token, token audiences ["https://kubernetes.default.svc"] is invalid for the target audiences ["vault"]]` {
 		t.Errorf("%+v", st)
+	}
+
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "robot", Annotations: map[string]string{corev1.ServiceAccountNameKey: "robot"}}, Type: corev1.SecretTypeServiceAccountToken}
+	w := admin.Watch("/api/v1/namespaces/default/secrets?fieldSelector=metadata.name%3Drobot")
+	admin.Post("/api/v1/namespaces/default/secrets", secret).Must(201)
+	token := ""
+	for token == "" {
+		token, _, _ = unstructured.NestedString(w.Next().Object.Object, "data", "token")
+	}
+	decoded, err := base64.StdEncoding.DecodeString(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := whoami(t, s, nil, "Authorization: Bearer "+string(decoded)); got != "system:serviceaccount:default:robot" {
+		t.Error(got)
+	}
+	admin.Delete("/api/v1/namespaces/default/serviceaccounts/robot").Must(200)
+	for w.Next().Type != "DELETED" { //nolint:revive // until the secret goes with its account
 	}
 
 	var configuration struct {

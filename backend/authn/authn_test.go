@@ -16,8 +16,8 @@ import (
 
 type header http.Header
 
-func (h header) Get(name string) string        { return http.Header(h).Get(name) }
-func (h header) Values(name string) []string   { return http.Header(h).Values(name) }
+func (h header) Get(name string) string      { return http.Header(h).Get(name) }
+func (h header) Values(name string) []string { return http.Header(h).Values(name) }
 func (h header) Each(f func(name, value string)) {
 	for name, values := range h {
 		for _, v := range values {

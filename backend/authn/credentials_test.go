@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/request"
 
 	"golang.org/x/crypto/bcrypt"
@@ -181,7 +182,9 @@ func TestBootstrapTokens(t *testing.T) {
 	check("an empty group among others", token, nil, set("auth-extra-groups", "system:bootstrappers:a,"))
 	check("being deleted", token, nil, func(s *corev1.Secret) { s.DeletionTimestamp = &metav1.Time{Time: now.now} })
 
-	broken := BootstrapTokens(func(context.Context, string, string) (*corev1.Secret, error) { return nil, errors.New("storage is gone") }, now.time)
+	broken := BootstrapTokens(func(context.Context, string, string) (*corev1.Secret, error) {
+		return nil, errors.New("storage is gone")
+	}, now.time)
 	if _, err := broken.AuthenticateToken(context.Background(), token, nil); err == nil {
 		t.Error("no error when secrets cannot be read")
 	}
@@ -319,4 +322,37 @@ func FuzzWebSocketProtocol(f *testing.F) {
 			t.Errorf("%q is %v %v", line, user, err)
 		}
 	})
+}
+
+func TestCounting(t *testing.T) {
+	text := func() string {
+		b, _, err := metrics.Text()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	a := Counted(Bearer(TokenFunc(func(_ context.Context, token string) (*request.User, error) {
+		return &request.User{Name: token}, nil
+	})), time.Now)
+	for _, name := range []string{"admin", "a@b", "a@c", "somebody"} {
+		if _, err := a.Authenticate(context.Background(), with("Authorization", "Bearer "+name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if u, err := a.Authenticate(context.Background(), with()); u != nil || err != nil {
+		t.Error(u, err)
+	}
+	got := text()
+	for _, line := range []string{
+		`authenticated_user_requests{username="admin"} 1`, `authenticated_user_requests{username="email_id"} 2`, `authenticated_user_requests{username="other"} 1`,
+		`authentication_attempts{result="success"} 4`, `authentication_attempts{result="failure"} 1`, `authentication_duration_seconds_count{result="success"} 4`,
+	} {
+		if !strings.Contains(got, line) {
+			t.Errorf("no line %s", line)
+		}
+	}
+	if strings.Contains(got, "a@b") || strings.Contains(got, "somebody") {
+		t.Error("the metrics name users")
+	}
 }

@@ -21,6 +21,7 @@ import (
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
 )
 
@@ -41,6 +42,9 @@ type Deps struct {
 	CA *pki.KeyPair
 	// Quota has the accounts of ResourceQuotas.
 	Quota *quota.Ledger
+	// Token makes the token that a secret of an account holds; nil leaves such
+	// secrets empty.
+	Token func(account *corev1.ServiceAccount, secret string) (string, error)
 }
 
 // Loop is one controller.

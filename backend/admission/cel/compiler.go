@@ -70,6 +70,8 @@ type Compiler struct {
 	base *environment.EnvSet
 	// variables is the type of the variable "variables"; nil when there is none.
 	variables *apiservercel.DeclType
+	// compiled are the variables in order.
+	compiled []namedVariable
 
 	mu   sync.Mutex
 	envs map[Declared]*environment.EnvSet
@@ -106,6 +108,7 @@ func NewComposed() (*Compiler, error) {
 // even if it did not compile.
 func (c *Compiler) AddVariable(name, text string, declared Declared, mode environment.Type) Compiled {
 	out := c.Compile(Variable(text), declared, mode)
+	c.compiled = append(c.compiled, namedVariable{name, out})
 	c.variables.Fields[name] = declField(name, declTypeOf(out.Output), true)
 	return out
 }

@@ -1,5 +1,6 @@
 // Package cel owns the CEL of admission: the variables that match conditions,
 // validations and mutations see (object, oldObject, request, namespaceObject,
-// params, authorizer, variables) and how their expressions compile. It runs
-// nothing and knows no policy. Read compiler.go first.
+// params, authorizer, variables), how their expressions compile, and what running
+// them costs and gives. It knows no policy. Read compiler.go first, then values.go
+// and evaluate.go.
 package cel

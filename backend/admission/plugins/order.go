@@ -64,7 +64,7 @@ var order = []plugin{
 	// What users add comes behind what is built in, and sees what that has made.
 	{"MutatingAdmissionPolicy", true, nil},
 	{"MutatingAdmissionWebhook", true, nil},
-	{"ValidatingAdmissionPolicy", true, nil},
+	{"ValidatingAdmissionPolicy", true, newValidatingAdmissionPolicy},
 	{"ValidatingAdmissionWebhook", true, nil},
 	{"ResourceQuota", true, newResourceQuota},
 	{"AlwaysDeny", false, nil},

@@ -51,6 +51,7 @@ func (s *Server) loadRegistry() (err error) {
 	if err := s.registry.Start(s.ctx); err != nil {
 		return err
 	}
+	s.fresh = s.registry.Revision() <= 1
 	return resources.Repair(s.ctx, env)
 }
 
@@ -159,8 +160,7 @@ func (s *Server) bootstrap() error {
 			o.Versions = append(o.Versions, schema.GroupVersion{Group: g.Name, Version: v.Name})
 		}
 	}
-	fresh := s.registry.Revision() <= 1
-	if err := bootstrap.Run(s.ctx, s.registry, o); err != nil || !fresh {
+	if err := bootstrap.Run(s.ctx, s.registry, o); err != nil || !s.fresh {
 		return err
 	}
 	return s.registry.BeginHistory(s.ctx)

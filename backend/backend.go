@@ -33,7 +33,9 @@ import (
 type Server struct {
 	options *config.Options
 
-	engine   storage.Engine
+	engine storage.Engine
+	// fresh tells that there was nothing in storage.
+	fresh    bool
 	registry *registry.Registry
 	crds     *crd.Manager
 	// tokens is what reviews of tokens use; authentication fills it in.

@@ -39,7 +39,8 @@ func raw(t *testing.T, s *apitest.Server, cert *tls.Certificate, head string, bo
 	t.Helper()
 	c := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // the server of this test
 	if cert != nil {
-		c.Certificates = []tls.Certificate{*cert}
+		// Shown whatever authorities the server names, as by somebody who tries.
+		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return cert, nil }
 	}
 	conn, err := tls.Dial("tcp", strings.TrimPrefix(s.URL(), "https://"), c)
 	if err != nil {
@@ -294,6 +295,34 @@ func TestTokensOfServiceAccounts(t *testing.T) {
 		t.Errorf("%v", a.Header)
 	}
 	s.Anonymous().Get("/openid/v1/jwks").Must(403)
+}
+
+func TestTrustIsPublished(t *testing.T) {
+	s := apitest.Start(t)
+	w := s.Admin().Watch("/api/v1/namespaces/kube-system/configmaps?fieldSelector=metadata.name%3Dextension-apiserver-authentication")
+	e := w.Next()
+	data, _, err := unstructured.NestedStringMap(e.Object.Object, "data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data["requestheader-allowed-names"] != `["front-proxy-client"]` || data["requestheader-username-headers"] != `["X-Remote-User"]` || data["client-ca-file"] == data["requestheader-client-ca-file"] {
+		t.Errorf("%v", data)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(data["requestheader-client-ca-file"])) {
+		t.Fatal("no authority")
+	}
+	dir := filepath.Join(s.DataDir(), "pki")
+	proxy, err := tls.LoadX509KeyPair(filepath.Join(dir, "front-proxy-client.crt"), filepath.Join(dir, "front-proxy-client.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := proxy.Leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
+		t.Error(err)
+	}
+	if got := whoami(t, s, &proxy, "X-Remote-User: root"); got != "401" {
+		t.Errorf("the server's own front proxy is %s here", got)
+	}
 }
 
 func TestCertificatesBySigningRequests(t *testing.T) {

@@ -170,6 +170,7 @@ const certificateInterval = 5 * time.Second
 func (s *Server) runBackground() {
 	s.background.Go(func() { s.serving.Run(s.ctx, certificateInterval) })
 	s.background.Go(func() { s.authentication.run(s.ctx, certificateInterval) })
+	s.background.Go(func() { s.publishTrust(s.ctx, certificateInterval) })
 	s.background.Go(func() {
 		if err := storage.RunCompaction(s.ctx, s.engine, storage.DefaultCompaction); err != nil {
 			klog.ErrorS(err, "Compaction has stopped")

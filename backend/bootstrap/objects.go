@@ -26,7 +26,7 @@ type Options struct {
 
 // objects gives everything, in waves: a wave needs only those before it.
 func objects(o Options) [][]object {
-	rest := []object{serviceCIDR(o)}
+	rest := []object{serviceCIDR(o), tokenTracking(o)}
 	rest = append(rest, priorityClasses()...)
 	rest = append(rest, flowControl(o)...)
 	rest = append(rest, apiServices(o)...)
@@ -49,6 +49,14 @@ func namespaces() []object {
 		}, Spec: corev1.NamespaceSpec{Finalizers: []corev1.FinalizerName{corev1.FinalizerKubernetes}}}})
 	}
 	return list
+}
+
+// tokenTracking says since when the use of tokens in secrets is noted.
+func tokenTracking(o Options) object {
+	return object{gr: group("", "configmaps"), obj: &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: "kube-apiserver-legacy-service-account-token-tracking", Namespace: metav1.NamespaceSystem},
+		Data:       map[string]string{"since": o.Now.UTC().Format(time.DateOnly)},
+	}}
 }
 
 // kubernetesService is the API as pods see it.

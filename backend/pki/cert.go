@@ -50,14 +50,14 @@ func (t certSpec) covers(c *x509.Certificate) bool {
 	return true
 }
 
-func makeAuthority(now time.Time) (*KeyPair, error) {
+func makeAuthority(name string, now time.Time) (*KeyPair, error) {
 	key, err := newKey()
 	if err != nil {
 		return nil, err
 	}
 	c := &x509.Certificate{
 		SerialNumber:          serial(),
-		Subject:               pkix.Name{CommonName: "pilothouse-ca"},
+		Subject:               pkix.Name{CommonName: name},
 		NotBefore:             now.Add(-time.Hour).UTC(),
 		NotAfter:              now.Add(authorityLife).UTC(),
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature,

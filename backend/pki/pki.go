@@ -28,6 +28,8 @@ const (
 //	apiserver.crt apiserver.key    the serving certificate
 //	admin.crt admin.key            client certificate, O=system:masters
 //	sa.key sa.pub                  signs and checks service account tokens
+//	front-proxy-ca.crt .key        the authority of front-proxy-client, and of nothing else
+//	front-proxy-client.crt .key    by which aggregated API servers know this one
 type PKI struct {
 	dir string
 	now func() time.Time
@@ -37,7 +39,15 @@ type PKI struct {
 	Admin *KeyPair
 	// ServiceAccountKey signs service account tokens.
 	ServiceAccountKey *ecdsa.PrivateKey
+	// FrontProxyCA and FrontProxy are the authority and the certificate by which
+	// aggregated API servers know that a request comes through this server, and
+	// believe what it says about the user. The authority signs nothing else:
+	// nobody else could get such a certificate from it.
+	FrontProxyCA, FrontProxy *KeyPair
 }
+
+// FrontProxyName is the common name of FrontProxy.
+const FrontProxyName = "front-proxy-client"
 
 // KeyPair is a certificate with its key, parsed and as PEM.
 type KeyPair struct {
@@ -55,7 +65,7 @@ func Open(dir string, now func() time.Time) (*PKI, error) {
 	}
 	p := &PKI{dir: dir, now: now}
 	var err error
-	if p.CA, err = p.authority(); err != nil {
+	if p.CA, err = p.authority("ca", "pilothouse-ca"); err != nil {
 		return nil, err
 	}
 	if p.Admin, err = p.Client("admin", "kubernetes-admin", "system:masters"); err != nil {
@@ -64,56 +74,58 @@ func Open(dir string, now func() time.Time) (*PKI, error) {
 	if p.ServiceAccountKey, err = p.serviceAccountKey(); err != nil {
 		return nil, err
 	}
+	if p.FrontProxyCA, err = p.authority("front-proxy-ca", "pilothouse-front-proxy-ca"); err != nil {
+		return nil, err
+	}
+	if p.FrontProxy, err = p.leaf(p.FrontProxyCA, "front-proxy-client", clientSpec(FrontProxyName)); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
 // Client gives the client certificate NAME.crt of the folder for a user and its
 // groups. It is made when it is missing, near its end or somebody else's.
 func (p *PKI) Client(name, user string, groups ...string) (*KeyPair, error) {
-	return p.leaf(name, clientSpec(user, groups...))
+	return p.leaf(p.CA, name, clientSpec(user, groups...))
 }
 
 // Path gives the path of a file of the folder.
 func (p *PKI) Path(name string) string { return filepath.Join(p.dir, name) }
 
-func (p *PKI) authority() (*KeyPair, error) {
-	pair, err := readPair(p.Path("ca.crt"), p.Path("ca.key"))
+func (p *PKI) authority(file, name string) (*KeyPair, error) {
+	pair, err := readPair(p.Path(file+".crt"), p.Path(file+".key"))
 	switch {
 	case err == nil:
 		if !pair.Cert.IsCA {
-			return nil, fmt.Errorf("%s is not the certificate of an authority", p.Path("ca.crt"))
+			return nil, fmt.Errorf("%s is not the certificate of an authority", p.Path(file+".crt"))
 		}
 		if p.now().After(pair.Cert.NotAfter) {
-			return nil, fmt.Errorf("%s has expired: move it and its key away and start again for a new one", p.Path("ca.crt"))
+			return nil, fmt.Errorf("%s has expired: move it and its key away and start again for a new one", p.Path(file+".crt"))
 		}
 		return pair, nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	if pair, err = makeAuthority(p.now()); err != nil {
+	if pair, err = makeAuthority(name, p.now()); err != nil {
 		return nil, err
 	}
-	return pair, p.write("ca", pair)
+	return pair, p.write(file, pair)
 }
 
 // leaf reads a certificate, or makes it when it is missing, near its end, of
 // another authority, or not for what the spec says.
-func (p *PKI) leaf(name string, t certSpec) (*KeyPair, error) {
+func (p *PKI) leaf(ca *KeyPair, name string, t certSpec) (*KeyPair, error) {
 	pair, err := readPair(p.Path(name+".crt"), p.Path(name+".key"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if err == nil && p.good(pair, t) {
+	if err == nil && p.now().Before(renewAt(pair.Cert)) && pair.Cert.CheckSignatureFrom(ca.Cert) == nil && t.covers(pair.Cert) {
 		return pair, nil
 	}
-	if pair, err = p.CA.sign(t, p.now()); err != nil {
+	if pair, err = ca.sign(t, p.now()); err != nil {
 		return nil, err
 	}
 	return pair, p.write(name, pair)
-}
-
-func (p *PKI) good(pair *KeyPair, t certSpec) bool {
-	return p.now().Before(renewAt(pair.Cert)) && pair.Cert.CheckSignatureFrom(p.CA.Cert) == nil && t.covers(pair.Cert)
 }
 
 // renewAt is when two thirds of a certificate's life are over.

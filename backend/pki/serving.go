@@ -78,7 +78,7 @@ func (s *Serving) keyFile() string {
 
 func (s *Serving) loadCert() error {
 	if s.options.CertFile == "" {
-		_, err := s.pki.leaf("apiserver", certSpec{
+		_, err := s.pki.leaf(s.pki.CA, "apiserver", certSpec{
 			subject: pkix.Name{CommonName: "kube-apiserver"}, usage: x509.ExtKeyUsageServerAuth,
 			names: s.options.Names, ips: s.options.IPs,
 		})

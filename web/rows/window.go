@@ -151,7 +151,7 @@ func (w *Window) follow() {
 		return
 	}
 	for d := range len(w.sent) {
-		for _, i := range []int{at + d, at - d} {
+		for _, i := range []int{at - d, at + d} {
 			if i < 0 || i >= len(w.sent) {
 				continue
 			}

@@ -66,7 +66,7 @@ func TestBadSettingsAreNamedInOneLine(t *testing.T) {
 	check("--bind-address", []string{"--bind-address=localhost"})
 	check("not on loopback", []string{"--dashboard-address=0.0.0.0:8080"})
 	check("go together", []string{"--tls-cert-file=x"})
-	check("none of AlwaysAllow, Node, RBAC", []string{"--authorization-mode=ABAC"})
+	check("none of AlwaysAllow, AlwaysDeny, Node, RBAC", []string{"--authorization-mode=ABAC"})
 	check("twice", []string{"--authorization-mode=RBAC,RBAC"})
 	check("not a CIDR", []string{"--service-cluster-ip-range=10.0.0.0"})
 	check("too small", []string{"--service-cluster-ip-range=10.0.0.0/30"})

@@ -5,11 +5,13 @@ import (
 	"sort"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/kube-openapi/pkg/builder"
 	"k8s.io/kube-openapi/pkg/builder3"
 	"k8s.io/kube-openapi/pkg/common"
+	"k8s.io/kube-openapi/pkg/handler"
 	"k8s.io/kube-openapi/pkg/spec3"
 	"k8s.io/kube-openapi/pkg/validation/spec"
 )
@@ -55,13 +57,13 @@ func KindsOf(s *runtime.Scheme) map[string][]schema.GroupVersionKind {
 	return out
 }
 
-// namer names definitions as they are and adds their kinds; only, when set,
-// leaves the kinds of that group version and of the core.
-func (b *Builder) namer(only *schema.GroupVersion) func(string) (string, spec.Extensions) {
+// namer names definitions as they are and adds their kinds, those that it is
+// asked to leave out excepted.
+func (b *Builder) namer(leaveOut func(schema.GroupVersionKind) bool) func(string) (string, spec.Extensions) {
 	return func(name string) (string, spec.Extensions) {
 		var kinds []any
 		for _, gvk := range b.GVKs[name] {
-			if only != nil && gvk.GroupVersion() != *only && gvk.GroupVersion() != (schema.GroupVersion{Version: "v1"}) {
+			if leaveOut(gvk) {
 				continue
 			}
 			kinds = append(kinds, map[string]any{"group": gvk.Group, "version": gvk.Version, "kind": gvk.Kind})
@@ -70,6 +72,20 @@ func (b *Builder) namer(only *schema.GroupVersion) func(string) (string, spec.Ex
 			return name, nil
 		}
 		return name, spec.Extensions{"x-kubernetes-group-version-kind": kinds}
+	}
+}
+
+// notIn leaves out kinds that are neither of a group version, of the core, nor
+// what one of the routes takes or gives. Nil leaves out none.
+func notIn(gv *schema.GroupVersion, routes []common.Route) func(schema.GroupVersionKind) bool {
+	own := map[schema.GroupVersionKind]bool{}
+	for _, r := range routes {
+		if ours, ok := r.(*route); ok && ours.gvk != nil {
+			own[*ours.gvk] = true
+		}
+	}
+	return func(gvk schema.GroupVersionKind) bool {
+		return gv != nil && gvk.GroupVersion() != *gv && gvk.GroupVersion() != corev1.SchemeGroupVersion && !own[gvk]
 	}
 }
 
@@ -89,7 +105,7 @@ func (b *Builder) V3(root string, gv *schema.GroupVersion, routes []common.Route
 		CommonResponses:                map[int]*spec3.Response{401: {ResponseProps: spec3.ResponseProps{Description: "Unauthorized"}}},
 		GetDefinitions:                 b.Definitions,
 		GetOperationIDAndTagsFromRoute: idAndTags,
-		GetDefinitionName:              b.namer(gv),
+		GetDefinitionName:              b.namer(notIn(gv, routes)),
 		SecuritySchemes: spec3.SecuritySchemes{bearerToken: {SecuritySchemeProps: spec3.SecuritySchemeProps{
 			Type: "apiKey", Name: "authorization", In: "header", Description: "Bearer Token authentication"}}},
 		DefaultSecurity: []map[string][]string{{bearerToken: {}}},
@@ -105,12 +121,18 @@ func (b *Builder) V2(routes []common.Route) (*spec.Swagger, error) {
 		CommonResponses:                map[int]spec.Response{401: {ResponseProps: spec.ResponseProps{Description: "Unauthorized"}}},
 		GetDefinitions:                 b.Definitions,
 		GetOperationIDAndTagsFromRoute: idAndTags,
-		GetDefinitionName:              b.namer(nil),
+		GetDefinitionName:              b.namer(notIn(nil, nil)),
 		SecurityDefinitions: &spec.SecurityDefinitions{bearerToken: {SecuritySchemeProps: spec.SecuritySchemeProps{
 			Type: "apiKey", Name: "authorization", In: "header", Description: "Bearer Token authentication"}}},
 		DefaultSecurity: []map[string][]string{{bearerToken: {}}},
 	}
-	return builder.BuildOpenAPISpecFromRoutes([]common.RouteContainer{&container{"/", routes}}, config)
+	doc, err := builder.BuildOpenAPISpecFromRoutes([]common.RouteContainer{&container{"/", routes}}, config)
+	if err != nil {
+		return nil, err
+	}
+	// Clients of OpenAPI 2.0 took defaults for values that a server sets.
+	doc.Definitions = handler.PruneDefaults(doc.Definitions)
+	return doc, nil
 }
 
 // PathOf is the name of a group version's document below /openapi/v3.

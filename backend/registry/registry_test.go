@@ -134,12 +134,13 @@ func TestAddRemoveReplace(t *testing.T) {
 		back.Upgrade = func(o scheme.Object) (scheme.Object, error) {
 			u := o.(*unstructured.Unstructured)
 			e.equal(u.GetAPIVersion(), "example.com/v1")
+			u.Object["extra"] = "default of v1"
 			return u, nil
 		}
 		back.Versions[0].Default = func(o scheme.Object) {
 			u := o.(*unstructured.Unstructured)
 			if _, ok := u.Object["extra"]; !ok {
-				u.Object["extra"] = "default"
+				u.Object["extra"] = "default of v2"
 			}
 		}
 		e.must(e.Add(back))
@@ -147,7 +148,7 @@ func TestAddRemoveReplace(t *testing.T) {
 		one, err := s.Get(e.ctx, "ns", "one", GetOptions{})
 		e.must(err)
 		text := string(one.Raw)
-		if !strings.Contains(text, `"apiVersion":"example.com/v2"`) || !strings.Contains(text, `"extra":"default"`) {
+		if !strings.Contains(text, `"apiVersion":"example.com/v2"`) || !strings.Contains(text, `"extra":"default of v1"`) {
 			t.Fatalf("got %s", text)
 		}
 		e.equal([]any{one.Revision, one.UID, one.Labels, one.Fields, text[one.HoleOffset : one.HoleOffset+one.HoleLen]},

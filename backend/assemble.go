@@ -75,7 +75,8 @@ func (s *Server) assemble() error {
 	}
 	fields := fieldmanager.New()
 	s.quota = quota.New(quota.Options{Registry: s.registry, Clock: time.Now, Track: fields.Update})
-	chain, err := admissionChain(o, s.registry, authorizer, s.quota)
+	webhooks := webhook.New(webhook.Services(s.registry))
+	chain, err := admissionChain(o, s.registry, authorizer, s.quota, webhooks)
 	if err != nil {
 		return err
 	}
@@ -105,7 +106,7 @@ func (s *Server) assemble() error {
 	s.dashboard.SetAPI(s.chain)
 	s.crds, err = crd.New(crd.Options{
 		Registry: s.registry, Client: client.New(s.chain, loopback, "kube-apiserver"), OpenAPI: documents,
-		Clock: time.Now, Webhooks: webhook.New(nil), Forget: fields.Forget,
+		Clock: time.Now, Webhooks: webhooks, Forget: fields.Forget,
 	})
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	"pilothouse/backend/scheme"
 
@@ -13,10 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	kjson "sigs.k8s.io/json"
 )
-
-// maxPatchOperations is the most operations that a JSON patch may have; there
-// is nothing else that bounds the memory of its copies.
-const maxPatchOperations = 10000
 
 // json applies a JSON patch (RFC 6902) or a merge patch (RFC 7386) to an
 // object's JSON.
@@ -102,27 +97,15 @@ func (p *patcher) patchJSON(doc []byte) (patched []byte, faults []error, err err
 	if err != nil {
 		return nil, nil, apierrors.NewBadRequest(err.Error())
 	}
-	if len(patch) > maxPatchOperations {
+	if len(patch) > scheme.MaxPatchOperations {
 		return nil, nil, apierrors.NewRequestEntityTooLargeError(
-			fmt.Sprintf("The allowed maximum operations in a JSON patch is %d, got %d", maxPatchOperations, len(patch)))
+			fmt.Sprintf("The allowed maximum operations in a JSON patch is %d, got %d", scheme.MaxPatchOperations, len(patch)))
 	}
-	patched, err = applyOperations(patch, doc)
+	patched, err = scheme.ApplyPatch(patch, doc)
 	if err != nil {
 		return nil, nil, unprocessable(err.Error())
 	}
 	return patched, faults, nil
-}
-
-// maxPatchGrowth bounds what the copies of a JSON patch may add to a document.
-const maxPatchGrowth = 3 << 20
-
-// limitCopies sets the library's own limit, which is for the whole process.
-var limitCopies = sync.OnceFunc(func() { jsonpatch.AccumulatedCopySizeLimit = maxPatchGrowth })
-
-func applyOperations(patch jsonpatch.Patch, doc []byte) (patched []byte, err error) {
-	limitCopies()
-	defer recovered(&err)
-	return patch.Apply(doc)
 }
 
 func (p *patcher) mergeJSON(doc []byte) (patched []byte, faults []error, err error) {

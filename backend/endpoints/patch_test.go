@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"pilothouse/backend/scheme"
 )
 
 const (
@@ -33,7 +35,7 @@ func TestJSONPatch(t *testing.T) {
 	patch(`[{"op":"replace","path":"/kind","value":"Secret"}]`).has(422, `"field":"patch"`)
 	a.patchOf(configMaps+"/none", jsonPatch, `[]`).has(404)
 
-	many := "[" + strings.Repeat(`{"op":"test","path":"/data/k","value":"v"},`, maxPatchOperations) + `{"op":"test","path":"/data/k","value":"v"}]`
+	many := "[" + strings.Repeat(`{"op":"test","path":"/data/k","value":"v"},`, scheme.MaxPatchOperations) + `{"op":"test","path":"/data/k","value":"v"}]`
 	patch(many).message(413, "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001")
 
 	grow := `[{"op":"add","path":"/data/big","value":"` + strings.Repeat("x", 300<<10) + `"}`

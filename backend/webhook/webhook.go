@@ -77,6 +77,8 @@ func (t *Target) address(timeout time.Duration) string {
 type StatusError struct {
 	Code int
 	Body []byte
+	// ContentType is what the answer says that the body is.
+	ContentType string
 }
 
 func (e *StatusError) Error() string {
@@ -117,7 +119,7 @@ func (c *Clients) Post(ctx context.Context, t *Target, timeout time.Duration, bo
 	case len(answer) > MaxAnswer:
 		return nil, errTooLarge
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
-		return nil, &StatusError{resp.StatusCode, answer}
+		return nil, &StatusError{resp.StatusCode, answer, resp.Header.Get("Content-Type")}
 	}
 	return answer, nil
 }

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/managedfields"
 )
 
 // Own tells whether the write's objects are those of the resource, which have
@@ -138,3 +139,7 @@ func Options(a *admission.Attributes) runtime.Object {
 	}
 	return named(a.Options, metav1.SchemeGroupVersion.WithKind(kind))
 }
+
+// FieldTypes are the merge types of a resource that a CRD defines; nil for others,
+// whose types go with their Go types.
+func (t *Target) FieldTypes() managedfields.TypeConverter { return t.resource.FieldTypes }

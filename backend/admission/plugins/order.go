@@ -9,6 +9,7 @@ import (
 	"pilothouse/backend/admission/quota"
 	"pilothouse/backend/authz"
 	"pilothouse/backend/registry"
+	calls "pilothouse/backend/webhook"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -62,10 +63,10 @@ var order = []plugin{
 	{"PodResizeValidator", true, newPodResizeValidator},
 
 	// What users add comes behind what is built in, and sees what that has made.
-	{"MutatingAdmissionPolicy", true, nil},
-	{"MutatingAdmissionWebhook", true, nil},
+	{"MutatingAdmissionPolicy", true, newMutatingAdmissionPolicy},
+	{"MutatingAdmissionWebhook", true, newMutatingAdmissionWebhook},
 	{"ValidatingAdmissionPolicy", true, newValidatingAdmissionPolicy},
-	{"ValidatingAdmissionWebhook", true, nil},
+	{"ValidatingAdmissionWebhook", true, newValidatingAdmissionWebhook},
 	{"ResourceQuota", true, newResourceQuota},
 	{"AlwaysDeny", false, nil},
 }
@@ -87,8 +88,10 @@ type Env struct {
 	Authorizer authz.Authorizer
 	Clock      registry.Clock
 	// Quota has the accounts of ResourceQuotas.
-	Quota   *quota.Ledger
-	Options Options
+	Quota *quota.Ledger
+	// Webhooks calls users' admission webhooks.
+	Webhooks *calls.Clients
+	Options  Options
 }
 
 // deps is Env with what several plugins share.

@@ -219,7 +219,9 @@ func (w *world) refused(c *admission.Chain, in write, code int32, message string
 	return status
 }
 
-func createPod(object string) write { return write{op: admission.Create, resource: "pods", object: object} }
+func createPod(object string) write {
+	return write{op: admission.Create, resource: "pods", object: object}
+}
 
 func podNamed(name, spec string) string {
 	return `{"metadata":{"name":"` + name + `"},"spec":{"containers":[{"name":"c","image":"i"}]` + spec + `}}`

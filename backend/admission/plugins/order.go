@@ -36,7 +36,7 @@ var order = []plugin{
 	{"LimitPodHardAntiAffinityTopology", false, newLimitPodHardAntiAffinityTopology},
 	{"LimitRanger", true, newLimitRanger},
 	{"ServiceAccount", true, newServiceAccount},
-	{"NodeRestriction", false, nil},
+	{"NodeRestriction", false, newNodeRestriction},
 	{"TaintNodesByCondition", true, newTaintNodesByCondition},
 	{"AlwaysPullImages", false, newAlwaysPullImages},
 	{"ImagePolicyWebhook", false, newImagePolicyWebhook},

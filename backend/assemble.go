@@ -105,7 +105,7 @@ func (s *Server) assemble() error {
 	})...)
 	s.dashboard.SetAPI(s.chain)
 	s.crds, err = crd.New(crd.Options{
-		Registry: s.registry, Client: client.New(s.chain, loopback, "kube-apiserver"), OpenAPI: documents,
+		Registry: s.registry, Client: client.New(s.chain, request.Server, "kube-apiserver"), OpenAPI: documents,
 		Clock: time.Now, Webhooks: webhooks, Forget: fields.Forget,
 	})
 	if err != nil {
@@ -117,9 +117,6 @@ func (s *Server) assemble() error {
 	s.http = server.New(server.Options{Handler: s.chain, TLS: s.serving.TLS()})
 	return nil
 }
-
-// loopback is who the server is when it uses its own API.
-var loopback = &request.User{Name: "system:apiserver", Groups: []string{request.GroupMasters, request.GroupAuthenticated}}
 
 // storageIsOpen is a health check: it fails once the engine has given up.
 func (s *Server) storageIsOpen(ctx context.Context) error {

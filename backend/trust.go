@@ -25,9 +25,6 @@ import (
 // its name and keys are Kubernetes'.
 const trustName = "extension-apiserver-authentication"
 
-// serverUser is who the server acts as for itself.
-var serverUser = &request.User{Name: "system:apiserver", Groups: []string{request.GroupMasters, request.GroupAuthenticated}}
-
 // proxyCertificate is how this server proves itself to API servers that extend
 // it.
 func (s *Server) proxyCertificate() (tls.Certificate, error) {
@@ -90,7 +87,7 @@ func list(values []string) string {
 
 // publishTrust keeps the ConfigMap until ctx ends.
 func (s *Server) publishTrust(ctx context.Context, every time.Duration) {
-	c := client.New(s.chain, serverUser, "pilothouse")
+	c := client.New(s.chain, request.Server, "pilothouse")
 	for {
 		if err := s.writeTrust(ctx, c); err != nil && ctx.Err() == nil {
 			klog.ErrorS(err, "ConfigMap cannot be kept", "configMap", klog.KRef(metav1.NamespaceSystem, trustName))

@@ -51,7 +51,8 @@ type Deps struct {
 type Loop struct {
 	// Name is kube-controller-manager's name for it, as --controllers takes it.
 	Name string
-	// Account is the service account in kube-system that it acts as.
+	// Account is the service account in kube-system that it acts as; blank for
+	// what kube-apiserver does itself, as system:apiserver.
 	Account string
 	// New gives what runs until its context ends.
 	New func(d Deps) func(ctx context.Context) error
@@ -117,7 +118,9 @@ func Run(ctx context.Context, d Deps, loops []Loop) {
 	var wg sync.WaitGroup
 	for _, l := range loops {
 		own := d
-		own.Client = d.Client.As(identity(l.Account), agent)
+		if own.Client = d.Client.As(request.Server, "kube-apiserver"); l.Account != "" {
+			own.Client = d.Client.As(identity(l.Account), agent)
+		}
 		own.Shared = d.Client.As(program, agent)
 		wg.Go(func() {
 			for ctx.Err() == nil {

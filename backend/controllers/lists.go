@@ -12,6 +12,7 @@ func All() []Loop {
 		{Name: "certificatesigningrequest-cleaner-controller", Account: "certificate-controller", New: newCleaner},
 		{Name: "clusterrole-aggregation-controller", Account: "clusterrole-aggregation-controller", New: newAggregation},
 		{Name: "resourcequota-controller", Account: "resourcequota-controller", New: newQuotas},
+		{Name: "flowschema-status-controller", New: newFlowSchemas},
 		{Name: "garbage-collector-controller", Account: "generic-garbage-collector", New: newCollector},
 	}
 }

@@ -1,5 +1,8 @@
 package request
 
+// Server is who the server acts as when it uses its own API.
+var Server = &User{Name: "system:apiserver", Groups: []string{GroupMasters, GroupAuthenticated}}
+
 // User is an authenticated caller, as Kubernetes' user.Info.
 type User struct {
 	Name   string

@@ -14,5 +14,6 @@ func All() []Loop {
 		{Name: "resourcequota-controller", Account: "resourcequota-controller", New: newQuotas},
 		{Name: "flowschema-status-controller", New: newFlowSchemas},
 		{Name: "garbage-collector-controller", Account: "generic-garbage-collector", New: newCollector},
+		{Name: "validatingadmissionpolicy-status-controller", Account: "validatingadmissionpolicy-status-controller", New: newPolicyStatus},
 	}
 }

@@ -207,8 +207,8 @@ func (st *state[C]) find(p match.Place) []hook[C] {
 	return hooks
 }
 
-// spec is what both kinds of policies have.
-type spec struct {
+// common is what both kinds of policies have.
+type common struct {
 	Name             string
 	UID              types.UID
 	Generation       int64
@@ -217,7 +217,7 @@ type spec struct {
 	FailurePolicy    *admissionregistrationv1.FailurePolicyType
 }
 
-func newDefinition[C any](s spec, compile func() C) *definition[C] {
+func newDefinition[C any](s common, compile func() C) *definition[C] {
 	d := &definition[C]{
 		name: s.Name, uid: s.UID, generation: s.Generation, paramKind: s.ParamKind,
 		fail:    s.FailurePolicy == nil || *s.FailurePolicy != admissionregistrationv1.Ignore,

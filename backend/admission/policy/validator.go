@@ -62,7 +62,7 @@ func decodeValidating(raw []byte) (*definition[*validator], error) {
 	if err := json.Unmarshal(raw, &p); err != nil {
 		return nil, err
 	}
-	s := spec{
+	s := common{
 		Name: p.Name, UID: p.UID, Generation: p.Generation, ParamKind: p.Spec.ParamKind,
 		MatchConstraints: p.Spec.MatchConstraints, FailurePolicy: p.Spec.FailurePolicy,
 	}

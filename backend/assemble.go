@@ -33,8 +33,8 @@ func (s *Server) loadRegistry() (err error) {
 	if s.registry, err = registry.New(registry.Options{Engine: s.engine}); err != nil {
 		return err
 	}
-	s.tokens, s.access = &registry.Tokens{}, &registry.Access{}
-	env := &registry.Env{Clock: time.Now, Registry: s.registry, AllowPrivileged: o.Features.AllowPrivileged, Tokens: s.tokens, Access: s.access}
+	s.tokens, s.access, s.streams = &registry.Tokens{}, &registry.Access{}, &registry.Streams{}
+	env := &registry.Env{Clock: time.Now, Registry: s.registry, AllowPrivileged: o.Features.AllowPrivileged, Tokens: s.tokens, Access: s.access, Streams: s.streams}
 	if env.ServiceIPRange, err = o.Services.Prefix(); err != nil {
 		return err
 	}
@@ -81,6 +81,9 @@ func (s *Server) assemble() error {
 		return err
 	}
 	*s.access = access(authorizer, policy)
+	if err := s.openStreams(); err != nil {
+		return err
+	}
 	s.health.Add(health.Check{Name: "etcd", Run: s.storageIsOpen}, "healthz", "livez", "readyz")
 	api := endpoints.New(endpoints.Config{
 		Registry:          s.registry,

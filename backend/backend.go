@@ -19,6 +19,7 @@ import (
 	"pilothouse/backend/controllers"
 	"pilothouse/backend/crd"
 	"pilothouse/backend/health"
+	"pilothouse/backend/kubelet"
 	"pilothouse/backend/pki"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
@@ -41,6 +42,8 @@ type Server struct {
 	// tokens is what reviews of tokens use; authentication fills it in.
 	tokens         *registry.Tokens
 	access         *registry.Access
+	streams        *registry.Streams
+	kubelets       *kubelet.Client
 	authentication *authentication
 	// quota has the accounts of ResourceQuotas.
 	quota     *quota.Ledger

@@ -25,6 +25,7 @@ type Options struct {
 	Storage  Storage
 	Features Features
 	General  General
+	Kubelet  Kubelet
 
 	Admission Admission
 }
@@ -46,6 +47,7 @@ func (o *Options) groups() []group {
 		&o.Storage,
 		&o.Features,
 		&o.General,
+		&o.Kubelet,
 		&o.Admission,
 	}
 }

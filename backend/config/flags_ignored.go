@@ -25,6 +25,7 @@ var ignoredFlags = map[string]bool{
 	"identity-lease-duration-seconds":             false,
 	"identity-lease-renew-interval-seconds":       false,
 	"kubernetes-service-node-port":                false,
+	"kubelet-timeout":                             false,
 	"lease-reuse-duration-seconds":                false,
 	"livez-grace-period":                          false,
 	"log-flush-frequency":                         false,

@@ -201,7 +201,7 @@ func gadgets(connected *request.Request) registry.Resource {
 			},
 			{
 				Name: "exec", Verbs: []string{"create", "get"}, Kind: "PodExecOptions", ConnectMethods: []string{"GET", "POST"},
-				New: func() runtime.Object { return &corev1.PodExecOptions{} },
+				Options: func() runtime.Object { return &corev1.PodExecOptions{} },
 				Connect: func(_ context.Context, c registry.Call, r *request.Request) (*request.Response, error) {
 					*connected = request.Request{Path: r.Path}
 					return &request.Response{Status: http.StatusOK, ContentType: "text/plain", Body: []byte("hello " + c.Name)}, nil

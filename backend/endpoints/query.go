@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
@@ -55,6 +56,10 @@ func setField(f reflect.Value, values []string) error {
 			return fmt.Errorf("%s is out of range", values[0])
 		}
 		f.SetInt(n)
+	case reflect.Struct:
+		if t, ok := f.Addr().Interface().(*metav1.Time); ok {
+			return t.UnmarshalQueryParameter(values[0])
+		}
 	case reflect.Slice:
 		list := reflect.MakeSlice(f.Type(), len(values), len(values))
 		for i := range values {

@@ -3,6 +3,7 @@ package endpoints
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"pilothouse/backend/admission"
@@ -260,33 +261,60 @@ func (c *call) connect(ctx context.Context) (*request.Response, error) {
 	if c.r.Info.Name == "" {
 		return nil, errNameMissing
 	}
-	w := c.newWrite(c.r.Info.Name, nil, nil)
 	options, err := c.connectOptions()
 	if err != nil {
 		return nil, err
 	}
-	if options, err = w.mutate(ctx, admission.Connect, options, nil); err != nil {
-		return nil, err
-	}
-	if validate := w.objectValidator(admission.Connect); validate != nil {
-		if err := validate(ctx, options, nil); err != nil {
+	if !c.sub.Reads {
+		if options, err = c.admitConnect(ctx, options); err != nil {
 			return nil, err
 		}
 	}
-	return c.sub.Connect(ctx, c.storeCall(nil, "", nil), c.r)
+	call := c.storeCall(nil, "", nil)
+	call.Options = options
+	return c.sub.Connect(ctx, call, c.r)
 }
 
-// connectOptions are the query of a connect as an object, for admission; nil
-// when the subresource has no type for them.
+func (c *call) admitConnect(ctx context.Context, options runtime.Object) (runtime.Object, error) {
+	w := c.newWrite(c.r.Info.Name, nil, nil)
+	options, err := w.mutate(ctx, admission.Connect, options, nil)
+	if err != nil {
+		return nil, err
+	}
+	if validate := w.objectValidator(admission.Connect); validate != nil {
+		return options, validate(ctx, options, nil)
+	}
+	return options, nil
+}
+
+// connectOptions are the query of a connect as an object; nil when the
+// subresource has no type for them. The path of a proxy is one of them,
+// whatever the query says.
 func (c *call) connectOptions() (runtime.Object, error) {
-	if c.sub.New == nil {
+	if c.sub.Options == nil {
 		return nil, nil
 	}
-	obj := c.sub.New()
-	if err := queryInto(c.r.Query(), obj); err != nil {
+	obj, query := c.sub.Options(), c.r.Query()
+	if takesPath(c.sub.Name) {
+		query = url.Values{"path": {c.restOfPath()}}
+	}
+	if err := queryInto(query, obj); err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
 	return obj, nil
+}
+
+// restOfPath is what follows the subresource in the path, with a slash before it
+// and, when the path ends with one, behind it.
+func (c *call) restOfPath() string {
+	rest := ""
+	if parts := c.r.Info.Parts; len(parts) > 3 {
+		rest = "/" + strings.Join(parts[3:], "/")
+	}
+	if strings.HasSuffix(c.r.Path, "/") && !strings.HasSuffix(rest, "/") {
+		rest += "/"
+	}
+	return rest
 }
 
 // Virtual resources.

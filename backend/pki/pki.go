@@ -27,6 +27,7 @@ const (
 //	ca.crt ca.key                  the authority of everything below
 //	apiserver.crt apiserver.key    the serving certificate
 //	admin.crt admin.key            client certificate, O=system:masters
+//	apiserver-kubelet-client.*     client certificate for kubelets, when no other is given
 //	sa.key sa.pub                  signs and checks service account tokens
 //	front-proxy-ca.crt .key        the authority of front-proxy-client, and of nothing else
 //	front-proxy-client.crt .key    by which aggregated API servers know this one

@@ -120,6 +120,18 @@ type Env struct {
 	// Access is what reviews of access and checks of grants ask; set before the
 	// first request.
 	Access *Access
+	// Streams are what connects to pods, services and nodes; set before the
+	// first request. Without it the resources have no such subresources.
+	Streams *Streams
+}
+
+// Connect answers a request for a subresource that streams.
+type Connect func(ctx context.Context, c Call, r *request.Request) (*request.Response, error)
+
+// Streams are the subresources that lead to nodes and to what runs there.
+type Streams struct {
+	PodLog, PodExec, PodAttach, PodPortForward Connect
+	PodProxy, ServiceProxy, NodeProxy          Connect
 }
 
 // Access answers who may do what.

@@ -164,6 +164,12 @@ type Subresource struct {
 	Connect func(ctx context.Context, c Call, r *request.Request) (*request.Response, error)
 	// ConnectMethods are the HTTP methods that Connect takes.
 	ConnectMethods []string
+	// Options makes what the query of a connect decodes into (PodExecOptions):
+	// Call.Options. Nil for one without options.
+	Options func() runtime.Object
+	// Reads marks a Connect that is no CONNECT to admission, because it reads
+	// (log).
+	Reads bool
 }
 
 // Serves tells whether a version of the resource has the subresource.
@@ -179,6 +185,8 @@ type Call struct {
 	Registry        *Registry
 	DryRun          bool
 	FieldManager    string
+	// Options are the query of a Connect, as admission left them.
+	Options runtime.Object
 	// Validate is validating admission for the object that Update writes or
 	// Create takes; it may be nil.
 	Validate func(ctx context.Context, obj, old runtime.Object) error

@@ -70,7 +70,8 @@ func nodeResource(env *registry.Env) registry.Resource {
 		},
 		Subresources: []registry.Subresource{
 			{Name: "status", Verbs: viewVerbs, Strategy: &status},
-			{Name: "proxy", Verbs: proxyVerbs, Kind: "NodeProxyOptions"},
+			connecting(env, registry.Subresource{Name: "proxy", Verbs: proxyVerbs, Kind: "NodeProxyOptions"}, proxyMethods,
+				newObject[corev1.NodeProxyOptions](), func(s *registry.Streams) registry.Connect { return s.NodeProxy }),
 		},
 	}
 }

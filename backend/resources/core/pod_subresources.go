@@ -16,12 +16,13 @@ import (
 // streamVerbs are the verbs of a subresource that becomes a stream.
 var streamVerbs = []string{"create", "get"}
 
-// podSubresources are what lies below a pod's path. Those that stream get
-// their Connect from the package that knows how to reach a node.
+// podSubresources are what lies below a pod's path. Those that stream are
+// answered by env.Streams.
 func podSubresources(env *registry.Env) []registry.Subresource {
 	status, ephemeral, resize := podStatusStrategy(env).Strategy(), podEphemeralStrategy(env).Strategy(), podResizeStrategy(env).Strategy()
 	return []registry.Subresource{
-		{Name: "attach", Verbs: streamVerbs, Kind: "PodAttachOptions"},
+		connecting(env, registry.Subresource{Name: "attach", Verbs: streamVerbs, Kind: "PodAttachOptions"}, streamMethods,
+			newObject[corev1.PodAttachOptions](), func(s *registry.Streams) registry.Connect { return s.PodAttach }),
 		{
 			Name:   "binding",
 			Verbs:  []string{"create"},
@@ -38,10 +39,14 @@ func podSubresources(env *registry.Env) []registry.Subresource {
 			New:          func() runtime.Object { return &policyv1.Eviction{} },
 			Create:       evictPod(env),
 		},
-		{Name: "exec", Verbs: streamVerbs, Kind: "PodExecOptions"},
-		{Name: "log", Verbs: []string{"get"}},
-		{Name: "portforward", Verbs: streamVerbs, Kind: "PodPortForwardOptions"},
-		{Name: "proxy", Verbs: proxyVerbs, Kind: "PodProxyOptions"},
+		connecting(env, registry.Subresource{Name: "exec", Verbs: streamVerbs, Kind: "PodExecOptions"}, streamMethods,
+			newObject[corev1.PodExecOptions](), func(s *registry.Streams) registry.Connect { return s.PodExec }),
+		connecting(env, registry.Subresource{Name: "log", Verbs: []string{"get"}, Reads: true}, readMethods,
+			newObject[corev1.PodLogOptions](), func(s *registry.Streams) registry.Connect { return s.PodLog }),
+		connecting(env, registry.Subresource{Name: "portforward", Verbs: streamVerbs, Kind: "PodPortForwardOptions"}, streamMethods,
+			newObject[corev1.PodPortForwardOptions](), func(s *registry.Streams) registry.Connect { return s.PodPortForward }),
+		connecting(env, registry.Subresource{Name: "proxy", Verbs: proxyVerbs, Kind: "PodProxyOptions"}, proxyMethods,
+			newObject[corev1.PodProxyOptions](), func(s *registry.Streams) registry.Connect { return s.PodProxy }),
 		{Name: "resize", Verbs: viewVerbs, Strategy: &resize},
 		{Name: "status", Verbs: viewVerbs, Strategy: &status},
 	}

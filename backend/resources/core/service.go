@@ -71,7 +71,8 @@ func serviceResource(env *registry.Env) registry.Resource {
 		},
 		Subresources: []registry.Subresource{
 			{Name: "status", Verbs: viewVerbs, Strategy: &status},
-			{Name: "proxy", Verbs: proxyVerbs, Kind: "ServiceProxyOptions"},
+			connecting(env, registry.Subresource{Name: "proxy", Verbs: proxyVerbs, Kind: "ServiceProxyOptions"}, proxyMethods,
+				newObject[corev1.ServiceProxyOptions](), func(s *registry.Streams) registry.Connect { return s.ServiceProxy }),
 		},
 	}
 }

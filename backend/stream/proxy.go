@@ -1,0 +1,141 @@
+package stream
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+
+	"pilothouse/backend/request"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/proxy"
+)
+
+// maxWhole is the longest body that is sent as one; longer ones, and those of
+// unknown length, are sent as they come.
+const maxWhole = 256 << 10
+
+// forward sends a request on to what target names, below a path, and gives the
+// answer. Links and redirects in it are rewritten so that they lead through the
+// API server again (k8s.io/apimachinery/pkg/util/proxy does this for
+// Kubernetes, too).
+func (s *Server) forward(ctx context.Context, r *request.Request, target *url.URL, below string, transport *http.Transport) (*request.Response, error) {
+	to := *target
+	to.Path = join(to.Path, below)
+	to.RawQuery = r.RawQuery
+	if wantsUpgrade(r) {
+		return s.passThrough(ctx, r, &to, transport)
+	}
+	if !strings.HasSuffix(to.Path, "/") && strings.HasSuffix(r.Path, "/") {
+		to.Path += "/"
+	}
+	if to.Path == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		return addSlash(r), nil
+	}
+	req := &http.Request{
+		Method: r.Method, URL: &to, Host: r.Header.Get("Host"), Header: forwarded(r),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	dropHopByHop(req.Header)
+	if len(r.Body) > 0 {
+		body := r.Body
+		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	}
+	e := begin(ctx, req, &proxy.Transport{PathPrepend: prefixOf(r.Path, to.Path), RoundTripper: transport})
+	resp, err := e.wait(ctx)
+	if err != nil {
+		e.end()
+		if apierrors.ReasonForError(err) != "" {
+			return nil, err
+		}
+		return nil, shownError(err.Error())
+	}
+	return answer(r, e, resp)
+}
+
+// join puts a path below another, keeping a slash at its end.
+func join(base, below string) string {
+	joined := path.Join(base, below)
+	if strings.HasSuffix(below, "/") && !strings.HasSuffix(joined, "/") {
+		joined += "/"
+	}
+	return joined
+}
+
+// prefixOf is what a path of the backend's is to be prepended by.
+func prefixOf(public, private string) string {
+	if strings.HasSuffix(public, "/") && !strings.HasSuffix(private, "/") {
+		private += "/"
+	}
+	return strings.TrimSuffix(public, private)
+}
+
+// addSlash sends a client to the root of what it asked for: relative links would
+// lead beside it otherwise.
+func addSlash(r *request.Request) *request.Response {
+	location := (&url.URL{Path: r.Path + "/"}).EscapedPath()
+	if r.RawQuery != "" {
+		location += "?" + r.RawQuery
+	}
+	return &request.Response{Status: http.StatusMovedPermanently, Header: []request.HeaderLine{{Name: "Location", Value: location}}}
+}
+
+// answer hands on a backend's answer.
+func answer(r *request.Request, e *exchange, resp *http.Response) (*request.Response, error) {
+	out := &request.Response{Status: resp.StatusCode, ContentType: resp.Header.Get("Content-Type"), Header: returned(r, resp.Header)}
+	switch {
+	case r.Method == http.MethodHead || resp.ContentLength == 0:
+		e.end()
+		return out, nil
+	case resp.ContentLength > 0 && resp.ContentLength <= maxWhole:
+		defer e.end()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return nil, apierrors.NewServiceUnavailable("error trying to reach service: " + err.Error())
+		}
+		out.Body = body
+		return out, nil
+	}
+	take := e.lend()
+	out.Chunked = func(ctx context.Context, w request.ChunkWriter) error {
+		if !take() {
+			return context.DeadlineExceeded
+		}
+		defer e.end()
+		stop := context.AfterFunc(ctx, e.cancel)
+		defer stop()
+		return readStream(resp.Body, 0, func(p []byte) error {
+			if _, err := w.Write(p); err != nil {
+				return err
+			}
+			return w.Flush()
+		})
+	}
+	return out, nil
+}
+
+// returned gives the headers of an answer as they go to the client. On the
+// dashboard's own origin a page of a pod must not act as its user: it gets an
+// origin of its own and sets no cookies.
+func returned(r *request.Request, h http.Header) []request.HeaderLine {
+	h = h.Clone()
+	dropHopByHop(h)
+	for _, name := range []string{"Content-Type", "Content-Length", "Date"} { // set by the transport
+		h.Del(name)
+	}
+	if r.Dashboard {
+		h.Del("Set-Cookie")
+		h.Add("Content-Security-Policy", "sandbox allow-scripts allow-forms")
+	}
+	var lines []request.HeaderLine
+	for name, values := range h {
+		for _, v := range values {
+			lines = append(lines, request.HeaderLine{Name: name, Value: v})
+		}
+	}
+	return lines
+}

@@ -1,0 +1,268 @@
+package stream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"pilothouse/backend/kubelet"
+
+	"github.com/gorilla/websocket"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+	"k8s.io/streaming/pkg/httpstream"
+	"k8s.io/streaming/pkg/httpstream/spdy"
+)
+
+const (
+	// kubeletProtocol is the version of the command protocol that kubelets are
+	// spoken to in: the first with a Status at the end, known to all of them.
+	kubeletProtocol = "v4.channel.k8s.io"
+	// kubeletPing is how often the connection to the kubelet is pinged.
+	kubeletPing = 5 * time.Second
+	// maxOutcome bounds the Status at the end of a command.
+	maxOutcome = 256 << 10
+	// closeWait is how long a client has to answer a goodbye.
+	closeWait = 2 * time.Second
+)
+
+// session is a command whose client speaks over a WebSocket and whose kubelet
+// speaks SPDY.
+type session struct {
+	server   *Server
+	ws       *socket
+	protocol protocol
+	streams  kubelet.Streams
+
+	stdin, resize, stdout, stderr, outcome httpstream.Stream
+
+	reading sync.WaitGroup // receive
+}
+
+// run lasts as long as the command, the client and ctx do. Whoever ends first
+// ends the others.
+func (s *session) run(ctx context.Context, to *url.URL, transport *http.Transport) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	defer s.reading.Wait()
+	defer s.ws.Close()
+	defer cancel()
+	wait.Go(func() { s.ws.keepAlive(ctx, s.server.o.PingInterval); cancel() })
+	// An empty message tells clients that the streams are there.
+	if s.send(s.firstChannel(), make([]byte, 1)) != nil {
+		return
+	}
+	status, err := s.serve(ctx, cancel, to, transport)
+	if err != nil {
+		klog.V(2).InfoS("Command over a WebSocket failed", "err", err)
+		if status = statusOf(err); ctx.Err() != nil {
+			return // nobody is there to be told
+		}
+	}
+	if outcome := s.protocol.outcome(status); outcome != nil {
+		_ = s.ws.SetWriteDeadline(time.Now().Add(lastWords))
+		_ = s.send(channelError, append([]byte{0}, outcome...))
+	}
+	s.ws.goodbye(websocket.CloseNormalClosure)
+	s.drain()
+}
+
+// drain waits a little for the client's goodbye: closing a connection on which
+// something was not read takes back what is still on its way to the client.
+func (s *session) drain() {
+	_ = s.ws.SetReadDeadline(time.Now().Add(closeWait))
+	s.reading.Wait()
+	s.ws.discard()
+}
+
+// statusOf makes a Status of an error as clients see it.
+func statusOf(err error) *metav1.Status {
+	var known *apierrors.StatusError
+	if !errors.As(err, &known) {
+		known = apierrors.NewInternalError(err)
+	}
+	return &known.ErrStatus
+}
+
+// serve opens the kubelet's side and copies until the command ends. It gives the
+// command's Status.
+func (s *session) serve(ctx context.Context, cancel func(), to *url.URL, transport *http.Transport) (*metav1.Status, error) {
+	conn, err := s.server.dialCommand(ctx, to, transport)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	defer conn.Close()
+	if err := s.open(conn); err != nil {
+		return nil, err
+	}
+	var copies sync.WaitGroup
+	s.reading.Go(func() { s.receive(); cancel() })
+	s.copyOut(&copies, channelStdout, s.stdout, cancel)
+	s.copyOut(&copies, channelStderr, s.stderr, cancel)
+	text, err := io.ReadAll(io.LimitReader(s.outcome, maxOutcome))
+	copies.Wait()
+	if err != nil {
+		return nil, fmt.Errorf("error reading from error stream: %w", err)
+	}
+	return parseOutcome(text)
+}
+
+// parseOutcome reads what came over the kubelet's error stream.
+func parseOutcome(text []byte) (*metav1.Status, error) {
+	status := &metav1.Status{}
+	if len(text) == 0 {
+		return nil, errors.New("the connection to the node was lost")
+	}
+	if err := json.Unmarshal(text, status); err != nil {
+		return nil, fmt.Errorf("error stream protocol error: %w in %q", err, text)
+	}
+	if status.Status != metav1.StatusSuccess && status.Status != metav1.StatusFailure {
+		return nil, fmt.Errorf("error stream protocol error: unknown status %q", status.Status)
+	}
+	return status, nil
+}
+
+// dialCommand opens the SPDY connection to a kubelet's exec or attach. Its
+// errors are what clients of Kubernetes know.
+func (s *Server) dialCommand(ctx context.Context, to *url.URL, transport *http.Transport) (httpstream.Connection, error) {
+	header := http.Header{}
+	header.Set(httpstream.HeaderConnection, httpstream.HeaderUpgrade)
+	header.Set(httpstream.HeaderUpgrade, spdy.HeaderSpdy31)
+	header.Set(httpstream.HeaderProtocolVersion, kubeletProtocol)
+	b, err := s.dial(ctx, http.MethodPost, to, header, "", transport)
+	if err != nil {
+		return nil, fmt.Errorf("error sending request: %w", &url.Error{Op: "Post", URL: to.String(), Err: err})
+	}
+	if !b.switched() || !strings.EqualFold(b.answer.Header.Get(httpstream.HeaderUpgrade), spdy.HeaderSpdy31) {
+		return nil, refusedCommand(b)
+	}
+	conn, err := spdy.NewClientConnectionWithPings(b, kubeletPing)
+	if err != nil {
+		b.Close()
+		return nil, fmt.Errorf("unable to upgrade connection: %w", err)
+	}
+	return conn, nil
+}
+
+// refusedCommand is the error of a kubelet that does not take a command: its own
+// Status or its text.
+func refusedCommand(b *backend) error {
+	text, err := b.refusal()
+	if err != nil {
+		return errors.New("unable to upgrade connection: unable to read error from server response")
+	}
+	status := metav1.Status{}
+	if json.Unmarshal(text, &status) == nil && status.Kind == "Status" && status.Status == metav1.StatusFailure {
+		return &apierrors.StatusError{ErrStatus: status}
+	}
+	return fmt.Errorf("unable to upgrade connection: %s", strings.TrimSpace(string(text)))
+}
+
+// open makes the streams that were asked for, in the order that kubelets know.
+// A terminal has no stderr of its own.
+func (s *session) open(conn httpstream.Connection) error {
+	for _, f := range []struct {
+		kind   string
+		wanted bool
+		stream *httpstream.Stream
+	}{
+		{corev1.StreamTypeError, true, &s.outcome},
+		{corev1.StreamTypeStdin, s.streams.Stdin, &s.stdin},
+		{corev1.StreamTypeStdout, s.streams.Stdout, &s.stdout},
+		{corev1.StreamTypeStderr, s.streams.Stderr && !s.streams.TTY, &s.stderr},
+		{corev1.StreamTypeResize, s.streams.TTY, &s.resize},
+	} {
+		if !f.wanted {
+			continue
+		}
+		header := http.Header{}
+		header.Set(corev1.StreamType, f.kind)
+		stream, err := conn.CreateStream(header)
+		if err != nil {
+			return err
+		}
+		*f.stream = stream
+	}
+	// Nothing is ever said on the error stream from here.
+	return s.outcome.Close()
+}
+
+// receive hands on what the client sends until it is gone. What comes on a
+// channel that was not asked for is dropped.
+func (s *session) receive() {
+	for {
+		_, message, err := s.ws.NextReader()
+		if err != nil {
+			return
+		}
+		channel, data, ok := s.protocol.open(message)
+		if !ok {
+			continue
+		}
+		if s.handOn(channel, data) != nil {
+			return
+		}
+	}
+}
+
+func (s *session) handOn(channel byte, data io.Reader) error {
+	switch {
+	case channel == channelStdin && s.stdin != nil:
+		return copyStream(s.stdin, data)
+	case channel == channelResize && s.resize != nil:
+		return copyStream(s.resize, data)
+	case channel == channelClose && s.protocol.closes:
+		var which [1]byte
+		if _, err := io.ReadFull(data, which[:]); err == nil && which[0] == channelStdin && s.stdin != nil {
+			return s.stdin.Close()
+		}
+	}
+	return nil
+}
+
+// copyOut sends a stream of the command to the client. A client that is gone
+// ends the session.
+func (s *session) copyOut(wait *sync.WaitGroup, channel byte, from httpstream.Stream, gone func()) {
+	if from == nil {
+		return
+	}
+	wait.Go(func() {
+		err := readStream(from, 1, func(p []byte) error {
+			if err := s.send(channel, p); err != nil {
+				gone()
+				return err
+			}
+			return nil
+		})
+		if err != nil {
+			klog.V(4).InfoS("Stream of a command ended", "channel", channel, "err", err)
+		}
+	})
+}
+
+// send sends data, whose first byte is free, over a channel.
+func (s *session) send(channel byte, data []byte) error {
+	return s.ws.message(s.protocol.frame(channel, data))
+}
+
+func (s *session) firstChannel() byte {
+	switch {
+	case s.streams.Stdout:
+		return channelStdout
+	case s.streams.Stderr && !s.streams.TTY:
+		return channelStderr
+	}
+	return channelError
+}

@@ -1,0 +1,170 @@
+package stream
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"pilothouse/backend/request"
+
+	"github.com/gorilla/websocket"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+const (
+	// maxMessage is the most that a client may send as one message, as for
+	// kubelets.
+	maxMessage = 32 << 20
+	pingWait   = 5 * time.Second
+)
+
+// upgrader makes no use of compression: it would not bound what a message
+// becomes.
+var upgrader = websocket.Upgrader{
+	ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10,
+	CheckOrigin: func(*http.Request) bool { return true }, // checkHandshake has
+}
+
+// checkHandshake tells what is wrong with a request for a WebSocket.
+func checkHandshake(r *request.Request) error {
+	key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-WebSocket-Key"))
+	if r.Method != http.MethodGet || err != nil || len(key) != 16 || r.Header.Get("Sec-WebSocket-Version") != "13" {
+		return apierrors.NewBadRequest("not a WebSocket handshake of version 13")
+	}
+	if origin := r.Header.Get("Origin"); r.Dashboard && origin != "" {
+		// The dashboard knows its users by a cookie, which browsers send for pages
+		// of any origin.
+		if u, err := url.Parse(origin); err != nil || !strings.EqualFold(u.Host, r.Header.Get("Host")) {
+			return apierrors.NewForbidden(schema.GroupResource{}, "", errors.New("a page of another origin may not open a stream"))
+		}
+	}
+	return nil
+}
+
+// offered are the subprotocols that a client offers, without the one that
+// carries its token; a single empty one when there are none.
+func offered(r *request.Request) []string {
+	var out []string
+	for _, p := range splitList(r.Header.Values("Sec-WebSocket-Protocol")...) {
+		if !strings.HasPrefix(p, bearerProtocol) {
+			out = append(out, p)
+		}
+	}
+	if len(out) == 0 {
+		return []string{""}
+	}
+	return out
+}
+
+// choose gives the first subprotocol of a client that is among those known.
+func choose(r *request.Request, known ...string) (string, error) {
+	protocols := offered(r)
+	for _, p := range protocols {
+		for _, k := range known {
+			if p == k {
+				return p, nil
+			}
+		}
+	}
+	return "", apierrors.NewBadRequest(fmt.Sprintf("requested protocol(s) are not supported: %v; supports %v", protocols, known))
+}
+
+// socket is the server's end of a WebSocket.
+type socket struct {
+	*websocket.Conn
+	mu sync.Mutex // guards writes of messages
+}
+
+// accept answers a checked handshake on a connection that was taken over.
+func accept(conn net.Conn, r *request.Request, protocol string) (*socket, error) {
+	hr := &http.Request{Method: http.MethodGet, Host: r.Header.Get("Host"), URL: &url.URL{Path: r.Path}, ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{
+		"Connection":            {"Upgrade"},
+		"Upgrade":               {"websocket"},
+		"Sec-Websocket-Version": {"13"},
+		"Sec-Websocket-Key":     {r.Header.Get("Sec-WebSocket-Key")},
+	}}
+	var head http.Header
+	if protocol != "" {
+		head = http.Header{"Sec-Websocket-Protocol": {protocol}}
+	}
+	c, err := upgrader.Upgrade(&hijacked{conn: conn}, hr, head)
+	if err != nil {
+		return nil, err
+	}
+	c.SetReadLimit(maxMessage)
+	return &socket{Conn: c}, nil
+}
+
+// message sends one message.
+func (k *socket) message(kind int, p []byte) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.WriteMessage(kind, p)
+}
+
+// keepAlive pings an open socket until ctx ends, so that nothing between here
+// and the client takes it for dead. A client that is gone makes it return early.
+func (k *socket) keepAlive(ctx context.Context, every time.Duration) {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			err := k.WriteControl(websocket.PingMessage, nil, time.Now().Add(pingWait))
+			var timeout net.Error
+			if err != nil && !(errors.As(err, &timeout) && timeout.Timeout()) {
+				return // a time-out only means that a message is still on its way
+			}
+		}
+	}
+}
+
+// discard reads and forgets what a client says until it is gone.
+func (k *socket) discard() {
+	for {
+		if _, _, err := k.NextReader(); err != nil {
+			return
+		}
+	}
+}
+
+// goodbye ends the socket in order.
+func (k *socket) goodbye(code int) {
+	_ = k.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Now().Add(pingWait))
+}
+
+// hijacked gives the upgrader the connection that was taken over.
+type hijacked struct {
+	conn net.Conn
+	head http.Header
+}
+
+// Header is never sent: the upgrader writes to the connection itself.
+func (h *hijacked) Header() http.Header {
+	if h.head == nil {
+		h.head = http.Header{}
+	}
+	return h.head
+}
+
+// Write refuses: a failed handshake ends the connection.
+func (h *hijacked) Write([]byte) (int, error) { return 0, net.ErrClosed }
+
+// WriteHeader does nothing.
+func (h *hijacked) WriteHeader(int) {}
+
+// Hijack gives the connection.
+func (h *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return h.conn, bufio.NewReadWriter(bufio.NewReaderSize(h.conn, 1<<10), bufio.NewWriterSize(h.conn, 1<<10)), nil
+}

@@ -3,11 +3,16 @@ package stream
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"path"
 	"strings"
+	"sync"
+	"time"
 
 	"pilothouse/backend/request"
 
@@ -46,15 +51,78 @@ func (s *Server) forward(ctx context.Context, r *request.Request, target *url.UR
 		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	}
 	e := begin(ctx, req, &proxy.Transport{PathPrepend: prefixOf(r.Path, to.Path), RoundTripper: transport})
-	resp, err := e.wait(ctx)
-	if err != nil {
-		e.end()
-		if apierrors.ReasonForError(err) != "" {
-			return nil, err
-		}
-		return nil, shownError(err.Error())
+	if !e.answered(ctx, s.o.Patience) {
+		return late(r, e), nil
 	}
-	return answer(r, e, resp)
+	if e.err != nil {
+		e.end()
+		return nil, asStatus(e.err)
+	}
+	return answer(r, e, e.resp)
+}
+
+// asStatus makes an error of the transport one of the API.
+func asStatus(err error) error {
+	var known *apierrors.StatusError
+	if errors.As(err, &known) {
+		return known
+	}
+	return shownError(err.Error())
+}
+
+// late waits for an answer on the client's own connection, where it is noticed
+// when the client goes away. The connection ends with the answer.
+func late(r *request.Request, e *exchange) *request.Response {
+	take := e.lend()
+	return &request.Response{Hijack: func(ctx context.Context, client net.Conn) {
+		if !take() {
+			return
+		}
+		defer e.end()
+		ctx, cancel := context.WithCancel(ctx)
+		stop := context.AfterFunc(ctx, e.cancel)
+		var watch sync.WaitGroup
+		watch.Go(func() {
+			defer cancel()
+			_, _ = client.Read(make([]byte, 1)) // whatever comes, it is the end
+		})
+		defer watch.Wait()
+		defer client.Close()
+		defer stop()
+		resp, err := e.wait(ctx)
+		if err != nil {
+			resp = errorAnswer(asStatus(err))
+		}
+		if ctx.Err() == nil {
+			_ = lateAnswer(r, resp).Write(client)
+		}
+	}}
+}
+
+// lateAnswer is a backend's answer as it is written to the client.
+func lateAnswer(r *request.Request, resp *http.Response) *http.Response {
+	out := &http.Response{
+		StatusCode: resp.StatusCode, ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Close: true,
+		Body: resp.Body, ContentLength: resp.ContentLength, Request: &http.Request{Method: r.Method},
+	}
+	for _, l := range returned(r, resp.Header) {
+		out.Header.Add(l.Name, l.Value)
+	}
+	if t := resp.Header.Get("Content-Type"); t != "" {
+		out.Header.Set("Content-Type", t)
+	}
+	out.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	return out
+}
+
+func errorAnswer(err error) *http.Response {
+	status := statusOf(err)
+	status.Kind, status.APIVersion = "Status", "v1"
+	b, _ := json.Marshal(status)
+	return &http.Response{
+		StatusCode: int(status.Code), Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(bytes.NewReader(b)), ContentLength: int64(len(b)),
+	}
 }
 
 // join puts a path below another, keeping a slash at its end.

@@ -195,8 +195,10 @@ func (s *session) open(conn httpstream.Connection) error {
 		}
 		*f.stream = stream
 	}
-	// Nothing is ever said on the error stream from here.
-	return s.outcome.Close()
+	// The error stream's own direction to the kubelet is not closed: a kubelet
+	// whose command is over closes the connection, and what it has not read by
+	// then would take back what it has written.
+	return nil
 }
 
 // receive hands on what the client sends until it is gone. What comes on a

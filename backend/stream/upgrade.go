@@ -24,11 +24,12 @@ const (
 	// that refuses a stream.
 	maxHead    = 64 << 10
 	maxRefusal = 1 << 20
-	// handover is how long an opened stream waits for its client's connection.
-	handover = 30 * time.Second
 	// lastWords is how long the last bytes to a client may take.
 	lastWords = 10 * time.Second
 )
+
+// handover is how long an opened stream waits for its client's connection.
+var handover = 30 * time.Second
 
 var errNoUpgrade = apierrors.NewBadRequest("Upgrade request required")
 

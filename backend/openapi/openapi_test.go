@@ -119,7 +119,12 @@ func TestAddedDocumentsAppearAndGo(t *testing.T) {
 		Definitions: spec.Definitions{"com.example.v1.Widget": spec.Schema{SchemaProps: spec.SchemaProps{Type: []string{"object"}}}}}}
 	s.Put("apis/example.com/v1", Source{Seed: "1",
 		V3: func() (*spec3.OpenAPI, error) { return &spec3.OpenAPI{Version: "3.0.0"}, nil },
-		V2: func() (*spec.Swagger, error) { return v2, nil }})
+		// What makes a part asks the Service for models, and documents come meanwhile.
+		V2: func() (*spec.Swagger, error) {
+			_, err := s.SharedModels(false)
+			s.PutRaw("apis/example.com/v2", []byte("{}"), nil)
+			return v2, err
+		}})
 	if r := get(t, s, "/openapi/v3/apis/example.com/v1", nil); r.Status != 0 {
 		t.Errorf("the added document gives %d", r.Status)
 	}

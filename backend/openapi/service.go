@@ -3,6 +3,8 @@ package openapi
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	openapi_v2 "github.com/google/gnostic-models/openapiv2"
@@ -26,6 +28,10 @@ type Service struct {
 	// extra are the v2 parts of what was added, by document name.
 	extra    map[string]func() (*spec.Swagger, error)
 	v2, v2pb *document
+	// changes counts what was added and removed.
+	changes uint64
+	// merging is held while the v2 document is made; it is taken before mu.
+	merging sync.Mutex
 }
 
 // New gives a Service with the built-in documents.
@@ -81,6 +87,7 @@ func (s *Service) put(name string, d *document, v2 func() (*spec.Swagger, error)
 		s.extra[name] = v2
 	}
 	s.v2, s.v2pb = nil, nil
+	s.changes++
 }
 
 // Remove takes a document away.
@@ -91,6 +98,7 @@ func (s *Service) Remove(name string) {
 	delete(s.v3pb, name)
 	delete(s.extra, name)
 	s.index, s.v2, s.v2pb = nil, nil, nil
+	s.changes++
 }
 
 // indexDocument is the list of v3 documents with their addresses.
@@ -150,43 +158,59 @@ func (s *Service) v3Protobuf(name string, d *document) (*document, error) {
 	return pb, nil
 }
 
-// v2Document merges what was added into the built-in v2 document. The lock is
-// held meanwhile, so that many clients cost one merge.
+// v2Document merges what was added into the built-in v2 document. Many clients
+// cost one merge. What makes the parts may use the Service, and changes of the
+// documents don't wait for a merge.
 func (s *Service) v2Document(protobuf bool) (*document, error) {
+	s.merging.Lock()
+	defer s.merging.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.extra) == 0 {
-		s.v2, s.v2pb = s.baseV2, s.baseV2PB
+	extra, changes, v2, v2pb := maps.Clone(s.extra), s.changes, s.v2, s.v2pb
+	s.mu.Unlock()
+	if len(extra) == 0 {
+		v2, v2pb = s.baseV2, s.baseV2PB
 	}
-	if s.v2 == nil {
-		merged, err := s.merge()
+	if v2 == nil {
+		merged, err := s.merge(extra)
 		if err != nil {
 			return nil, err
 		}
-		s.v2 = compress(merged)
+		v2 = compress(merged)
 	}
-	if !protobuf {
-		return s.v2, nil
-	}
-	if s.v2pb == nil {
-		plain, err := s.v2.plain()
-		if err != nil {
+	if protobuf && v2pb == nil {
+		var err error
+		if v2pb, err = v2Protobuf(v2); err != nil {
 			return nil, err
 		}
-		parsed, err := openapi_v2.ParseDocument(plain)
-		if err != nil {
-			return nil, fmt.Errorf("parse OpenAPI v2: %w", err)
-		}
-		raw, err := proto.Marshal(parsed)
-		if err != nil {
-			return nil, err
-		}
-		s.v2pb = compress(raw)
 	}
-	return s.v2pb, nil
+	s.mu.Lock()
+	if s.changes == changes {
+		s.v2, s.v2pb = v2, v2pb
+	}
+	s.mu.Unlock()
+	if protobuf {
+		return v2pb, nil
+	}
+	return v2, nil
 }
 
-func (s *Service) merge() ([]byte, error) {
+func v2Protobuf(v2 *document) (*document, error) {
+	plain, err := v2.plain()
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := openapi_v2.ParseDocument(plain)
+	if err != nil {
+		return nil, fmt.Errorf("parse OpenAPI v2: %w", err)
+	}
+	raw, err := proto.Marshal(parsed)
+	if err != nil {
+		return nil, err
+	}
+	return compress(raw), nil
+}
+
+func (s *Service) merge(extra map[string]func() (*spec.Swagger, error)) ([]byte, error) {
 	plain, err := s.baseV2.plain()
 	if err != nil {
 		return nil, err
@@ -195,8 +219,8 @@ func (s *Service) merge() ([]byte, error) {
 	if err := json.Unmarshal(plain, base); err != nil {
 		return nil, fmt.Errorf("parse OpenAPI v2: %w", err)
 	}
-	for name, make := range s.extra {
-		part, err := make()
+	for _, name := range slices.Sorted(maps.Keys(extra)) {
+		part, err := extra[name]()
 		if err != nil {
 			return nil, fmt.Errorf("OpenAPI v2 of %s: %w", name, err)
 		}

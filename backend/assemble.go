@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"pilothouse/backend/admission/quota"
@@ -84,12 +85,16 @@ func (s *Server) assemble() error {
 	if err := s.openStreams(); err != nil {
 		return err
 	}
+	if s.aggregator, err = s.newAggregator(documents); err != nil {
+		return err
+	}
 	s.health.Add(health.Check{Name: "etcd", Run: s.storageIsOpen}, "healthz", "livez", "readyz")
 	api := endpoints.New(endpoints.Config{
 		Registry:          s.registry,
 		FieldManager:      fields,
 		Admission:         chain,
 		AuthorizeCreate:   authorizeCreate(authorizer),
+		Aggregated:        s.aggregator.Handler,
 		Paths:             servePaths(s.paths(documents)),
 		Clock:             time.Now,
 		MinRequestTimeout: time.Duration(o.Limits.MinRequestTimeout) * time.Second,
@@ -158,6 +163,9 @@ func (s *Server) bootstrap() error {
 	o := bootstrap.Options{Now: time.Now(), ServiceIPRange: prefix, Port: s.listeners.port()}
 	for _, g := range s.registry.Table().Groups() {
 		for _, v := range g.Versions {
+			if !slices.ContainsFunc(v.Entries, func(e *registry.Entry) bool { return !e.Resource.Dynamic }) {
+				continue // the aggregator registers custom resources
+			}
 			o.Versions = append(o.Versions, schema.GroupVersion{Group: g.Name, Version: v.Name})
 		}
 	}

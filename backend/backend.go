@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"pilothouse/backend/admission/quota"
+	"pilothouse/backend/aggregator"
 	"pilothouse/backend/client"
 	"pilothouse/backend/config"
 	"pilothouse/backend/controllers"
@@ -39,6 +40,8 @@ type Server struct {
 	fresh    bool
 	registry *registry.Registry
 	crds     *crd.Manager
+	// aggregator has the API servers that extend this one.
+	aggregator *aggregator.Manager
 	// tokens is what reviews of tokens use; authentication fills it in.
 	tokens         *registry.Tokens
 	access         *registry.Access
@@ -180,6 +183,7 @@ func (s *Server) runBackground() {
 		}
 	})
 	s.background.Go(func() { s.crds.Run(s.ctx) }) //nolint:errcheck // it ends with the context
+	s.background.Go(func() { s.aggregator.Run(s.ctx) })
 	loops, err := controllers.Select(controllers.All(), s.options.Features.Controllers)
 	if err != nil {
 		klog.ErrorS(err, "Controllers do not run") // New has checked the names
@@ -189,7 +193,7 @@ func (s *Server) runBackground() {
 		controllers.Run(s.ctx, controllers.Deps{
 			Client: client.New(s.chain, nil, "pilothouse"), Registry: s.registry, Clock: time.Now,
 			RootCA: func() []byte { return s.pki.CA.CertPEM }, CA: s.pki.CA, Quota: s.quota,
-			Token: s.authentication.secretToken,
+			Token: s.authentication.secretToken, Remote: s.aggregator.Groups,
 		}, loops)
 	})
 }

@@ -26,7 +26,7 @@ type pathHandler struct {
 // paths are all handlers of paths that are no resource. Their paths do not
 // overlap, so the order means nothing.
 func (s *Server) paths(documents *openapi.Service) []pathHandler {
-	d := discovery.New(discovery.Config{Registry: s.registry, Address: s.advertised()})
+	d := discovery.New(discovery.Config{Registry: s.registry, Address: s.advertised(), Remote: s.aggregator.Groups})
 	list := []pathHandler{
 		{discovery.Handles, d.Handle, d.Paths},
 		{health.Handles, s.health.Handle, s.health.Paths},

@@ -17,6 +17,7 @@ import (
 
 	"pilothouse/backend/admission/quota"
 	"pilothouse/backend/client"
+	"pilothouse/backend/discovery"
 	"pilothouse/backend/pki"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
@@ -40,6 +41,8 @@ type Deps struct {
 	// CA signs the certificates of the signers that are this server's own; nil
 	// leaves their requests alone.
 	CA *pki.KeyPair
+	// Remote gives the groups that other API servers serve; nil: there are none.
+	Remote func() ([]discovery.RemoteGroup, int64)
 	// Quota has the accounts of ResourceQuotas.
 	Quota *quota.Ledger
 	// Token makes the token that a secret of an account holds; nil leaves such

@@ -38,9 +38,10 @@ type terminator struct{ Deps }
 type remains struct {
 	resources  map[schema.GroupResource]int
 	finalizers map[string]int
-	// failures are errors of deletes, undiscovered those of resources that
-	// could not even be listed because the server behind them is away.
-	failures, undiscovered []error
+	// failures are errors of deletes.
+	failures []error
+	// undiscovered are the group versions of servers that are away.
+	undiscovered []schema.GroupVersion
 }
 
 // terminate does one round: delete all content, tell what remains, and when
@@ -92,6 +93,7 @@ func (t *terminator) empty(ctx context.Context, name string) *remains {
 			}
 		}
 	}
+	t.emptyRemote(ctx, name, left)
 	return left
 }
 
@@ -168,7 +170,7 @@ func (r *remains) conditions() []corev1.NamespaceCondition {
 	}
 	return []corev1.NamespaceCondition{
 		condition(corev1.NamespaceDeletionDiscoveryFailure, len(r.undiscovered) > 0, "ResourcesDiscovered", "All resources successfully discovered",
-			"DiscoveryFailed", "Discovery failed for some groups, "+errorList(r.undiscovered)),
+			"DiscoveryFailed", r.undiscoveredList()),
 		condition(corev1.NamespaceDeletionGVParsingFailure, false, "ParsedGroupVersions", "All legacy kube types successfully parsed", "", ""),
 		condition(corev1.NamespaceDeletionContentFailure, len(r.failures) > 0, "ContentDeleted", "All content successfully deleted, may be waiting on finalization",
 			"ContentDeletionFailed", "Failed to delete all resource types, "+errorList(r.failures)),

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/version"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 )
 
 // documents are the groups of one state of the table, in order.
@@ -61,6 +63,9 @@ func newDocuments(t *registry.Table, remote []RemoteGroup, address string) *docu
 // local describes a group of the table.
 func (d *documents) local(from registry.Group) *group {
 	g := &group{name: from.Name, priority: registry.GroupPriority(from.Name), lists: map[string]*metav1.APIResourceList{}}
+	if from.Name == apiregistrationv1.GroupName {
+		g.priority = math.MaxInt32 // first whatever other servers want
+	}
 	for _, v := range from.Versions {
 		gv := schema.GroupVersion{Group: from.Name, Version: v.Name}
 		list := &metav1.APIResourceList{
@@ -90,12 +95,17 @@ func (d *documents) local(from registry.Group) *group {
 func (d *documents) merge(r *RemoteGroup) {
 	g := d.group(r.Name)
 	if g == nil {
-		g = &group{name: r.Name, priority: r.Priority, lists: map[string]*metav1.APIResourceList{}}
+		g = &group{name: r.Name, lists: map[string]*metav1.APIResourceList{}}
 		d.groups = append(d.groups, g)
 	}
+	g.priority = max(g.priority, r.Priority)
 	for _, v := range r.Versions {
-		known := slices.ContainsFunc(g.versions, func(have apidiscoveryv2.APIVersionDiscovery) bool { return have.Version == v.Version })
-		if !known {
+		// What another server is said to serve goes there, also what is here too.
+		delete(g.lists, v.Version)
+		known := slices.IndexFunc(g.versions, func(have apidiscoveryv2.APIVersionDiscovery) bool { return have.Version == v.Version })
+		if known >= 0 {
+			g.versions[known] = v
+		} else {
 			g.versions = append(g.versions, v)
 		}
 	}

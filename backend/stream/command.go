@@ -78,7 +78,7 @@ func (s *Server) commandOverWebSocket(r *request.Request, to *url.URL, transport
 		return nil, err
 	}
 	return &request.Response{Status: http.StatusSwitchingProtocols, Hijack: func(ctx context.Context, conn net.Conn) {
-		ws, err := accept(conn, r, name)
+		ws, err := s.accept(conn, r, name)
 		if err != nil {
 			klog.V(2).InfoS("WebSocket was not opened", "audit-ID", r.ID, "err", err)
 			return

@@ -168,7 +168,7 @@ func TestTroubleWithTheNodeComesOverTheErrorChannel(t *testing.T) {
 }
 
 // read gives the messages until the socket ends, without empty ones.
-func read(t *testing.T, ws *websocket.Conn) (messages []string) {
+func read(t testing.TB, ws *websocket.Conn) (messages []string) {
 	t.Helper()
 	for {
 		_, p, err := ws.ReadMessage()
@@ -244,12 +244,12 @@ func TestIdleWebSocketIsPinged(t *testing.T) {
 }
 
 func TestTooLargeMessageEndsTheCommand(t *testing.T) {
-	f := start(t)
+	f := start(t, func(o *stream.Options) { o.MaxMessage = 64 << 10 })
 	ws := f.webSocket(execPath+"stdin=true&stdout=true&command=cat", "v5.channel.k8s.io")
 	go func() {
 		w, err := ws.NextWriter(websocket.BinaryMessage)
-		piece := make([]byte, 1<<20)
-		for i := 0; err == nil && i < 40; i++ {
+		piece := make([]byte, 4<<10)
+		for i := 0; err == nil && i < 20; i++ {
 			_, err = w.Write(piece)
 		}
 	}()

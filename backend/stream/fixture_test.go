@@ -37,20 +37,20 @@ import (
 
 // fixture is an API server with one node, whose kubelet is a fake.
 type fixture struct {
-	t       *testing.T
+	t       testing.TB
 	url     string
 	host    string
 	kubelet *fakeKubelet
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func await(t *testing.T, what string, c <-chan struct{}) {
+func await(t testing.TB, what string, c <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-c:
@@ -61,7 +61,7 @@ func await(t *testing.T, what string, c <-chan struct{}) {
 
 // start makes a fixture with the pod p of the containers c and d, the pod one of
 // the container c, and the pod waiting that has no node.
-func start(t *testing.T, change ...func(*stream.Options)) *fixture {
+func start(t testing.TB, change ...func(*stream.Options)) *fixture {
 	t.Helper()
 	keys, err := pki.Open(t.TempDir(), time.Now)
 	must(t, err)
@@ -194,7 +194,7 @@ func (byToken) Authenticate(_ context.Context, r *request.Request) (*request.Use
 
 func mayCreate(user string) bool { return user != "reader" }
 
-func clientCertificate(t *testing.T, keys *pki.PKI) func() (*tls.Certificate, error) {
+func clientCertificate(t testing.TB, keys *pki.PKI) func() (*tls.Certificate, error) {
 	pair, err := tls.X509KeyPair(keys.Admin.CertPEM, keys.Admin.KeyPEM)
 	must(t, err)
 	return func() (*tls.Certificate, error) { return &pair, nil }
@@ -202,7 +202,7 @@ func clientCertificate(t *testing.T, keys *pki.PKI) func() (*tls.Certificate, er
 
 // fakeKubelet serves the streaming half of a kubelet's API.
 type fakeKubelet struct {
-	t    *testing.T
+	t    testing.TB
 	port int
 	// seen has the last request.
 	seen atomic.Pointer[http.Request]
@@ -212,7 +212,7 @@ type fakeKubelet struct {
 	lines chan string
 }
 
-func startKubelet(t *testing.T) *fakeKubelet {
+func startKubelet(t testing.TB) *fakeKubelet {
 	k := &fakeKubelet{t: t, freed: make(chan struct{}, 10), lines: make(chan string)}
 	s := httptest.NewUnstartedServer(k)
 	s.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
@@ -254,6 +254,13 @@ func (k *fakeKubelet) log(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "previous terminated container not found", http.StatusBadRequest)
 		return
 	}
+	if r.URL.Query().Get("limitBytes") == "67108864" {
+		piece := bytes.Repeat([]byte("0123456789abcdef"), 1<<11)
+		for range 1 << 11 {
+			w.Write(piece)
+		}
+		return
+	}
 	if r.URL.Query().Get("follow") != "true" {
 		io.WriteString(w, "first\nsecond\n")
 		return
@@ -279,6 +286,10 @@ func (k *fakeKubelet) command(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(q["command"]) > 0 && q["command"][0] == "refuse" {
 		http.Error(w, "container not running", http.StatusNotFound)
+		return
+	}
+	if len(q["command"]) > 0 && q["command"][0] == "hold" {
+		hold(w)
 		return
 	}
 	if _, err := httpstream.Handshake(r, w, []string{"v4.channel.k8s.io"}); err != nil {
@@ -312,6 +323,17 @@ func (k *fakeKubelet) command(w http.ResponseWriter, r *http.Request) {
 	status := k.run(q["command"], by, conn)
 	b, _ := json.Marshal(status)
 	by["error"].Write(b)
+}
+
+// hold keeps the connection of a command and says nothing: it costs little.
+func hold(w http.ResponseWriter) {
+	conn, _, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n\r\n")
+	io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{conn}, make([]byte, 100))
 }
 
 func (k *fakeKubelet) run(command []string, s map[string]httpstream.Stream, conn httpstream.Connection) metav1.Status {

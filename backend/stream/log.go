@@ -186,7 +186,7 @@ func (s *Server) logToWebSocket(ctx context.Context, conn net.Conn, r *request.R
 		return
 	}
 	defer l.end()
-	ws, err := accept(conn, r, subprotocol)
+	ws, err := s.accept(conn, r, subprotocol)
 	if err != nil {
 		klog.V(2).InfoS("WebSocket was not opened", "audit-ID", r.ID, "err", err)
 		return

@@ -87,7 +87,7 @@ func (s *Server) tunnel(ctx context.Context, r *request.Request, to *url.URL, tr
 		name = tunnelPrefix + inner
 	}
 	return taken(b, func(ctx context.Context, client net.Conn) {
-		ws, err := accept(client, r, name)
+		ws, err := s.accept(client, r, name)
 		if err != nil {
 			klog.V(2).InfoS("WebSocket was not opened", "audit-ID", r.ID, "err", err)
 			return

@@ -161,3 +161,32 @@ func TestBackendThatIsNeverTakenIsClosed(t *testing.T) {
 		t.Error("the backend is still open")
 	}
 }
+
+// pipe reads what a kubelet sends and forgets what it is sent.
+type pipe struct{ io.Reader }
+
+func (pipe) Write(p []byte) (int, error) { return len(p), nil }
+func (pipe) Close() error                { return nil }
+
+// Whatever a kubelet sends, reading it ends.
+func FuzzKubeletFrames(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x03\x01\x00\x00\x02hi\x80\x03\x00\x06\x00\x00\x00\x04\x00\x00\x00\x02\x80\x03\x00\x03\x00\x00\x00\x08\x00\x00\x00\x01\x00\x00\x00\x05"))
+	f.Add([]byte("\x80\x03\x00\x03\x00\x00\x00\x02\x00\x00"))
+	f.Add([]byte("\x80\x03\x00\x02\x00\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, sent []byte) {
+		c := newSPDYConn(pipe{bytes.NewReader(sent)})
+		for range len(sent) + 1 {
+			frame, err := c.next()
+			if err != nil {
+				return
+			}
+			if frame.length < 0 || frame.length > 0xffffff || frame.stream>>31 != 0 {
+				t.Fatalf("%+v", frame)
+			}
+			if _, err := c.r.Discard(frame.length); err != nil {
+				return
+			}
+		}
+		t.Fatal("there is no end")
+	})
+}

@@ -43,7 +43,10 @@ type session struct {
 	protocol protocol
 	streams  kubelet.Streams
 
-	stdin, resize, stdout, stderr, outcome httpstream.Stream
+	kubelet *spdyConn
+	// ids are the streams that were asked for, by channel.
+	ids     map[byte]uint32
+	outcome []byte // what came over the error stream
 
 	reading sync.WaitGroup // receive
 }
@@ -97,26 +100,43 @@ func statusOf(err error) *metav1.Status {
 // serve opens the kubelet's side and copies until the command ends. It gives the
 // command's Status.
 func (s *session) serve(ctx context.Context, cancel func(), to *url.URL, transport *http.Transport) (*metav1.Status, error) {
-	conn, err := s.server.dialCommand(ctx, to, transport)
+	b, err := s.server.dialCommand(ctx, to, transport)
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	stop := context.AfterFunc(ctx, func() { b.Close() })
 	defer stop()
-	defer conn.Close()
-	if err := s.open(conn); err != nil {
+	defer b.Close()
+	s.kubelet = newSPDYConn(b)
+	if err := s.open(); err != nil {
 		return nil, err
 	}
-	var copies sync.WaitGroup
 	s.reading.Go(func() { s.receive(); cancel() })
-	s.copyOut(&copies, channelStdout, s.stdout, cancel)
-	s.copyOut(&copies, channelStderr, s.stderr, cancel)
-	text, err := io.ReadAll(io.LimitReader(s.outcome, maxOutcome))
-	copies.Wait()
-	if err != nil {
-		return nil, fmt.Errorf("error reading from error stream: %w", err)
+	var pinging sync.WaitGroup
+	defer pinging.Wait()
+	over, end := context.WithCancel(ctx)
+	defer end()
+	pinging.Go(func() { s.pingKubelet(over) })
+	if err := s.copyOut(); err != nil {
+		cancel()
+		return nil, err
 	}
-	return parseOutcome(text)
+	return parseOutcome(s.outcome)
+}
+
+func (s *session) pingKubelet(ctx context.Context) {
+	t := time.NewTicker(kubeletPing)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			if s.kubelet.ping() != nil {
+				return // the reader of the connection notices too
+			}
+		}
+	}
 }
 
 // parseOutcome reads what came over the kubelet's error stream.
@@ -136,7 +156,7 @@ func parseOutcome(text []byte) (*metav1.Status, error) {
 
 // dialCommand opens the SPDY connection to a kubelet's exec or attach. Its
 // errors are what clients of Kubernetes know.
-func (s *Server) dialCommand(ctx context.Context, to *url.URL, transport *http.Transport) (httpstream.Connection, error) {
+func (s *Server) dialCommand(ctx context.Context, to *url.URL, transport *http.Transport) (*backend, error) {
 	header := http.Header{}
 	header.Set(httpstream.HeaderConnection, httpstream.HeaderUpgrade)
 	header.Set(httpstream.HeaderUpgrade, spdy.HeaderSpdy31)
@@ -148,12 +168,7 @@ func (s *Server) dialCommand(ctx context.Context, to *url.URL, transport *http.T
 	if !b.switched() || !strings.EqualFold(b.answer.Header.Get(httpstream.HeaderUpgrade), spdy.HeaderSpdy31) {
 		return nil, refusedCommand(b)
 	}
-	conn, err := spdy.NewClientConnectionWithPings(b, kubeletPing)
-	if err != nil {
-		b.Close()
-		return nil, fmt.Errorf("unable to upgrade connection: %w", err)
-	}
-	return conn, nil
+	return b, nil
 }
 
 // refusedCommand is the error of a kubelet that does not take a command: its own
@@ -171,34 +186,29 @@ func refusedCommand(b *backend) error {
 }
 
 // open makes the streams that were asked for, in the order that kubelets know.
-// A terminal has no stderr of its own.
-func (s *session) open(conn httpstream.Connection) error {
+// A terminal has no stderr of its own. The error stream's own direction to the
+// kubelet is not closed: a kubelet whose command is over closes the connection,
+// and what it has not read by then would take back what it has written.
+func (s *session) open() error {
+	s.ids = map[byte]uint32{}
+	var kinds []string
 	for _, f := range []struct {
-		kind   string
-		wanted bool
-		stream *httpstream.Stream
+		channel byte
+		kind    string
+		wanted  bool
 	}{
-		{corev1.StreamTypeError, true, &s.outcome},
-		{corev1.StreamTypeStdin, s.streams.Stdin, &s.stdin},
-		{corev1.StreamTypeStdout, s.streams.Stdout, &s.stdout},
-		{corev1.StreamTypeStderr, s.streams.Stderr && !s.streams.TTY, &s.stderr},
-		{corev1.StreamTypeResize, s.streams.TTY, &s.resize},
+		{channelError, corev1.StreamTypeError, true},
+		{channelStdin, corev1.StreamTypeStdin, s.streams.Stdin},
+		{channelStdout, corev1.StreamTypeStdout, s.streams.Stdout},
+		{channelStderr, corev1.StreamTypeStderr, s.streams.Stderr && !s.streams.TTY},
+		{channelResize, corev1.StreamTypeResize, s.streams.TTY},
 	} {
-		if !f.wanted {
-			continue
+		if f.wanted {
+			s.ids[f.channel] = streamID(len(kinds))
+			kinds = append(kinds, f.kind)
 		}
-		header := http.Header{}
-		header.Set(corev1.StreamType, f.kind)
-		stream, err := conn.CreateStream(header)
-		if err != nil {
-			return err
-		}
-		*f.stream = stream
 	}
-	// The error stream's own direction to the kubelet is not closed: a kubelet
-	// whose command is over closes the connection, and what it has not read by
-	// then would take back what it has written.
-	return nil
+	return s.kubelet.open(kinds)
 }
 
 // receive hands on what the client sends until it is gone. What comes on a
@@ -220,38 +230,85 @@ func (s *session) receive() {
 }
 
 func (s *session) handOn(channel byte, data io.Reader) error {
-	switch {
-	case channel == channelStdin && s.stdin != nil:
-		return copyStream(s.stdin, data)
-	case channel == channelResize && s.resize != nil:
-		return copyStream(s.resize, data)
-	case channel == channelClose && s.protocol.closes:
+	switch channel {
+	case channelStdin, channelResize:
+		if id, ok := s.ids[channel]; ok {
+			return s.kubelet.copyIn(id, data)
+		}
+	case channelClose:
 		var which [1]byte
-		if _, err := io.ReadFull(data, which[:]); err == nil && which[0] == channelStdin && s.stdin != nil {
-			return s.stdin.Close()
+		if _, err := io.ReadFull(data, which[:]); err != nil || which[0] != channelStdin || !s.protocol.closes {
+			return nil
+		}
+		if id, ok := s.ids[channelStdin]; ok {
+			return s.kubelet.end(id)
 		}
 	}
 	return nil
 }
 
-// copyOut sends a stream of the command to the client. A client that is gone
-// ends the session.
-func (s *session) copyOut(wait *sync.WaitGroup, channel byte, from httpstream.Stream, gone func()) {
-	if from == nil {
-		return
-	}
-	wait.Go(func() {
-		err := readStream(from, 1, func(p []byte) error {
-			if err := s.send(channel, p); err != nil {
-				gone()
-				return err
-			}
-			return nil
-		})
-		if err != nil {
-			klog.V(4).InfoS("Stream of a command ended", "channel", channel, "err", err)
+// copyOut sends what the command says to the client until all of it has come, or
+// the kubelet has gone. Its error is that of a client that is gone.
+func (s *session) copyOut() error {
+	open := map[uint32]byte{}
+	for _, channel := range []byte{channelStdout, channelStderr, channelError} {
+		if id, ok := s.ids[channel]; ok {
+			open[id] = channel
 		}
-	})
+	}
+	small := make([]byte, idleBuffer)
+	for len(open) > 0 {
+		f, err := s.kubelet.next()
+		if err != nil {
+			return nil // what has come decides what it means
+		}
+		channel, known := open[f.stream]
+		if !known {
+			_, err = s.kubelet.r.Discard(f.length)
+		} else if channel == channelError {
+			err = s.keepOutcome(f.length)
+		} else if gone := s.copyFrame(channel, f.length, small); gone != nil {
+			return gone
+		}
+		if err != nil {
+			return nil
+		}
+		if f.fin {
+			delete(open, f.stream)
+		}
+	}
+	return nil
+}
+
+// copyFrame sends the data of a frame to the client.
+func (s *session) copyFrame(channel byte, length int, buffer []byte) error {
+	if length >= len(buffer) {
+		large := busy.Get().(*[]byte)
+		defer busy.Put(large)
+		buffer = *large
+	}
+	for length > 0 {
+		n, err := s.kubelet.r.Read(buffer[1:min(len(buffer), 1+length)])
+		if err != nil {
+			return nil // the next frame will tell
+		}
+		if err := s.send(channel, buffer[:1+n]); err != nil {
+			return err
+		}
+		length -= n
+	}
+	return nil
+}
+
+// keepOutcome takes what comes over the error stream, as far as it may be.
+func (s *session) keepOutcome(length int) error {
+	if room := maxOutcome - len(s.outcome); length > room {
+		return errors.New("the outcome of a command is too long")
+	}
+	p := make([]byte, length)
+	n, err := io.ReadFull(s.kubelet.r, p)
+	s.outcome = append(s.outcome, p[:n]...)
+	return err
 }
 
 // send sends data, whose first byte is free, over a channel.

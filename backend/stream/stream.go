@@ -38,6 +38,9 @@ type Options struct {
 	// Patience is how long a request that a node has taken waits for the answer
 	// before its client is watched for going away; 0 means 2 seconds.
 	Patience time.Duration
+	// MaxMessage is the most bytes that a client may send as one message of a
+	// WebSocket; 0 means 32 MiB, as for kubelets.
+	MaxMessage int64
 }
 
 // Server answers the requests of registry.Streams.
@@ -53,6 +56,7 @@ func New(o Options) *Server {
 	setDefault(&o.PingInterval, 30*time.Second)
 	setDefault(&o.OpenTimeout, 30*time.Second)
 	setDefault(&o.Patience, 2*time.Second)
+	setDefault(&o.MaxMessage, 32<<20)
 	return &Server{o: o, pods: &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: o.OpenTimeout, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // a pod's certificate names nothing that is known here, as in kube-apiserver
@@ -63,7 +67,7 @@ func New(o Options) *Server {
 	}}
 }
 
-func setDefault(d *time.Duration, value time.Duration) {
+func setDefault[T ~int64](d *T, value T) {
 	if *d == 0 {
 		*d = value
 	}

@@ -20,12 +20,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-const (
-	// maxMessage is the most that a client may send as one message, as for
-	// kubelets.
-	maxMessage = 32 << 20
-	pingWait   = 5 * time.Second
-)
+// pingWait is how long a control message may take.
+const pingWait = 5 * time.Second
 
 // upgrader makes no use of compression: it would not bound what a message
 // becomes.
@@ -85,7 +81,7 @@ type socket struct {
 }
 
 // accept answers a checked handshake on a connection that was taken over.
-func accept(conn net.Conn, r *request.Request, protocol string) (*socket, error) {
+func (s *Server) accept(conn net.Conn, r *request.Request, protocol string) (*socket, error) {
 	hr := &http.Request{Method: http.MethodGet, Host: r.Header.Get("Host"), URL: &url.URL{Path: r.Path}, ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{
 		"Connection":            {"Upgrade"},
 		"Upgrade":               {"websocket"},
@@ -100,7 +96,7 @@ func accept(conn net.Conn, r *request.Request, protocol string) (*socket, error)
 	if err != nil {
 		return nil, err
 	}
-	c.SetReadLimit(maxMessage)
+	c.SetReadLimit(s.o.MaxMessage)
 	return &socket{Conn: c}, nil
 }
 

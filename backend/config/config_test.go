@@ -66,6 +66,8 @@ func TestBadSettingsAreNamedInOneLine(t *testing.T) {
 	check("--bind-address", []string{"--bind-address=localhost"})
 	check("not on loopback", []string{"--dashboard-address=0.0.0.0:8080"})
 	check("go together", []string{"--tls-cert-file=x"})
+	check("go together", []string{"--kubelet-client-key=x"})
+	check("which is none of Hostname", []string{"--kubelet-preferred-address-types=InternalIP,Street"})
 	check("none of AlwaysAllow, AlwaysDeny, Node, RBAC", []string{"--authorization-mode=ABAC"})
 	check("twice", []string{"--authorization-mode=RBAC,RBAC"})
 	check("not a CIDR", []string{"--service-cluster-ip-range=10.0.0.0"})

@@ -234,6 +234,12 @@ func (k *fakeKubelet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/page":
 		w.Header().Set("Content-Type", "text/html")
 		io.WriteString(w, `<a href="/other">other</a>`)
+	case r.URL.Path == "/endless":
+		w.Header().Set("Content-Type", "text/html")
+		for piece := bytes.Repeat([]byte("<p>text"), 1<<12); r.Context().Err() == nil; {
+			w.Write(piece)
+		}
+		k.freed <- struct{}{}
 	case r.URL.Path == "/late":
 		time.Sleep(50 * time.Millisecond) // longer than the patience of the test
 		w.Header().Set("Content-Type", "text/tea")

@@ -91,6 +91,14 @@ func TestNodeProxy(t *testing.T) {
 	}
 }
 
+func TestEndlessPageIsGivenUp(t *testing.T) {
+	f := start(t, func(o *stream.Options) { o.Patience = time.Minute })
+	if got, want := f.message("GET", "/api/v1/nodes/n/proxy/endless"), "503 ServiceUnavailable: error trying to reach service: the page is too long for its links to be rewritten"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	await(t, "the end of the page", f.kubelet.freed)
+}
+
 func TestLateAnswerIsHandedOn(t *testing.T) {
 	f := start(t, func(o *stream.Options) { o.Patience = time.Millisecond })
 	go func() { f.kubelet.lines <- "late" }()

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -122,7 +123,7 @@ func (s *Server) log(ctx context.Context, r *request.Request, l *logStream, tran
 // check tells what is wrong with the kubelet's answer, in Kubernetes' words.
 func (l *logStream) check() error {
 	if l.err != nil {
-		return shownError((&url.Error{Op: "Get", URL: l.from.String(), Err: l.err}).Error())
+		return shownError((&url.Error{Op: "Get", URL: l.from.String(), Err: inPlainWords(l.err)}).Error())
 	}
 	status := l.resp.StatusCode
 	if status >= 300 && status < 400 && l.resp.Header.Get("Location") != "" {
@@ -141,6 +142,15 @@ func (l *logStream) check() error {
 		return apierrors.NewBadRequest(string(text))
 	}
 	return apierrors.NewGenericServerResponse(status, "", schema.GroupResource{Resource: "pods/log"}, l.name, string(text), 0, false)
+}
+
+// inPlainWords says of a kubelet that does not speak TLS what http.Client does.
+func inPlainWords(err error) error {
+	var head tls.RecordHeaderError
+	if errors.As(err, &head) && string(head.RecordHeader[:]) == "HTTP/" {
+		return http.ErrSchemeMismatch
+	}
+	return err
 }
 
 // body waits for the answer, if it isn't there, and gives the log. Ending ctx

@@ -24,6 +24,22 @@ import (
 // unknown length, are sent as they come.
 const maxWhole = 256 << 10
 
+// maxPage is the longest HTML page whose links are rewritten: that is done with
+// all of it in memory.
+const maxPage = 16 << 20
+
+// pages bounds the HTML that a backend sends.
+type pages struct{ http.RoundTripper }
+
+// RoundTrip makes reading a longer page fail.
+func (t pages) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.RoundTripper.RoundTrip(req)
+	if err == nil && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
+		resp.Body = http.MaxBytesReader(nil, resp.Body, maxPage)
+	}
+	return resp, err
+}
+
 // forward sends a request on to what target names, below a path, and gives the
 // answer. Links and redirects in it are rewritten so that they lead through the
 // API server again (k8s.io/apimachinery/pkg/util/proxy does this for
@@ -50,7 +66,7 @@ func (s *Server) forward(ctx context.Context, r *request.Request, target *url.UR
 		body := r.Body
 		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	}
-	e := begin(ctx, req, &proxy.Transport{PathPrepend: prefixOf(r.Path, to.Path), RoundTripper: transport})
+	e := begin(ctx, req, &proxy.Transport{PathPrepend: prefixOf(r.Path, to.Path), RoundTripper: pages{transport}})
 	if !e.answered(ctx, s.o.Patience) {
 		return late(r, e), nil
 	}
@@ -63,6 +79,10 @@ func (s *Server) forward(ctx context.Context, r *request.Request, target *url.UR
 
 // asStatus makes an error of the transport one of the API.
 func asStatus(err error) error {
+	var long *http.MaxBytesError
+	if errors.As(err, &long) {
+		return apierrors.NewServiceUnavailable("error trying to reach service: the page is too long for its links to be rewritten")
+	}
 	var known *apierrors.StatusError
 	if errors.As(err, &known) {
 		return known

@@ -11,6 +11,7 @@ import (
 	"pilothouse/backend/authn"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
+	"pilothouse/web/apidoc"
 	"pilothouse/web/jobs"
 	"pilothouse/web/pages"
 	"pilothouse/web/rows"
@@ -48,7 +49,7 @@ func New(o Options) (*Dashboard, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &Dashboard{cancel: cancel}
 	d.site = pages.Site{
-		Registry: o.Registry, Pool: rows.NewPool(ctx), Sessions: sessions, Links: session.NewLinks(o.Clock), Jobs: jobs.New(ctx),
+		Registry: o.Registry, Pool: rows.NewPool(ctx), Sessions: sessions, Links: session.NewLinks(o.Clock), Jobs: jobs.New(ctx), Docs: apidoc.New(),
 		Authenticate: o.Authenticator.Authenticate, Clock: o.Clock, Version: o.Version,
 	}
 	return d, nil

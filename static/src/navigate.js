@@ -2,6 +2,7 @@
 // the tab keeps its websocket. Without this file they are just links.
 import { $, $$, page, say } from './html.js'
 import * as forms from './forms.js'
+import * as feed from './feed.js'
 import * as job from './job.js'
 import { closeMenus } from './menus.js'
 import * as list from './list.js'
@@ -17,6 +18,7 @@ export function here() {
   list.start($('#main'))
   object.start($('#main'))
   forms.start($('#main'))
+  feed.start($('#main'))
   job.start($('#main'), () => go(location.pathname + location.search, { push: false, focus: false }))
   panel.fromAddress()
   document.dispatchEvent(new CustomEvent('page'))
@@ -121,15 +123,17 @@ export function follow(a) {
 
 document.addEventListener('submit', (e) => {
   const f = e.target
-  if (e.defaultPrevented || f.method === 'dialog') return
-  if (f.method === 'post') {
+  // Attributes, because fields named method or action hide the properties.
+  const [method, action] = [f.getAttribute('method'), f.getAttribute('action')]
+  if (e.defaultPrevented || method === 'dialog') return
+  if (method === 'post') {
     if (!f.matches('[data-soft], [data-rows]')) return
     e.preventDefault()
     const focus = !f.matches('[data-edit]')
-    return go(new URL(f.action).pathname, { focus, post: new URLSearchParams(new FormData(f, e.submitter)) })
+    return go(new URL(action, location).pathname, { focus, post: new URLSearchParams(new FormData(f, e.submitter)) })
   }
   e.preventDefault()
-  const u = new URL(f.action)
+  const u = new URL(action, location)
   const q = new URLSearchParams(new FormData(f, e.submitter))
   const ns = q.getAll('ns')
   if (ns.length > 1) q.set('ns', ns.join(','))

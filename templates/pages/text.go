@@ -100,3 +100,12 @@ func wideText(wide bool) string {
 	}
 	return "More columns"
 }
+
+// choices ties an input to the list of its values.
+func choices(p view.OperationParameter) templ.Attributes {
+	a := templ.Attributes{}
+	if len(p.Choices) > 0 {
+		a["list"] = "l-" + p.Name
+	}
+	return a
+}

@@ -11,6 +11,7 @@ import (
 
 	"pilothouse/backend/registry"
 	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/apidoc"
 	"pilothouse/web/rows"
 	"pilothouse/web/view"
 
@@ -31,6 +32,9 @@ func resource(ctx context.Context, c *Call) (*Answer, error) {
 	}
 	if a.name != "" {
 		return object(ctx, c, a)
+	}
+	if c.Query.Get("view") == "watch" {
+		return feed(ctx, c, a)
 	}
 	return list(ctx, c, a)
 }
@@ -167,6 +171,10 @@ func (c *Call) listView(s *listState) view.List {
 	if can(s.entry, "create") {
 		v.CreateHref = join("/ui/apply", with(nil, "list", listPath(s.gvr, s.namespace)))
 	}
+	if can(s.entry, "watch") {
+		v.WatchHref = join(listPath(s.gvr, s.namespace), with(nil, "view", "watch"))
+	}
+	v.ExploreHref = kindPage(apidoc.PathOf(s.gvr.GroupVersion()), r.Kind, "")
 	v.WideHref = s.url("wide", toggled(s.wide))
 	for _, name := range []string{"sort", "desc", "wide", "ns", "except"} {
 		if value := s.query.Get(name); value != "" {

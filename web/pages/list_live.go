@@ -31,6 +31,8 @@ func (c *Call) OpenLive(ctx context.Context, r live.Request, wake func()) (live.
 		return c.openList(ctx, parseList(a, u.Query()), r, wake)
 	case "object":
 		return c.openObject(ctx, a, wake)
+	case "feed":
+		return c.openFeed(a, u, wake)
 	}
 	return nil, notServed(r.Kind)
 }

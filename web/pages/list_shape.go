@@ -57,20 +57,21 @@ func newShape(s *listState, columns []rows.Column, age int, sample []*rows.Row) 
 }
 
 func (sh *shape) add(c shapeColumn, sample []*rows.Row) {
-	width := utf8.RuneCountInString(c.Name) + 4
+	width := utf8.RuneCountInString(c.Name) + 3
 	for _, r := range sample {
 		text := r.Namespace
 		if c.index >= 0 {
 			text = cellOf(r, c.index)
 		}
-		width = max(width, utf8.RuneCountInString(text)+padding)
-	}
-	if view.Tone(c.Name, "Running") != view.Quiet {
-		width += 2 // for the sign
+		n := utf8.RuneCountInString(text) + padding
+		if view.Tone(c.Name, text) != view.Quiet {
+			n++ // for the sign
+		}
+		width = max(width, n)
 	}
 	most := maxWidth
 	if c.index == 0 {
-		most, width = maxNameWidth, width+1 // in a bolder face
+		most = maxNameWidth
 	}
 	if c.age {
 		width = max(width, 8)

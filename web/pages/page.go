@@ -12,6 +12,7 @@ import (
 	"pilothouse/backend/client"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
+	"pilothouse/web/apidoc"
 	"pilothouse/web/jobs"
 	"pilothouse/web/rows"
 	"pilothouse/web/session"
@@ -29,6 +30,7 @@ type Site struct {
 	Sessions *session.Table
 	Links    *session.Links
 	Jobs     *jobs.Table
+	Docs     *apidoc.Library
 	// Authenticate finds out who a request is from; for logins.
 	Authenticate func(ctx context.Context, r *request.Request) (*request.User, error)
 	Clock        func() time.Time

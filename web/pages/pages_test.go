@@ -187,3 +187,30 @@ func TestConditionsHaveTones(t *testing.T) {
 	f("MemoryPressure", "False", view.Good)
 	f("MemoryPressure", "True", view.Bad)
 }
+
+func TestChangesAreNamed(t *testing.T) {
+	type m = map[string]any
+	f := func(a, b m, want string) {
+		t.Helper()
+		if got := strings.Join(changes(a, b), "; "); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	f(m{"spec": m{"n": 1.0}}, m{"spec": m{"n": 2.0}}, "spec.n: 1 → 2")
+	f(m{"metadata": m{"resourceVersion": "1"}}, m{"metadata": m{"resourceVersion": "2"}}, "")
+	f(m{"l": []any{m{"a": "x"}}}, m{"l": []any{m{"a": "y"}}}, "l[0].a: x → y")
+	f(m{}, m{"a": "b"}, "a: (none) → b")
+}
+
+func TestPositionsOfABrowser(t *testing.T) {
+	f := func(text string, position, want int) {
+		t.Helper()
+		if got := utf16Offset(text, position); got != want {
+			t.Errorf("%q %d: got %d, want %d", text, position, got, want)
+		}
+	}
+	f("abc", 2, 2)
+	f("äbc", 2, 3)
+	f("😀b", 2, 4)
+	f("a", 9, 1)
+}

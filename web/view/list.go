@@ -22,12 +22,12 @@ type List struct {
 	Total int
 	All   int
 	// More is the next page for browsers without scripts, Back the one before.
-	More, Back string
-	Wide       bool
-	WideHref   string
-	CreateHref string
-	WatchHref  string
-	ExploreURL string
+	More, Back  string
+	Wide        bool
+	WideHref    string
+	CreateHref  string
+	WatchHref   string
+	ExploreHref string
 	// Command is the same question for kubectl.
 	Command   string
 	FormToken string

@@ -1,0 +1,253 @@
+package pages
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"sort"
+	"strings"
+
+	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/apidoc"
+	"pilothouse/web/view"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// maxHits bounds what a search in the API's description gives.
+const maxHits = 120
+
+// explore is the index of the API, from its own description.
+func explore(ctx context.Context, c *Call) (*Answer, error) {
+	docs, err := c.Docs.All(ctx, c.Client)
+	if err != nil {
+		return nil, err
+	}
+	q := c.Query
+	v := view.Explore{Query: strings.TrimSpace(q.Get("q")), Group: q.Get("group"), Verb: q.Get("verb"), Scope: q.Get("scope"), Shape: q.Get("shape")}
+	kinds := map[string]bool{}
+	for _, d := range docs {
+		v.Operations += len(d.Operations)
+		for name := range d.Schemas {
+			kinds[name] = true // several documents have the same ones
+		}
+		for _, o := range d.Operations {
+			if o.Action != "" && !slices.Contains(v.Verbs, o.Action) {
+				v.Verbs = append(v.Verbs, o.Action)
+			}
+		}
+		if g := groupOf(d.Path); !slices.Contains(v.Groups, g) {
+			v.Groups = append(v.Groups, g)
+		}
+	}
+	v.Kinds = len(kinds)
+	sort.Strings(v.Verbs)
+	slices.SortStableFunc(docs, func(a, b *apidoc.Document) int { return docRank(a) - docRank(b) })
+	if v.Query != "" {
+		v.Hits = searchDocs(docs, strings.ToLower(v.Query), v.Group)
+		if len(v.Hits) == 0 {
+			v.Note = "Nothing in the API's description has this text."
+		}
+	} else {
+		v.Sections = exploreSections(docs, &v)
+	}
+	return &Answer{Title: "API explorer", Body: tmpl.Explore(v), Crumbs: []view.Link{{Text: "API explorer"}}}, nil
+}
+
+// groupOf is the group of a document's path, "other" for what is no resource.
+func groupOf(path string) string {
+	parts := strings.Split(path, "/")
+	switch {
+	case parts[0] == "api":
+		return "core"
+	case parts[0] == "apis" && len(parts) > 1:
+		return parts[1]
+	}
+	return "other"
+}
+
+// docRank puts what is no resource last.
+func docRank(d *apidoc.Document) int {
+	if gvOf(d.Path).Version == "" {
+		return 1
+	}
+	return 0
+}
+
+func opHref(d *apidoc.Document, o *apidoc.Operation) string {
+	return join("/ui/explore/op", url.Values{"gv": {d.Path}, "method": {o.Method}, "path": {o.Path}})
+}
+
+// exploreSections puts the operations in rows of resources.
+func exploreSections(docs []*apidoc.Document, v *view.Explore) []view.ExploreSection {
+	var list []view.ExploreSection
+	for _, d := range docs {
+		if v.Group != "" && groupOf(d.Path) != v.Group {
+			continue
+		}
+		rows := map[string]*exploreRow{}
+		for _, o := range d.Operations {
+			addOperation(rows, d, o, v)
+		}
+		s := view.ExploreSection{Name: strings.TrimPrefix(strings.TrimPrefix(d.Path, "apis/"), "api/")}
+		for _, name := range sortedKeys(rows) {
+			rows[name].sortOut()
+			s.Rows = append(s.Rows, rows[name].ExploreRow)
+		}
+		if len(s.Rows) > 0 {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+type exploreRow struct{ view.ExploreRow }
+
+// actionOrder is the order in which people look for operations.
+var actionOrder = []string{"list", "watch", "get", "post", "put", "patch", "delete", "deletecollection"}
+
+// sortOut orders a row's operations, and tells those of all namespaces from
+// those of one.
+func (r *exploreRow) sortOut() {
+	for i := range r.Operations {
+		o := &r.Operations[i]
+		if r.Namespaced && !strings.Contains(o.Title, "{namespace}") {
+			o.Action += " (all)"
+		}
+	}
+	slices.SortStableFunc(r.Operations, func(a, b view.ExploreOperation) int { return actionRank(a.Action) - actionRank(b.Action) })
+}
+
+func actionRank(action string) int {
+	word, _, _ := strings.Cut(action, " ")
+	if i := slices.Index(actionOrder, word); i >= 0 {
+		return i
+	}
+	return len(actionOrder)
+}
+
+func addOperation(rows map[string]*exploreRow, d *apidoc.Document, o *apidoc.Operation, v *view.Explore) {
+	resource, namespaced := resourceOf(d.Path, o.Path)
+	_, _, sub := strings.Cut(resource, "/")
+	switch {
+	case v.Verb != "" && o.Action != v.Verb,
+		v.Scope == "namespaced" && !namespaced, v.Scope == "cluster" && namespaced,
+		v.Shape == "resources only" && sub, v.Shape == "subresources only" && !sub:
+		return
+	}
+	row := rows[resource]
+	if row == nil {
+		row = &exploreRow{view.ExploreRow{Resource: resource, Kind: o.GVK.Kind, Sub: sub}}
+		rows[resource] = row
+	}
+	row.Namespaced = row.Namespaced || namespaced
+	if row.Href == "" && d.Kind(o.GVK.Kind) != nil && d.Path == apidoc.PathOf(o.GVK.GroupVersion()) {
+		row.Href = kindPage(d.Path, o.GVK.Kind, "")
+	}
+	action := o.Action
+	if action == "" {
+		action = strings.ToLower(o.Method)
+	}
+	if action == "connect" {
+		action += " " + strings.ToLower(o.Method)
+	}
+	if strings.HasPrefix(o.Path, "/"+d.Path+"/watch/") {
+		return // the old way to watch, beside ?watch=true
+	}
+	if strings.HasSuffix(o.Path, "/{path}") {
+		action += " below"
+	}
+	row.Operations = append(row.Operations, view.ExploreOperation{Action: action, Href: opHref(d, o), Title: o.Method + " " + o.Path})
+}
+
+// resourceOf is the resource that a path of a document is about, with its
+// subresource, or the path itself.
+func resourceOf(doc, path string) (resource string, namespaced bool) {
+	rest, ok := strings.CutPrefix(path, "/"+doc+"/")
+	if !ok || !strings.HasPrefix(doc, "api") {
+		return path, false
+	}
+	rest = strings.TrimPrefix(rest, "watch/")
+	if after, ok := strings.CutPrefix(rest, "namespaces/{namespace}/"); ok {
+		rest, namespaced = after, true
+	}
+	parts := strings.Split(strings.TrimSuffix(rest, "/"), "/")
+	resource = parts[0]
+	if len(parts) > 2 {
+		resource += "/" + parts[2]
+	}
+	if resource == "" {
+		return path, false
+	}
+	return resource, namespaced
+}
+
+// searchDocs looks for a text in paths, kinds, fields and descriptions.
+func searchDocs(docs []*apidoc.Document, q, group string) []view.ExploreHit {
+	type hit struct {
+		view.ExploreHit
+		rank int
+	}
+	var list []hit
+	add := func(rank int, h view.ExploreHit) { list = append(list, hit{h, rank}) }
+	seen := map[string]bool{}
+	for _, d := range docs {
+		if group != "" && groupOf(d.Path) != group {
+			continue
+		}
+		for _, o := range d.Operations {
+			if strings.Contains(strings.ToLower(o.Path), q) || strings.Contains(strings.ToLower(o.ID), q) {
+				add(3, view.ExploreHit{What: o.Method, Text: o.Path, Note: o.Description, Href: opHref(d, o)})
+			}
+		}
+		for _, name := range sortedKeys(d.Schemas) {
+			s := d.Schemas[name]
+			short := name[strings.LastIndexByte(name, '.')+1:]
+			href := join("/ui/explore/kind", url.Values{"gv": {d.Path}, "name": {name}})
+			if !seen[name] && strings.Contains(strings.ToLower(short), q) {
+				r := rank(strings.ToLower(short), q)
+				add(r, view.ExploreHit{What: "kind", Text: short, Where: d.Path, Note: firstSentence(s.Description), Href: href})
+			}
+			if !seen[name] {
+				for _, f := range s.Names() {
+					description := s.Properties[f].Description
+					switch {
+					case strings.Contains(strings.ToLower(f), q):
+						add(2+rank(strings.ToLower(f), q), view.ExploreHit{What: "field", Text: short + "." + f, Where: d.Path, Note: firstSentence(description), Href: href + "#" + f})
+					case len(q) > 3 && strings.Contains(strings.ToLower(description), q):
+						add(6, view.ExploreHit{What: "field", Text: short + "." + f, Where: d.Path, Note: excerpt(description, q), Href: href + "#" + f})
+					}
+				}
+			}
+			seen[name] = true // many documents have the same one
+		}
+	}
+	slices.SortStableFunc(list, func(a, b hit) int { return a.rank - b.rank })
+	var out []view.ExploreHit
+	for _, h := range list[:min(len(list), maxHits)] {
+		out = append(out, h.ExploreHit)
+	}
+	return out
+}
+
+// excerpt is the part of a text around what was looked for.
+func excerpt(text, q string) string {
+	i := strings.Index(strings.ToLower(text), q)
+	if i < 0 || i > len(text) {
+		return firstSentence(text)
+	}
+	from := max(0, i-80)
+	to := min(len(text), i+len(q)+120)
+	return "… " + strings.ToValidUTF8(text[from:to], "") + " …"
+}
+
+func gvOf(path string) schema.GroupVersion {
+	parts := strings.Split(path, "/")
+	switch {
+	case len(parts) == 2 && parts[0] == "api":
+		return schema.GroupVersion{Version: parts[1]}
+	case len(parts) == 3 && parts[0] == "apis":
+		return schema.GroupVersion{Group: parts[1], Version: parts[2]}
+	}
+	return schema.GroupVersion{}
+}

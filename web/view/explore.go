@@ -1,0 +1,114 @@
+package view
+
+// Explore is the index of the API.
+type Explore struct {
+	Query                     string
+	Group, Verb, Scope, Shape string
+	Groups                    []string
+	Verbs                     []string
+	Sections                  []ExploreSection
+	Hits                      []ExploreHit
+	Operations, Kinds         int
+	Note                      string
+}
+
+// ExploreSection is one group version.
+type ExploreSection struct {
+	Name string
+	Rows []ExploreRow
+}
+
+// ExploreRow is one resource or subresource with its operations.
+type ExploreRow struct {
+	Resource, Kind string
+	Sub            bool
+	Href           string
+	Namespaced     bool
+	Operations     []ExploreOperation
+}
+
+// ExploreOperation is a link to one operation.
+type ExploreOperation struct{ Action, Href, Title string }
+
+// ExploreHit is something that a search in the API's description has found.
+type ExploreHit struct{ What, Text, Where, Note, Href string }
+
+// SchemaPage is the page of a kind, of a field, or of a schema.
+type SchemaPage struct {
+	Title, GroupVersion, Type string
+	Description               string
+	Trail                     []Link
+	Fields                    []SchemaField
+	Facts                     []Fact
+	Operations                []ExploreOperation
+	ListHref                  string
+	Objects                   string
+	Command                   string
+	Example                   []Line
+}
+
+// SchemaField is one field.
+type SchemaField struct {
+	Name, Type, Description string
+	Required                bool
+	Href                    string // of what is inside
+	ID                      string
+	Notes                   []string
+}
+
+// OperationPage is the page of one operation.
+type OperationPage struct {
+	Method, Path, ID, Description, Action, Kind, GroupVersion string
+	KindHref                                                  string
+	Body                                                      string
+	BodyHref                                                  string
+	Parameters                                                []OperationParameter
+	Responses                                                 []OperationResponse
+	Try                                                       Try
+}
+
+// OperationParameter is one parameter, with what was typed for it.
+type OperationParameter struct {
+	Name, In, Type, Description, Value string
+	Required                           bool
+	Choices                            []string
+}
+
+// OperationResponse is one answer that an operation may give.
+type OperationResponse struct{ Code, Description, Type, Href string }
+
+// Try is the form that makes a request, and what came of it.
+type Try struct {
+	FormToken string
+	HasBody   bool
+	Body      string
+	Mutating  bool
+	Accept    string
+	Types     []string
+	Type      string
+	WatchHref string
+	Fault     *Fault
+	Result    *TryResult
+}
+
+// TryResult is what a request gave.
+type TryResult struct {
+	Request, Curl, Kubectl string
+	Status                 string
+	Tone                   string
+	Took                   string
+	AuditID                string
+	Headers                []Param
+	Warnings               []string
+	Lines                  []Line
+	Cut                    string
+}
+
+// Feed is the page of a raw watch.
+type Feed struct {
+	Kind, GroupVersion  string
+	Path, URL, ListHref string
+	Filter              string
+	Command             string
+	Problem             string
+}

@@ -117,17 +117,19 @@ func (w *freshWalker) walk(v reflect.Value, ref schema.TypeRef, there bool) (own
 		// What a pointer leads to is not in an empty object.
 		there = false
 	}
-	leaf := owned{member: !there || !zero(v)}
+	leaf := func() owned { return owned{member: !there || !zero(v)} }
 	switch {
 	case null:
 		return owned{member: !there}, nil
 	case untyped(atom):
-		return owned{}, errNotFresh
+		// A port by number or name, say, is a scalar once it has a value.
+		_, err := plain(v)
+		return leaf(), err
 	case atom.Scalar != nil && atom.Map == nil && atom.List == nil:
-		return leaf, nil
+		return leaf(), nil
 	case atom.Map != nil && atom.List == nil && atom.Scalar == nil:
 		if atom.Map.ElementRelationship == schema.Atomic {
-			return leaf, nil
+			return leaf(), nil
 		}
 		return w.mapFields(v, atom.Map, there)
 	case atom.List != nil && atom.Map == nil && atom.Scalar == nil:
@@ -135,7 +137,7 @@ func (w *freshWalker) walk(v reflect.Value, ref schema.TypeRef, there bool) (own
 			return owned{}, errNotFresh
 		}
 		if atom.List.ElementRelationship == schema.Atomic || v.Len() == 0 {
-			return leaf, nil
+			return leaf(), nil
 		}
 		return w.listFields(v, atom.List, there)
 	}
@@ -403,7 +405,7 @@ func (o *owned) write(b *bytes.Buffer, self bool) error {
 }
 
 func writeName(b *bytes.Buffer, name string) error {
-	if !strings.ContainsAny(name, "\"\\<>&\u2028\u2029") && isPlain(name) {
+	if isPlain(name) {
 		b.WriteByte('"')
 		b.WriteString(name)
 		b.WriteByte('"')
@@ -417,7 +419,8 @@ func writeName(b *bytes.Buffer, name string) error {
 // isPlain tells that a string needs no escapes.
 func isPlain(s string) bool {
 	for i := range len(s) {
-		if s[i] < 0x20 || s[i] >= 0x80 {
+		switch c := s[i]; {
+		case c < 0x20, c >= 0x80, c == '"', c == '\\', c == '<', c == '>', c == '&':
 			return false
 		}
 	}

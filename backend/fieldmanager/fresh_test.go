@@ -28,7 +28,11 @@ func filler(seed int64) *randfill.Filler {
 		func(t *metav1.MicroTime, c randfill.Continue) {
 			*t = metav1.NewMicroTime(time.Unix(c.Int63n(1e9), 0).UTC())
 		},
-		func(x *intstr.IntOrString, c randfill.Continue) { *x = intstr.FromInt32(c.Int31n(100)) },
+		func(x *intstr.IntOrString, c randfill.Continue) {
+			if *x = intstr.FromInt32(c.Int31n(100)); x.IntVal%2 > 0 {
+				*x = intstr.FromString("http")
+			}
+		},
 		func(x *runtime.RawExtension, c randfill.Continue) { x.Raw = []byte(`{"a":{"b":1}}`) },
 		func(m *metav1.FieldsV1, c randfill.Continue) { m.Raw = []byte("{}") },
 		func(m *metav1.ManagedFieldsEntry, c randfill.Continue) {},

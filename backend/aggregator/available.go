@@ -150,6 +150,7 @@ func (m *Manager) writeCondition(ctx context.Context, name string, c apiregistra
 	case old == nil:
 		s.Status.Conditions = append(s.Status.Conditions, c)
 	case old.Status == c.Status && old.Reason == c.Reason && old.Message == c.Message:
+		count(name, &c, false)
 		return nil
 	default:
 		if old.Status == c.Status {
@@ -157,6 +158,7 @@ func (m *Manager) writeCondition(ctx context.Context, name string, c apiregistra
 		}
 		*old = c
 	}
+	count(name, &c, true)
 	klog.V(2).InfoS("APIService availability", "name", name, "status", c.Status, "reason", c.Reason, "message", c.Message)
 	err = m.o.Client.UpdateSubresource(ctx, apiServices, "status", s)
 	if apierrors.IsNotFound(err) {

@@ -75,6 +75,7 @@ func (m *Manager) markStale(name string) {
 
 // forget takes away what a server has said.
 func (m *Manager) forget(name string) {
+	uncount(name)
 	m.mu.Lock()
 	d := m.documents[name]
 	delete(m.documents, name)

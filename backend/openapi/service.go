@@ -10,6 +10,7 @@ import (
 	openapi_v2 "github.com/google/gnostic-models/openapiv2"
 	openapi_v3 "github.com/google/gnostic-models/openapiv3"
 	"google.golang.org/protobuf/proto"
+	"k8s.io/klog/v2"
 	"k8s.io/kube-openapi/pkg/aggregator"
 	"k8s.io/kube-openapi/pkg/spec3"
 	"k8s.io/kube-openapi/pkg/validation/spec"
@@ -221,11 +222,11 @@ func (s *Service) merge(extra map[string]func() (*spec.Swagger, error)) ([]byte,
 	}
 	for _, name := range slices.Sorted(maps.Keys(extra)) {
 		part, err := extra[name]()
-		if err != nil {
-			return nil, fmt.Errorf("OpenAPI v2 of %s: %w", name, err)
+		if err == nil {
+			err = aggregator.MergeSpecsIgnorePathConflictRenamingDefinitionsAndParameters(base, part)
 		}
-		if err := aggregator.MergeSpecsIgnorePathConflictRenamingDefinitionsAndParameters(base, part); err != nil {
-			return nil, fmt.Errorf("merge OpenAPI v2 of %s: %w", name, err)
+		if err != nil { // one bad part, perhaps another server's, takes nothing from the rest
+			klog.ErrorS(err, "Part of OpenAPI v2 left out", "part", name)
 		}
 	}
 	return json.Marshal(base)

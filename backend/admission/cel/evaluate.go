@@ -102,13 +102,13 @@ func clamp(cost uint64) int64 {
 func (s *Scope) ResolveName(name string) (any, bool) {
 	switch name {
 	case ObjectName:
-		return value(s.Values.objectValue())
+		return valueOr(s.Values.objectValue())
 	case OldObjectName:
-		return value(s.Values.oldValue())
+		return valueOr(s.Values.oldValue())
 	case ParamsName:
 		return s.Params, true
 	case RequestName:
-		return value(s.Values.requestValue(s.OwnResource))
+		return valueOr(s.Values.requestValue(s.OwnResource))
 	case NamespaceName:
 		return s.Namespace, true
 	case VariablesName:
@@ -126,7 +126,8 @@ func (s *Scope) ResolveName(name string) (any, bool) {
 	return nil, false
 }
 
-func value(v any, err error) (any, bool) {
+// valueOr gives a value, or an error as one.
+func valueOr(v any, err error) (any, bool) {
 	if err != nil {
 		return types.WrapErr(err), true
 	}

@@ -82,12 +82,23 @@ func ToPlain(obj runtime.Object) (any, error) {
 	return m, nil
 }
 
+// shown is how expressions see an object: built-in ones field by field.
+func shown(obj runtime.Object) (any, error) {
+	if obj == nil {
+		return nil, nil
+	}
+	if lazy, ok := lazyObject(obj); ok {
+		return lazy, nil
+	}
+	return ToPlain(obj)
+}
+
 func (v *Values) objectValue() (any, error) {
-	return v.object.get(func() (any, error) { return ToPlain(v.Object) })
+	return v.object.get(func() (any, error) { return shown(v.Object) })
 }
 
 func (v *Values) oldValue() (any, error) {
-	return v.old.get(func() (any, error) { return ToPlain(v.Old) })
+	return v.old.get(func() (any, error) { return shown(v.Old) })
 }
 
 // requestValue is the variable request. own tells that request.resource is the

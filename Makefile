@@ -26,7 +26,7 @@ test: ## everything that CI runs
 	$(GO) build -trimpath -o bin/pilothouse .
 	$(GO) test ./...
 	$(GO) test -race -short $(RACE)
-	@if [ -f e2e/package.json ]; then $(MAKE) e2e; fi
+	$(MAKE) e2e
 
 test-short: ## the quick part of the tests
 	$(GO) test -short $(PKG)
@@ -53,12 +53,15 @@ lint: ## formatting, vet, and golangci-lint where it is installed
 	$(GO) vet ./...
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo "golangci-lint is not installed: skipped"; fi
 
-e2e: build static-check ## the built binary from outside: kubectl, clients, a browser
+e2e: build static-check ## the built binary in a real browser
 	@command -v chromium chromium-browser google-chrome >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; }
-	cd e2e && npm ci --ignore-scripts --no-audit --no-fund && npm test
+	npm test
 
-static: ## bundle the dashboard's scripts and styles again
-	cd static && npm ci --ignore-scripts --no-audit --no-fund && node build.mjs
+static: node_modules/.package-lock.json ## bundle the dashboard's scripts and styles again
+	npm run build
 
-static-check: ## whether the checked-in bundles are what the sources give
-	cd static && npm ci --ignore-scripts --no-audit --no-fund && node build.mjs --check
+static-check: node_modules/.package-lock.json ## whether the checked-in bundles are what the sources give
+	npm run check
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund

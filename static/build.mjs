@@ -1,5 +1,5 @@
 // Makes dist from src: bundles, hashed names, compressed forms, manifest.json.
-// `node build.mjs --check` tells whether dist is what src gives.
+// `npm run check` tells whether dist is what src gives.
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
@@ -44,7 +44,7 @@ async function check(files) {
     if (!now?.equals(content)) stale.push(name)
   }
   if (stale.length) {
-    console.error('static/dist is not what static/src gives; run node build.mjs:', stale.join(' '))
+    console.error('static/dist is not what static/src gives; run make static:', stale.join(' '))
     process.exit(1)
   }
 }

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-//go:generate npm ci --ignore-scripts --no-audit --no-fund
+//go:generate make -C .. static
 //go:generate node build.mjs
 
 //go:embed dist

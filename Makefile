@@ -10,7 +10,7 @@ RACE = ./backend/server/... ./backend/storage/... ./backend/watchcache/... ./bac
        ./backend/apitest/...
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-short race bench fuzz generate lint e2e static static-check
+.PHONY: help build run test test-short race bench fuzz generate generate-check lint e2e static static-check
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ fuzz: ## every fuzz target for FUZZTIME each
 
 generate: ## make generated code again
 	$(GO) generate ./...
+
+generate-check: generate ## whether the checked-in generated code is what its sources give
+	@git diff --exit-code --stat -- backend templates static || { echo "generated code is stale: make generate, and commit"; exit 1; }
 
 lint: ## formatting, vet, and golangci-lint where it is installed
 	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "not formatted:"; echo "$$files"; exit 1; }

@@ -14,7 +14,6 @@ import (
 )
 
 //go:generate make -C .. static
-//go:generate node build.mjs
 
 //go:embed dist
 var dist embed.FS

@@ -95,6 +95,8 @@ func atom(a *schema.Atom) string {
 		m := "Map: &schema.Map{"
 		if len(a.Map.Fields) > 0 {
 			m += "Fields: []schema.StructField{\n"
+			// They come in the order of a map.
+			sort.Slice(a.Map.Fields, func(i, j int) bool { return a.Map.Fields[i].Name < a.Map.Fields[j].Name })
 			for i := range a.Map.Fields {
 				f := &a.Map.Fields[i]
 				m += fmt.Sprintf("{Name: %q, Type: %s", f.Name, ref(&f.Type))

@@ -70,10 +70,10 @@ func (s *Server) assemble() error {
 		return err
 	}
 	*s.tokens = s.authentication.forReviews()
-	authorizer, policy, err := authorizer(o, s.registry)
-	if err != nil {
+	if s.authorization, err = newAuthorization(o, s.registry); err != nil {
 		return err
 	}
+	authorizer := s.authorization.Authorizer
 	fields := fieldmanager.New()
 	s.quota = quota.New(quota.Options{Registry: s.registry, Clock: time.Now, Track: fields.Update})
 	webhooks := webhook.New(webhook.Services(s.registry))
@@ -81,7 +81,7 @@ func (s *Server) assemble() error {
 	if err != nil {
 		return err
 	}
-	*s.access = access(authorizer, policy)
+	*s.access = s.authorization.access()
 	if err := s.openStreams(); err != nil {
 		return err
 	}

@@ -48,6 +48,7 @@ type Server struct {
 	streams        *registry.Streams
 	kubelets       *kubelet.Client
 	authentication *authentication
+	authorization  *authorization
 	// quota has the accounts of ResourceQuotas.
 	quota     *quota.Ledger
 	serving   *pki.Serving
@@ -176,6 +177,7 @@ const certificateInterval = 5 * time.Second
 func (s *Server) runBackground() {
 	s.background.Go(func() { s.serving.Run(s.ctx, certificateInterval) })
 	s.background.Go(func() { s.authentication.run(s.ctx, certificateInterval) })
+	s.background.Go(func() { s.authorization.configured.Run(s.ctx, certificateInterval) })
 	s.background.Go(func() { s.publishTrust(s.ctx, certificateInterval) })
 	s.background.Go(func() {
 		if err := storage.RunCompaction(s.ctx, s.engine, storage.DefaultCompaction); err != nil {

@@ -1,7 +1,6 @@
 package backend
 
 import (
-	"context"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -9,16 +8,12 @@ import (
 
 	"pilothouse/backend/authn"
 	"pilothouse/backend/authz"
-	"pilothouse/backend/authz/node"
 	"pilothouse/backend/authz/rbac"
 	"pilothouse/backend/config"
 	"pilothouse/backend/pki"
 	"pilothouse/backend/registry"
-	"pilothouse/backend/request"
 	"pilothouse/backend/storage"
 	"pilothouse/backend/storage/badger"
-
-	rbacv1 "k8s.io/api/rbac/v1"
 )
 
 // openEngine opens the storage engine that the options ask for.
@@ -62,48 +57,14 @@ func (a *authentication) tokenAuthenticators() ([]authn.TokenAuthenticator, erro
 	return slices.DeleteFunc(list, func(t authn.TokenAuthenticator) bool { return t == nil }), errors.Join(errs[:]...)
 }
 
-// authorizer gives who decides about requests, in this order. The masters come
-// first whatever the modes are: they repair a policy that locks everyone out. The
-// RBAC policy is there whatever the modes are, for what has to know roles.
-func authorizer(o *config.Options, r *registry.Registry) (authz.Authorizer, *rbac.Authorizer, error) {
-	policy, err := rbac.New()
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := policy.Follow(r); err != nil {
-		return nil, nil, err
-	}
-	list := []authz.Authorizer{authz.Masters()}
-	for _, mode := range o.Authz.Modes {
-		switch mode {
-		case "AlwaysAllow":
-			list = append(list, authz.AlwaysAllow())
-		case "AlwaysDeny":
-			list = append(list, authz.AlwaysDeny())
-		case "Node":
-			nodes, err := node.New(r)
-			if err != nil {
-				return nil, nil, err
-			}
-			list = append(list, nodes)
-		case "RBAC":
-			list = append(list, policy)
-		}
-	}
-	return authz.Union(list...), policy, nil
-}
-
-// access is what reviews of access and checks of grants ask.
-func access(a authz.Authorizer, policy *rbac.Authorizer) registry.Access {
-	return registry.Access{
-		Authorize: func(ctx context.Context, u *request.User, i *request.Info) (registry.AccessDecision, error) {
-			attributes := authz.FromInfo(u, i)
-			decision, reason, err := a.Authorize(ctx, &attributes)
-			return registry.AccessDecision{Allowed: decision == authz.Allow, Denied: decision == authz.Deny, Reason: reason}, err
-		},
-		Rules: func(_ context.Context, u *request.User, namespace string) ([]rbacv1.PolicyRule, []error) {
-			return policy.RulesFor(u, namespace)
-		},
-		RoleRules: policy.RoleRules,
+// authorizers gives the types of authorizers besides Webhook. The flags or the
+// configuration say which are asked and in which order; the masters come before
+// all of them: they repair a policy that locks everyone out.
+func authorizers(r *registry.Registry, policy *rbac.Authorizer) map[string]func() (authz.Authorizer, error) {
+	return map[string]func() (authz.Authorizer, error){
+		"AlwaysAllow": always(authz.AlwaysAllow()),
+		"AlwaysDeny":  always(authz.AlwaysDeny()),
+		"Node":        nodes(r),
+		"RBAC":        always(policy),
 	}
 }

@@ -42,6 +42,8 @@ type Attributes struct {
 	Path        string
 	// Fields are the terms of a field selector that name one value.
 	Fields []request.FieldTerm
+	// FieldSelector and LabelSelector are as the client wrote them: not checked.
+	FieldSelector, LabelSelector string
 }
 
 // FromRequest gives the attributes of a request.
@@ -52,6 +54,7 @@ func FromInfo(u *request.User, i *request.Info) Attributes {
 	return Attributes{
 		User: u, Verb: i.Verb, IsResource: i.IsResource, Namespace: i.Namespace, Group: i.Group, Version: i.Version,
 		Resource: i.Resource, Subresource: i.Subresource, Name: i.Name, Path: i.Path, Fields: i.Fields,
+		FieldSelector: i.FieldSelector, LabelSelector: i.LabelSelector,
 	}
 }
 

@@ -26,6 +26,10 @@ type Info struct {
 	// Fields are the terms FIELD=VALUE of a list's or watch's field selector,
 	// which authorization of nodes goes by.
 	Fields []FieldTerm
+	// FieldSelector and LabelSelector are those of a list, watch or
+	// deletecollection as the client wrote them, which authorization webhooks are
+	// told.
+	FieldSelector, LabelSelector string
 }
 
 // FieldTerm is one term of a field selector.

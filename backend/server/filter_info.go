@@ -42,16 +42,20 @@ func parseInfo(next request.Handler) request.Handler {
 			watch, name = isWatch(r), selectedName(r)
 		}
 		r.Info = request.ParseInfo(r.Method, r.Path, watch, name)
-		if r.Info.IsResource && strings.Contains(r.RawQuery, "fieldSelector") && (r.Info.Verb == "list" || r.Info.Verb == "watch" || r.Info.Verb == "deletecollection") {
-			r.Info.Fields = fieldTerms(r)
+		if r.Info.IsResource && strings.Contains(r.RawQuery, "Selector") && (r.Info.Verb == "list" || r.Info.Verb == "watch" || r.Info.Verb == "deletecollection") {
+			r.Info.FieldSelector, r.Info.LabelSelector = r.Query().Get("fieldSelector"), r.Query().Get("labelSelector")
+			r.Info.Fields = fieldTerms(r.Info.FieldSelector)
 		}
 		return next(ctx, r)
 	}
 }
 
 // fieldTerms gives the terms of the field selector that name one value.
-func fieldTerms(r *request.Request) []request.FieldTerm {
-	selector, err := fields.ParseSelector(r.Query().Get("fieldSelector"))
+func fieldTerms(text string) []request.FieldTerm {
+	if text == "" {
+		return nil
+	}
+	selector, err := fields.ParseSelector(text)
 	if err != nil {
 		return nil // the endpoint says what is wrong with it
 	}

@@ -19,6 +19,7 @@ import (
 
 	"pilothouse/backend/authn"
 	"pilothouse/backend/request"
+	"pilothouse/backend/webhook/kubeconfig"
 )
 
 // service is a token webhook on loopback.
@@ -130,7 +131,7 @@ func TestAnswers(t *testing.T) {
 	check(200, `<html>`, "", "invalid character")
 	check(200, status(`{"authenticated":"true"}`), "", "cannot unmarshal")
 	check(200, status(alice)[:40], "", "unexpected end")
-	check(200, strings.Repeat(" ", maxAnswer)+status(alice), "", "unexpected end")
+	check(200, strings.Repeat(" ", kubeconfig.MaxAnswer)+status(alice), "", "unexpected end")
 	before := s.asked.Load()
 	check(401, "", "", "401")
 	check(403, status(alice), "", "403")
@@ -150,11 +151,11 @@ func TestOutages(t *testing.T) {
 		return 200, status(alice)
 	}
 	a := s.authenticator(t, "v1")
-	failing = tries - 1
+	failing = kubeconfig.Tries - 1
 	if id, err := a.AuthenticateToken(context.Background(), "t", nil); err != nil || id == nil {
 		t.Errorf("a service that came back in time: %v", err)
 	}
-	failing = tries
+	failing = kubeconfig.Tries
 	if id, err := a.AuthenticateToken(context.Background(), "t", nil); err == nil || id != nil {
 		t.Error("a service that was away too long")
 	}

@@ -153,7 +153,10 @@ func attributes(resource *authorizationv1.ResourceAttributes, path *authorizatio
 		i.Version = "*"
 	}
 	if s := resource.FieldSelector; s != nil {
-		i.Fields = fieldTerms(s)
+		i.Fields, i.FieldSelector = fieldTerms(s), fieldSelector(s)
+	}
+	if s := resource.LabelSelector; s != nil {
+		i.LabelSelector = labelSelector(s)
 	}
 	return i
 }

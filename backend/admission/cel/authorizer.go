@@ -6,6 +6,9 @@ import (
 	"pilothouse/backend/authz"
 	"pilothouse/backend/request"
 
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 )
@@ -24,6 +27,7 @@ type question struct {
 	user                                                                string
 	resource                                                            bool
 	verb, namespace, group, version, name, resourceName, subresource, p string
+	fields, labels                                                      string
 }
 
 type answer struct {
@@ -47,12 +51,16 @@ func (a *Authorizer) Authorize(ctx context.Context, k authorizer.Attributes) (au
 		user: u.GetName(), resource: k.IsResourceRequest(), verb: k.GetVerb(), namespace: k.GetNamespace(), group: k.GetAPIGroup(),
 		version: k.GetAPIVersion(), name: k.GetName(), resourceName: k.GetResource(), subresource: k.GetSubresource(), p: k.GetPath(),
 	}
+	var terms []request.FieldTerm
+	terms, q.fields = fieldsOf(k)
+	q.labels = labelsOf(k)
 	if known, ok := a.known[q]; ok {
 		return known.decision, known.reason, known.err
 	}
 	decision, reason, err := a.authz.Authorize(ctx, &authz.Attributes{
 		User: userOf(u), Verb: q.verb, IsResource: q.resource, Namespace: q.namespace, Group: q.group, Version: q.version,
 		Resource: q.resourceName, Subresource: q.subresource, Name: q.name, Path: q.p,
+		Fields: terms, FieldSelector: q.fields, LabelSelector: q.labels,
 	})
 	out := answer{authorizer.DecisionNoOpinion, reason, err}
 	switch decision {
@@ -65,6 +73,28 @@ func (a *Authorizer) Authorize(ctx context.Context, k authorizer.Attributes) (au
 		a.known[q] = out
 	}
 	return out.decision, out.reason, out.err
+}
+
+// fieldsOf gives the field selector of a question as a client would write it,
+// and its terms that name one value. One that cannot be read narrows nothing.
+func fieldsOf(k authorizer.Attributes) (terms []request.FieldTerm, text string) {
+	requirements, _ := k.GetFieldSelector() //nolint:errcheck // what can be read is used
+	var all []fields.Selector
+	for _, r := range requirements {
+		if r.Operator == selection.NotEquals {
+			all = append(all, fields.OneTermNotEqualSelector(r.Field, r.Value))
+			continue
+		}
+		terms = append(terms, request.FieldTerm{Field: r.Field, Value: r.Value})
+		all = append(all, fields.OneTermEqualSelector(r.Field, r.Value))
+	}
+	return terms, fields.AndSelectors(all...).String()
+}
+
+// labelsOf is the same for the label selector.
+func labelsOf(k authorizer.Attributes) string {
+	requirements, _ := k.GetLabelSelector() //nolint:errcheck // what can be read is used
+	return labels.NewSelector().Add(requirements...).String()
 }
 
 func userInfo(u *request.User) user.Info {

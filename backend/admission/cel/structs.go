@@ -21,8 +21,14 @@ import (
 type structValue struct {
 	v      reflect.Value
 	fields map[string]*value.FieldCacheEntry
-	known  map[string]ref.Val
+	known  []knownField
 	all    traits.Mapper
+}
+
+// knownField is a field that was asked for; few are.
+type knownField struct {
+	name  string
+	value ref.Val
 }
 
 // lazyObject gives an object as a CEL value; false for one that is no struct.
@@ -43,8 +49,10 @@ func newStruct(v reflect.Value) *structValue {
 
 // get gives a field's value, nil when it is left out.
 func (s *structValue) get(name string) ref.Val {
-	if known, ok := s.known[name]; ok {
-		return known
+	for i := range s.known {
+		if s.known[i].name == name {
+			return s.known[i].value
+		}
 	}
 	f := s.fields[name]
 	if f == nil {
@@ -55,10 +63,7 @@ func (s *structValue) get(name string) ref.Val {
 		return nil
 	}
 	out := toCEL(v)
-	if s.known == nil {
-		s.known = map[string]ref.Val{}
-	}
-	s.known[name] = out
+	s.known = append(s.known, knownField{name, out})
 	return out
 }
 
@@ -93,6 +98,13 @@ func toCEL(v reflect.Value) ref.Val {
 			return types.String(base64.StdEncoding.EncodeToString(v.Bytes()))
 		}
 		return &listValue{v: v}
+	}
+	if labels, ok := v.Interface().(map[string]string); ok && labels != nil {
+		plain := make(map[string]any, len(labels))
+		for k, value := range labels {
+			plain[k] = value
+		}
+		return types.DefaultTypeAdapter.NativeToValue(plain)
 	}
 	return native(v)
 }

@@ -99,6 +99,10 @@ func (s *Server) assemble() error {
 		Clock:             time.Now,
 		MinRequestTimeout: time.Duration(o.Limits.MinRequestTimeout) * time.Second,
 	})
+	if err := s.openAudit(); err != nil {
+		return err
+	}
+	auditAll, auditFailure := s.auditFilters()
 	dashboard, err := s.openDashboard(s.authentication.authenticator)
 	if err != nil {
 		return err
@@ -106,6 +110,8 @@ func (s *Server) assemble() error {
 	s.chain = server.Chain(api.Serve, server.Filters(server.FilterOptions{
 		Dashboard:      dashboard,
 		Authenticator:  s.authentication.authenticator,
+		Audit:          auditAll,
+		AuditFailure:   auditFailure,
 		Impersonate:    impersonation.Filter(authorizer),
 		Authorizer:     authorizer,
 		RequestTimeout: o.Limits.RequestTimeout,

@@ -15,6 +15,7 @@ import (
 
 	"pilothouse/backend/admission/quota"
 	"pilothouse/backend/aggregator"
+	"pilothouse/backend/audit"
 	"pilothouse/backend/client"
 	"pilothouse/backend/config"
 	"pilothouse/backend/controllers"
@@ -49,6 +50,8 @@ type Server struct {
 	kubelets       *kubelet.Client
 	authentication *authentication
 	authorization  *authorization
+	// audit records requests; nil without a policy.
+	audit *audit.Auditor
 	// quota has the accounts of ResourceQuotas.
 	quota     *quota.Ledger
 	serving   *pki.Serving
@@ -222,6 +225,7 @@ func (s *Server) Close() {
 	}
 	s.listeners.close()
 	s.waitForBackground()
+	s.closeAudit()
 	if s.engine != nil {
 		if err := s.engine.Close(); err != nil {
 			klog.ErrorS(err, "Close storage")

@@ -28,6 +28,7 @@ type Options struct {
 	Kubelet  Kubelet
 
 	Admission Admission
+	Audit     Audit
 }
 
 // group is one struct of settings.
@@ -49,6 +50,7 @@ func (o *Options) groups() []group {
 		&o.General,
 		&o.Kubelet,
 		&o.Admission,
+		&o.Audit,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"pilothouse/backend/registry"
+	"pilothouse/backend/request"
 	"pilothouse/backend/scheme"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -24,7 +25,15 @@ func (c *call) decodeBody(mediaType string, into runtime.Object, gvk schema.Grou
 	if v == scheme.Warn {
 		warnStrict(c.r, strict)
 	}
+	c.note(into)
 	return nil
+}
+
+// note tells the audit event what the object in the body is.
+func (c *call) note(obj runtime.Object) {
+	if m, ok := obj.(metav1.Object); ok {
+		c.r.Note(request.ObjectNote{Namespace: m.GetNamespace(), Name: m.GetName(), UID: string(m.GetUID()), ResourceVersion: m.GetResourceVersion()})
+	}
 }
 
 // bodyType is the media type of the request's body.
@@ -59,6 +68,7 @@ func (c *call) readCustom(mediaType string, obj scheme.Object, v scheme.Validati
 	if err != nil {
 		return err
 	}
+	c.note(obj)
 	unknown, err := c.coerce(obj, v)
 	if err != nil {
 		return err

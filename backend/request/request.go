@@ -66,6 +66,7 @@ type Request struct {
 	queryErr    error
 	warnings    []string
 	annotations []annotation
+	note        *ObjectNote
 	// annotationRoom saves the allocation for what every request has.
 	annotationRoom [4]annotation
 }
@@ -125,10 +126,25 @@ func (r *Request) Annotate(key, value string) {
 	r.annotations = append(r.annotations, annotation{key, value})
 }
 
+// Annotation gives the value of one annotation, empty when there is none.
+func (r *Request) Annotation(key string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.annotations {
+		if r.annotations[i].key == key {
+			return r.annotations[i].value
+		}
+	}
+	return ""
+}
+
 // Annotations gives a copy of the audit annotations so far.
 func (r *Request) Annotations() map[string]string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.annotations) == 0 {
+		return nil
+	}
 	out := make(map[string]string, len(r.annotations))
 	for _, a := range r.annotations {
 		out[a.key] = a.value

@@ -30,8 +30,19 @@ const (
 // toStatus gives the API Status of an error. The text of an error that is no
 // API error stays in the log, under the request's id.
 func toStatus(r *request.Request, err error) *metav1.Status {
+	status, known := ErrorStatus(r, err)
+	if !known {
+		klog.ErrorS(err, "Request failed", "audit-ID", r.ID, "verb", r.Info.Verb, "uri", maskedURI(r))
+	}
+	return status
+}
+
+// ErrorStatus gives the Status that the client gets for an error; known is false
+// for an error that is no API error, whose text the client does not get.
+func ErrorStatus(r *request.Request, err error) (_ *metav1.Status, known bool) {
 	var api apierrors.APIStatus
 	var status metav1.Status
+	known = true
 	switch {
 	case errors.As(err, &api):
 		status = api.Status()
@@ -40,7 +51,7 @@ func toStatus(r *request.Request, err error) *metav1.Status {
 	case errors.Is(err, context.Canceled):
 		status = apierrors.NewServiceUnavailable("the server is shutting down").ErrStatus
 	default:
-		klog.ErrorS(err, "Request failed", "audit-ID", r.ID, "verb", r.Info.Verb, "uri", maskedURI(r))
+		known = false
 		status = apierrors.NewInternalError(fmt.Errorf("the server's log tells more under %s", r.ID)).ErrStatus
 	}
 	status.TypeMeta = metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}
@@ -50,7 +61,7 @@ func toStatus(r *request.Request, err error) *metav1.Status {
 	if status.Code == 0 {
 		status.Code = http.StatusInternalServerError
 	}
-	return &status
+	return &status, known
 }
 
 // errorResponse turns an error into the response that carries its Status, in

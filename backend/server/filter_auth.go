@@ -15,8 +15,12 @@ import (
 var noResource schema.GroupResource
 
 // authenticate finds out who asks. A request that the server makes itself, or
-// whose user an earlier filter knows, has its User already.
-func authenticate(a authn.Authenticator) Filter {
+// whose user an earlier filter knows, has its User already. audit sees the
+// refusals.
+func authenticate(a authn.Authenticator, audit Filter) Filter {
+	refuse := optional(audit)(func(context.Context, *request.Request) (*request.Response, error) {
+		return nil, apierrors.NewUnauthorized("Unauthorized")
+	})
 	return func(next request.Handler) request.Handler {
 		return func(ctx context.Context, r *request.Request) (*request.Response, error) {
 			if r.User == nil {
@@ -25,7 +29,7 @@ func authenticate(a authn.Authenticator) Filter {
 					klog.V(2).InfoS("Unable to authenticate the request", "srcIP", r.RemoteAddr, "audit-ID", r.ID, "err", err)
 				}
 				if err != nil || user == nil {
-					return nil, apierrors.NewUnauthorized("Unauthorized")
+					return refuse(ctx, r)
 				}
 				r.User = user
 			}

@@ -26,23 +26,26 @@ type FilterOptions struct {
 	Dashboard Filter
 	// Audit and Impersonate are the filters of these names; nil leaves them out.
 	Audit, Impersonate Filter
+	// AuditFailure is around the refusal of who cannot be authenticated; nil
+	// leaves it out.
+	AuditFailure Filter
 }
 
 // Filters gives the filters in the order in which a request passes them.
 func Filters(o FilterOptions) []Filter {
 	return []Filter{
-		auditID,                       // first, so that everything after can name the request
-		parseInfo,                     // what is asked for: everything below decides by it
-		logRequests,                   // outside of statusErrors, so that it sees the final status
-		countRequests,                 //
-		statusErrors,                  // errors become Status responses here
-		recoverPanics,                 // and panics become errors
-		guardDashboard,                // before anyone is asked who they are
-		deadline(o.RequestTimeout),    // authentication may take time too
-		optional(o.Dashboard),         // has sessions instead of credentials
-		authenticate(o.Authenticator), //
-		optional(o.Audit),             // knows who, and sees what is refused below
-		optional(o.Impersonate),       // the real user's rights to be someone else
+		auditID,                    // first, so that everything after can name the request
+		parseInfo,                  // what is asked for: everything below decides by it
+		logRequests,                // outside of statusErrors, so that it sees the final status
+		countRequests,              //
+		statusErrors,               // errors become Status responses here
+		recoverPanics,              // and panics become errors
+		guardDashboard,             // before anyone is asked who they are
+		deadline(o.RequestTimeout), // authentication may take time too
+		optional(o.Dashboard),      // has sessions instead of credentials
+		authenticate(o.Authenticator, o.AuditFailure), //
+		optional(o.Audit),       // knows who, and sees what is refused below
+		optional(o.Impersonate), // the real user's rights to be someone else
 		limitInFlight(o.MaxInFlight, o.MaxMutatingInFlight), // after authentication: masters are not held up
 		authorize(o.Authorizer),                             //
 		limitBody,                                           // after authorization, as Kubernetes reads bodies then

@@ -1,0 +1,59 @@
+// Package audit owns the record of who did what: the policy that says which
+// requests are recorded and how fully, the events of audit.k8s.io/v1, and the
+// log file and webhook that they go to. It sees requests as filters do and knows
+// no storage. Read audit.go first, then filter.go, policy.go, event.go and the
+// sinks: log.go, webhook.go, batch.go. docs/audit.md says how it is set up.
+package audit
+
+import (
+	"context"
+	"errors"
+
+	"pilothouse/backend/request"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Sink is where events go. Write may be called by many at once; e is only valid
+// until it returns. An error tells that the event is not kept.
+type Sink interface {
+	Write(e *Event) error
+	// Close keeps what was written, as far as it can before ctx ends.
+	Close(ctx context.Context) error
+}
+
+// Options are what an Auditor is made of.
+type Options struct {
+	Policy *Policy
+	// Sinks get every event, in order.
+	Sinks []Sink
+	// Status gives the Status that a client gets for an error.
+	Status func(r *request.Request, err error) *metav1.Status
+}
+
+// Auditor makes events of requests. Its Filter and Failure are filters.
+type Auditor struct{ Options }
+
+// New gives an Auditor.
+func New(o Options) *Auditor { return &Auditor{o} }
+
+// Close closes the sinks; events after it are lost.
+func (a *Auditor) Close(ctx context.Context) error {
+	var errs []error
+	for _, s := range a.Sinks {
+		errs = append(errs, s.Close(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// write gives an event to all sinks; an error tells that one did not take it.
+func (a *Auditor) write(e *Event) error {
+	events.Inc()
+	var first error
+	for _, s := range a.Sinks {
+		if err := s.Write(e); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}

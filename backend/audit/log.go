@@ -1,0 +1,150 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"gopkg.in/natefinch/lumberjack.v2"
+)
+
+// The formats of the log.
+const (
+	FormatJSON   = "json"
+	FormatLegacy = "legacy"
+)
+
+// LogOptions say where the log is and how it is kept, as the flags
+// --audit-log-... do.
+type LogOptions struct {
+	// Path is the file; "-" is standard output.
+	Path   string
+	Format string
+	// MaxAge is in days, MaxSize in megabytes; 0 is no limit.
+	MaxAge, MaxBackups, MaxSize int
+	Compress                    bool
+	Mode                        string
+	Batch                       BatchOptions
+}
+
+// The modes of a sink.
+const (
+	ModeBatch          = "batch"
+	ModeBlocking       = "blocking"
+	ModeBlockingStrict = "blocking-strict"
+)
+
+const pluginLog = "log"
+
+// OpenLog opens the log.
+func OpenLog(o LogOptions) (Sink, error) {
+	w, err := openWriter(&o)
+	if err != nil {
+		return nil, fmt.Errorf("open the audit log: %w", err)
+	}
+	l := &logFile{w: w, legacy: o.Format == FormatLegacy}
+	if o.Mode == ModeBatch {
+		return newBatcher(pluginLog, o.Batch, l), nil
+	}
+	return &blocking{plugin: pluginLog, to: l, strict: o.Mode == ModeBlockingStrict}, nil
+}
+
+func openWriter(o *LogOptions) (io.WriteCloser, error) {
+	if o.Path == "-" {
+		return standardOutput{}, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(o.Path), 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(o.Path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil || o.MaxSize == 0 {
+		return f, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	return &lumberjack.Logger{Filename: o.Path, MaxAge: o.MaxAge, MaxBackups: o.MaxBackups, MaxSize: o.MaxSize, Compress: o.Compress}, nil
+}
+
+type standardOutput struct{}
+
+// Write writes to standard output.
+func (standardOutput) Write(p []byte) (int, error) { return os.Stdout.Write(p) }
+
+// Close leaves it open.
+func (standardOutput) Close() error { return nil }
+
+// destination takes encoded events: one after the other, or many at once.
+type destination interface {
+	// encode gives an event as it is sent, valid until the event is changed.
+	encode(e *Event) []byte
+	// send sends encoded events, which are count in data. ctx ends when there is
+	// no time left.
+	send(ctx context.Context, data []byte, count int) error
+	close() error
+}
+
+// logFile writes lines.
+type logFile struct {
+	legacy bool
+
+	mu sync.Mutex // guards w
+	w  io.WriteCloser
+}
+
+func (l *logFile) encode(e *Event) []byte {
+	if l.legacy {
+		return []byte(e.Legacy())
+	}
+	return e.Line()
+}
+
+func (l *logFile) send(_ context.Context, data []byte, _ int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.w == nil {
+		return errClosed
+	}
+	_, err := l.w.Write(data)
+	return err
+}
+
+func (l *logFile) close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.w == nil {
+		return nil
+	}
+	w := l.w
+	l.w = nil
+	return w.Close()
+}
+
+var errClosed = errors.New("the audit log is closed")
+
+// blocking sends each event before the request goes on. Unless it is strict the
+// request goes on whatever happens.
+type blocking struct {
+	plugin string
+	to     destination
+	strict bool
+}
+
+// Write sends the event.
+func (b *blocking) Write(e *Event) error {
+	err := b.to.send(context.Background(), b.to.encode(e), 1)
+	if err != nil {
+		lose(b.plugin, 1, err)
+	}
+	if !b.strict {
+		return nil
+	}
+	return err
+}
+
+// Close closes the destination.
+func (b *blocking) Close(context.Context) error { return b.to.close() }

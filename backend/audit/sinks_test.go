@@ -1,0 +1,271 @@
+package audit
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pilothouse/backend/request"
+
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+)
+
+func testEvent(id string) *Event {
+	return &Event{
+		level: auditv1.LevelMetadata, stage: auditv1.StageResponseComplete, id: id, uri: "/api/v1/pods?a=<b>", verb: "list",
+		user:     &request.User{Name: "zoë", UID: "1", Groups: []string{"a", `q"`}, Extra: map[string][]string{"k/x": {"v"}, "a": nil}},
+		as:       &request.User{Name: "eve"},
+		received: time.Unix(1, 2000), at: time.Unix(2, 0), code: 200, sourceIPs: []string{"::1"}, agent: "x\n",
+		ref: &auditv1.ObjectReference{Resource: "pods", APIVersion: "v1"}, annotations: map[string]string{"b": "2", "a": "1"},
+	}
+}
+
+func TestEventIsReadAsOne(t *testing.T) {
+	e := testEvent("id")
+	e.request, e.constraint = []byte(`{"x":1}`), "impersonate:user-info"
+	var got auditv1.Event
+	if err := json.Unmarshal(e.Line(), &got); err != nil {
+		t.Fatalf("%v: %s", err, e.Line())
+	}
+	// What Kubernetes' type writes is the same text again.
+	var again bytes.Buffer
+	if err := json.NewEncoder(&again).Encode(&got); err != nil {
+		t.Fatal(err)
+	}
+	if again.String() != strings.Replace(string(e.Line()), `"a":[],`, `"a":[],`, 1) {
+		t.Errorf("got  %s\nwant %s", e.Line(), again.String())
+	}
+	const want = `1970-01-01T00:00:01.000002Z AUDIT: id="id" stage="ResponseComplete" ip="::1" method="list" user="zoë" groups="\"a\",\"q\\\"\"" as="eve" asgroups="<lookup>" user-agent="x\n" namespace="<none>" uri="/api/v1/pods?a=<b>" response="200"` + "\n"
+	if got := e.Legacy(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// receiver is a webhook that can be out.
+type receiver struct {
+	*httptest.Server
+	out, posts atomic.Int64
+	mu         sync.Mutex
+	ids        map[string]bool
+}
+
+func newReceiver(t *testing.T) (*receiver, string) {
+	r := &receiver{ids: map[string]bool{}}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		r.posts.Add(1)
+		if r.out.Add(-1) >= 0 {
+			http.Error(w, "out", http.StatusBadGateway)
+			return
+		}
+		var list auditv1.EventList
+		raw, err := io.ReadAll(q.Body)
+		if err != nil || json.Unmarshal(raw, &list) != nil || list.Kind != "EventList" || list.APIVersion != "audit.k8s.io/v1" {
+			t.Errorf("bad list: %v %s", err, raw)
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, e := range list.Items {
+			r.ids[string(e.AuditID)] = true
+		}
+	}))
+	t.Cleanup(r.Close)
+	path := filepath.Join(t.TempDir(), "config")
+	text := fmt.Sprintf("apiVersion: v1\nkind: Config\nclusters: [{name: a, cluster: {server: %s/audit}}]\ncontexts: [{name: a, context: {cluster: a}}]\ncurrent-context: a\n", r.URL)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return r, path
+}
+
+func (r *receiver) got() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.ids)
+}
+
+func closed(t *testing.T, s Sink) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := s.Close(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWebhookSurvivesAnOutage(t *testing.T) {
+	r, config := newReceiver(t)
+	r.out.Store(3)
+	s, err := OpenWebhook(WebhookOptions{ConfigFile: config, Mode: ModeBatch, InitialBackoff: time.Millisecond,
+		Batch: BatchOptions{BufferSize: 1000, MaxSize: 10, MaxWait: time.Hour}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for i := range 25 {
+		all.Go(func() {
+			if err := s.Write(testEvent(fmt.Sprint(i))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	closed(t, s) // sends the five that do not make a batch
+	if r.got() != 25 {
+		t.Errorf("%d of 25 events arrived", r.got())
+	}
+	if err := s.Write(testEvent("late")); err != nil || r.got() != 25 {
+		t.Error("an event after the end", err)
+	}
+}
+
+func TestTheEndDoesNotWaitForBackoff(t *testing.T) {
+	r, config := newReceiver(t)
+	r.out.Store(1)
+	s, err := OpenWebhook(WebhookOptions{ConfigFile: config, Mode: ModeBatch, InitialBackoff: time.Hour, Batch: BatchOptions{BufferSize: 10, MaxSize: 1, MaxWait: time.Hour}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Write(testEvent("a")); err != nil {
+		t.Fatal(err)
+	}
+	for r.posts.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	closed(t, s)
+	if r.got() != 1 {
+		t.Error("the event was given up")
+	}
+}
+
+func TestModesWhenTheWebhookIsOut(t *testing.T) {
+	f := func(mode string, fails bool) {
+		t.Helper()
+		r, config := newReceiver(t)
+		r.out.Store(1000)
+		s, err := OpenWebhook(WebhookOptions{ConfigFile: config, Mode: mode, InitialBackoff: time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Write(testEvent("a")); (err != nil) != fails {
+			t.Errorf("%s: %v", mode, err)
+		}
+		if r.posts.Load() != postTries {
+			t.Errorf("%s: %d posts", mode, r.posts.Load())
+		}
+		closed(t, s)
+	}
+	f(ModeBlocking, false)
+	f(ModeBlockingStrict, true)
+}
+
+// stuck is a destination that sends nothing until it is cut off.
+type stuck struct{ logFile }
+
+func (*stuck) send(ctx context.Context, _ []byte, _ int) error { <-ctx.Done(); return ctx.Err() }
+
+func TestABatcherKeepsNoMoreThanItsBuffer(t *testing.T) {
+	b := newBatcher("stuck", BatchOptions{BufferSize: 3, MaxSize: 1, MaxWait: time.Hour}, &stuck{})
+	for range 10 {
+		if err := b.Write(testEvent("a")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.mu.Lock()
+	held := b.held
+	b.mu.Unlock()
+	if held != 3 {
+		t.Errorf("%d events are held", held)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	if err := b.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+}
+
+func TestLogIsRotated(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "deep", "audit.log")
+	s, err := OpenLog(LogOptions{Path: path, Format: FormatJSON, MaxSize: 1, MaxBackups: 10, Compress: true, Mode: ModeBlocking})
+	if err != nil {
+		t.Fatal(err)
+	}
+	big := testEvent("big")
+	big.request = []byte(`"` + strings.Repeat("x", 300<<10) + `"`)
+	for range 5 {
+		if err := s.Write(big); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closed(t, s)
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		packed, err := filepath.Glob(filepath.Join(dir, "deep", "audit-*.log.gz"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(packed) == 1 && lines(t, packed[0], true)+lines(t, path, false) == 5 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%v after 5 events", packed)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Error(info.Mode(), err)
+	}
+}
+
+func lines(t *testing.T, path string, packed bool) int {
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var r io.Reader = f
+	if packed {
+		if r, err = gzip.NewReader(f); err != nil {
+			return 0 // not finished
+		}
+	}
+	raw, err := io.ReadAll(r)
+	if err != nil {
+		return 0
+	}
+	return bytes.Count(raw, []byte("\n"))
+}
+
+func TestLegacyLogInBatches(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	s, err := OpenLog(LogOptions{Path: path, Format: FormatLegacy, Mode: ModeBatch, Batch: BatchOptions{BufferSize: 10, MaxSize: 4, MaxWait: time.Hour}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 6 {
+		if err := s.Write(testEvent(fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closed(t, s)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(raw), " AUDIT: id="); n != 6 || lines(t, path, false) != 6 {
+		t.Errorf("%d events", n)
+	}
+}

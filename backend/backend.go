@@ -198,7 +198,7 @@ func (s *Server) runBackground() {
 		controllers.Run(s.ctx, controllers.Deps{
 			Client: client.New(s.chain, nil, "pilothouse"), Registry: s.registry, Clock: time.Now,
 			RootCA: func() []byte { return s.pki.CA.CertPEM }, CA: s.pki.CA, Quota: s.quota,
-			Token: s.authentication.secretToken, Remote: s.aggregator.Groups,
+			Token: s.authentication.secretToken, Remote: s.aggregator.Groups, EventTTL: s.options.Features.EventTTL,
 		}, loops)
 	})
 }

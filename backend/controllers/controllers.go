@@ -48,6 +48,9 @@ type Deps struct {
 	// Token makes the token that a secret of an account holds; nil leaves such
 	// secrets empty.
 	Token func(account *corev1.ServiceAccount, secret string) (string, error)
+	// EventTTL is how long events are kept after their last write; zero keeps
+	// them.
+	EventTTL time.Duration
 }
 
 // Loop is one controller.

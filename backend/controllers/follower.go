@@ -8,12 +8,16 @@ import (
 	"pilothouse/backend/registry"
 	"pilothouse/backend/watchcache"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 )
 
-// follower watches resources, also those that come later, from now on.
+// follower watches resources, also those that come later, from now on or with
+// what there is. It decodes nothing, so it costs little for pods and events too.
 type follower struct {
 	Deps
+	// initial begins with the objects that exist, as events of the type Added.
+	initial bool
 	// want chooses the resources.
 	want  func(r *registry.Resource) bool
 	event func(store *registry.Store, e *watchcache.Event)
@@ -79,7 +83,11 @@ func (f *follower) stores() map[*registry.Store]bool {
 func (f *follower) watch(ctx context.Context, store *registry.Store) {
 	for ctx.Err() == nil {
 		err := protect(ctx, func(ctx context.Context) error {
-			w, err := store.Watch(ctx, registry.WatchOptions{ResourceVersion: strconv.FormatInt(max(store.Revision(), 1), 10)})
+			var from registry.WatchOptions
+			if !f.initial {
+				from.ResourceVersion = strconv.FormatInt(max(store.Revision(), 1), 10)
+			}
+			w, err := store.Watch(ctx, from)
 			if err != nil {
 				return err
 			}
@@ -99,4 +107,14 @@ func (f *follower) watch(ctx context.Context, store *registry.Store) {
 			wait(ctx, 100*time.Millisecond)
 		}
 	}
+}
+
+// only wants one resource.
+func only(group, name string) func(*registry.Resource) bool {
+	return func(r *registry.Resource) bool { return r.Group == group && r.Name == name }
+}
+
+// nameOf says where an object is.
+func nameOf(o *watchcache.Object) types.NamespacedName {
+	return types.NamespacedName{Namespace: o.Namespace, Name: o.Name}
 }

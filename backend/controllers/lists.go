@@ -17,6 +17,10 @@ func All() []Loop {
 		{Name: "resourcequota-controller", Account: "resourcequota-controller", New: newQuotas},
 		{Name: "flowschema-status-controller", New: newFlowSchemas},
 		{Name: "garbage-collector-controller", Account: "generic-garbage-collector", New: newCollector},
+		{Name: "pod-garbage-collector-controller", Account: "pod-garbage-collector", New: newPodCollector},
+		{Name: "ttl-after-finished-controller", Account: "ttl-after-finished-controller", New: newFinishedJobs},
+		{Name: "endpointslice-mirroring-controller", Account: "endpointslicemirroring-controller", New: newMirroring},
+		{Name: "event-expiry-controller", New: newEventExpiry},
 		{Name: "validatingadmissionpolicy-status-controller", Account: "validatingadmissionpolicy-status-controller", New: newPolicyStatus},
 	}
 }

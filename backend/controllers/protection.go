@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"slices"
+	"time"
 
 	"pilothouse/backend/informer"
 	"pilothouse/backend/scheme"
@@ -19,6 +20,11 @@ const (
 	volumeProtection = "kubernetes.io/pv-protection"
 	classProtection  = "kubernetes.io/vac-protection"
 )
+
+// protectedFor is how long an object that is being deleted stays at least, and
+// how often one in use is looked at again. A client of kube-apiserver alone finds
+// it "Terminating" and may release it itself; here it has time for that.
+const protectedFor = 5 * time.Second
 
 var (
 	pods          = corev1.SchemeGroupVersion.WithResource("pods")
@@ -43,12 +49,13 @@ func newClaimProtection(d Deps) func(context.Context) error {
 
 // usesClaim tells whether a kubelet may have a claim mounted for a pod. A kubelet
 // doesn't start pods whose claim is being deleted, so those that are not
-// scheduled don't count; an ephemeral claim is of no use to a pod that has ended.
+// scheduled don't count; an ephemeral claim is of no use to a pod that the
+// kubelet is done with.
 func usesClaim(p *corev1.Pod, c *corev1.PersistentVolumeClaim) bool {
 	if p.Spec.NodeName == "" {
 		return false
 	}
-	over := p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+	over := p.DeletionTimestamp != nil && p.DeletionGracePeriodSeconds != nil && *p.DeletionGracePeriodSeconds == 0
 	return slices.ContainsFunc(p.Spec.Volumes, func(v corev1.Volume) bool {
 		if v.PersistentVolumeClaim != nil {
 			return v.PersistentVolumeClaim.ClaimName == c.Name
@@ -107,7 +114,7 @@ func (p protection[T]) run(d Deps) func(context.Context) error {
 	q := newQueue[types.NamespacedName](p.finalizer)
 	held.OnChange(func(_, current T) {
 		if any(current) != any(*new(T)) && p.isHeld(current) {
-			q.add(types.NamespacedName{Namespace: current.GetNamespace(), Name: current.GetName()})
+			q.addAfter(types.NamespacedName{Namespace: current.GetNamespace(), Name: current.GetName()}, protectedFor)
 		}
 	})
 	release := func(ctx context.Context, key types.NamespacedName) error {
@@ -120,7 +127,8 @@ func (p protection[T]) run(d Deps) func(context.Context) error {
 			return err
 		}
 		if used {
-			return again{}
+			q.addAfter(key, protectedFor)
+			return nil
 		}
 		next := obj.DeepCopyObject().(T)
 		next.SetFinalizers(slices.DeleteFunc(next.GetFinalizers(), func(f string) bool { return f == p.finalizer }))

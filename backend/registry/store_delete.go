@@ -2,11 +2,13 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	"pilothouse/backend/scheme"
+	"pilothouse/backend/storage"
 	"pilothouse/backend/watchcache"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -258,4 +260,15 @@ func (s *Store) commitDelete(ctx context.Context, current *watchcache.Object) (*
 	d := &draft{key: current.Key, object: o}
 	d.hole.Offset, d.hole.Len = current.HoleOffset, current.HoleLen
 	return s.commit(ctx, d, current.Revision, true)
+}
+
+// Expire removes an object that has outlived its time, if it is still at the
+// revision of current: no admission, no finalizers, as when a lease of etcd ends.
+// Watchers see DELETED. It tells whether the object went.
+func (s *Store) Expire(ctx context.Context, current *watchcache.Object) (bool, error) {
+	_, err := s.commitDelete(ctx, current)
+	if errors.Is(err, storage.ErrConflict) {
+		return false, nil
+	}
+	return err == nil, err
 }

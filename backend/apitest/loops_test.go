@@ -1,0 +1,146 @@
+package apitest_test
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"pilothouse/backend/apitest"
+	"pilothouse/backend/config"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
+
+// codeOf asks for something again and again.
+func codeOf(c *apitest.Caller, path string) func() string {
+	return func() string { return strconv.Itoa(c.Get(path).Code) }
+}
+
+func TestFinishedJobsGo(t *testing.T) {
+	t.Parallel()
+	c := apitest.Start(t).Admin()
+	const jobs = "/apis/batch/v1/namespaces/default/jobs"
+	job := func(name, ttl string) {
+		c.Post(jobs, `{"metadata":{"name":"`+name+`"},"spec":{`+ttl+`"template":{"spec":{"restartPolicy":"Never","containers":[{"name":"c","image":"i"}]}}}}`).Must(201)
+		now := time.Now().UTC().Format(time.RFC3339)
+		c.Patch(jobs+"/"+name+"/status", `{"status":{"startTime":"`+now+`","completionTime":"`+now+`","succeeded":1,"conditions":[
+			{"type":"SuccessCriteriaMet","status":"True","lastTransitionTime":"`+now+`"},
+			{"type":"Complete","status":"True","lastTransitionTime":"`+now+`"}]}}`).Must(200)
+	}
+	job("kept", "")
+	job("later", `"ttlSecondsAfterFinished":3600,`)
+	job("gone", `"ttlSecondsAfterFinished":1,`)
+	awaits(t, "404", codeOf(c, jobs+"/gone"))
+	c.Get(jobs + "/kept").Must(200)
+	c.Get(jobs + "/later").Must(200)
+}
+
+func TestVolumesAndClaimsInUseStay(t *testing.T) {
+	t.Parallel()
+	c := apitest.Start(t).Admin()
+	const (
+		claims  = "/api/v1/namespaces/default/persistentvolumeclaims"
+		volumes = "/api/v1/persistentvolumes"
+	)
+	for _, name := range []string{"used", "free", "unscheduled"} {
+		c.Post(claims, `{"metadata":{"name":"`+name+`"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}`).Must(201)
+	}
+	pod := func(name, claim, node string) {
+		c.Post(pods, `{"metadata":{"name":"`+name+`"},"spec":{`+node+`"containers":[{"name":"c","image":"i"}],"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"`+claim+`"}}]}}`).Must(201)
+	}
+	pod("a", "used", `"nodeName":"n",`)
+	pod("b", "unscheduled", "")
+	for _, name := range []string{"bound", "loose"} {
+		c.Post(volumes, `{"metadata":{"name":"`+name+`"},"spec":{"capacity":{"storage":"1Gi"},"accessModes":["ReadWriteOnce"],"hostPath":{"path":"/data"}}}`).Must(201)
+	}
+	c.Patch(volumes+"/bound/status", `{"status":{"phase":"Bound"}}`).Must(200)
+	for _, path := range []string{claims + "/used", claims + "/free", claims + "/unscheduled", volumes + "/bound", volumes + "/loose"} {
+		c.Delete(path).Must(200)
+		c.Get(path).Must(200)
+	}
+	awaits(t, "404", codeOf(c, claims+"/free"))
+	awaits(t, "404", codeOf(c, claims+"/unscheduled"))
+	awaits(t, "404", codeOf(c, volumes+"/loose"))
+	c.Get(claims + "/used").Must(200)
+	c.Get(volumes + "/bound").Must(200)
+
+	c.Do("DELETE", pods+"/a", `{"gracePeriodSeconds":0}`).Must(200)
+	c.Patch(volumes+"/bound/status", `{"status":{"phase":"Released"}}`).Must(200)
+	awaits(t, "404", codeOf(c, claims+"/used"))
+	awaits(t, "404", codeOf(c, volumes+"/bound"))
+}
+
+func TestEndpointsAreMirrored(t *testing.T) {
+	t.Parallel()
+	c := apitest.Start(t).Admin()
+	const (
+		services  = "/api/v1/namespaces/default/services"
+		endpoints = "/api/v1/namespaces/default/endpoints"
+		slices    = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io/service-name%3Dmine"
+	)
+	read := func() []discoveryv1.EndpointSlice {
+		var list discoveryv1.EndpointSliceList
+		c.Get(slices).Must(200).Into(&list)
+		return list.Items
+	}
+	addresses := func() string {
+		out := ""
+		for _, s := range read() {
+			for _, e := range s.Endpoints {
+				out += e.Addresses[0] + " " + strconv.FormatBool(*e.Conditions.Ready) + " "
+			}
+		}
+		return out
+	}
+	c.Post(services, `{"metadata":{"name":"mine"},"spec":{"ports":[{"port":80}]}}`).Must(201)
+	c.Post(services, `{"metadata":{"name":"selecting"},"spec":{"selector":{"a":"b"},"ports":[{"port":80}]}}`).Must(201)
+	c.Post(endpoints, `{"metadata":{"name":"selecting"},"subsets":[{"addresses":[{"ip":"10.1.1.9"}],"ports":[{"port":80}]}]}`).Must(201)
+	c.Post(endpoints, `{"metadata":{"name":"mine","labels":{"l":"v"},"annotations":{"a":"v"}},"subsets":[
+		{"addresses":[{"ip":"10.1.1.1","hostname":"h"}],"notReadyAddresses":[{"ip":"10.1.1.2"}],"ports":[{"name":"http","port":8080}]}]}`).Must(201)
+	awaits(t, "10.1.1.1 true 10.1.1.2 false ", addresses)
+	s := read()[0]
+	if s.Labels["l"] != "v" || s.Labels["endpointslice.kubernetes.io/managed-by"] != "endpointslicemirroring-controller.k8s.io" || s.Annotations["a"] != "v" {
+		t.Error(s.Labels, s.Annotations)
+	}
+	if s.GenerateName != "mine-" || len(s.OwnerReferences) != 1 || s.OwnerReferences[0].Kind != "Endpoints" || *s.Ports[0].Port != 8080 || *s.Endpoints[0].Hostname != "h" {
+		t.Error(s)
+	}
+	c.Patch(endpoints+"/mine", `{"subsets":[{"addresses":[{"ip":"10.1.1.3"}],"ports":[{"name":"http","port":8080}]}]}`).Must(200)
+	awaits(t, "10.1.1.3 true ", addresses)
+	if next := read()[0]; next.Name != s.Name {
+		t.Error("another slice was made")
+	}
+	c.Patch(services+"/mine", `{"spec":{"selector":{"a":"b"}}}`).Must(200)
+	awaits(t, "", addresses)
+	var all discoveryv1.EndpointSliceList
+	c.Get("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io/service-name%3Dselecting").Must(200).Into(&all)
+	if len(all.Items) != 0 {
+		t.Error("endpoints of a service with a selector were mirrored")
+	}
+}
+
+func TestEventsExpire(t *testing.T) {
+	t.Parallel()
+	const ttl = 3 * time.Second
+	c := apitest.Start(t, apitest.Options{Change: func(o *config.Options) { o.Features.EventTTL = ttl }}).Admin()
+	const events = "/api/v1/namespaces/default/events"
+	w := c.Watch(events + "?watch=true&fieldSelector=metadata.name%3Dshort")
+	for _, name := range []string{"short", "touched"} {
+		c.Post(events, `{"metadata":{"name":"`+name+`","finalizers":["a.example.com/f"]},"involvedObject":{"namespace":"default"},"reason":"R"}`).Must(201)
+	}
+	if e := w.Next(); e.Type != "ADDED" {
+		t.Fatal(e)
+	}
+	time.AfterFunc(ttl/2, func() {
+		c.Do("PATCH", events+"/touched", `{"count":2}`, "Content-Type", "application/merge-patch+json")
+	})
+	if e := w.Next(); e.Type != "DELETED" {
+		t.Fatal(e)
+	}
+	var e corev1.Event
+	if c.Get(events + "/touched").Must(200).Into(&e); e.Count != 2 {
+		t.Error("it was not written in the middle")
+	}
+	awaits(t, "404", codeOf(c, events+"/touched"))
+}

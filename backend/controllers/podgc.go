@@ -1,0 +1,194 @@
+package controllers
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"pilothouse/backend/registry"
+	"pilothouse/backend/watchcache"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
+)
+
+var deleting = []byte(`"deletionTimestamp"`)
+
+var nodes = corev1.SchemeGroupVersion.WithResource("nodes")
+
+// Kubernetes' numbers: so many pods that have ended are kept, they are counted
+// and unscheduled ones looked at so often, and a node must be gone so long.
+const (
+	keepEndedPods  = 12500
+	podCheckPeriod = 20 * time.Second
+	nodeQuarantine = 40 * time.Second
+)
+
+// podCollector removes pods that nobody else will: ended ones when there are too
+// many, those of a node that went away, those that are being deleted and never
+// had a node. A node counts as gone only when it was seen before: pods may be
+// bound to a name that no node has registered under yet.
+// https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-garbage-collection
+type podCollector struct {
+	Deps
+	nodes *queue[string]
+	pods  *queue[types.NamespacedName]
+	ended atomic.Bool // a pod has ended since the last count
+	keep  int
+}
+
+func newPodCollector(d Deps) func(context.Context) error {
+	c := &podCollector{Deps: d, nodes: newQueue[string]("pods of nodes"), pods: newQueue[types.NamespacedName]("unscheduled pods"), keep: keepEndedPods}
+	pods := &follower{Deps: d, initial: true, want: only("", "pods"), event: c.pod}
+	gone := &follower{Deps: d, want: only("", "nodes"), event: func(_ *registry.Store, e *watchcache.Event) {
+		if e.Type == watchcache.Deleted {
+			c.nodes.addAfter(e.Object.Name, nodeQuarantine)
+		}
+	}}
+	return func(ctx context.Context) error {
+		return together(ctx, pods.run, gone.run, c.count,
+			func(ctx context.Context) error { return c.nodes.work(ctx, 1, c.orphaned) },
+			func(ctx context.Context) error { return c.pods.work(ctx, 1, c.unscheduled) })
+	}
+}
+
+// pod looks at a pod's fields and bytes only: most are of no interest.
+func (c *podCollector) pod(store *registry.Store, e *watchcache.Event) {
+	if e.Type == watchcache.Deleted {
+		return
+	}
+	if hasEnded(store, e.Object) {
+		c.ended.Store(true)
+	}
+	if field(store, e.Object, "spec.nodeName") == "" && bytes.Contains(e.Object.Raw, deleting) {
+		c.pods.addAfter(nameOf(e.Object), podCheckPeriod)
+	}
+}
+
+// field gives the value of a selectable field.
+func field(store *registry.Store, o *watchcache.Object, name string) string {
+	return o.Field(slices.IndexFunc(store.Resource().Fields, func(f registry.Field) bool { return f.Name == name }))
+}
+
+func hasEnded(store *registry.Store, o *watchcache.Object) bool {
+	phase := corev1.PodPhase(field(store, o, "status.phase"))
+	return phase == corev1.PodSucceeded || phase == corev1.PodFailed
+}
+
+// count removes ended pods beyond those that are kept, evicted ones first, then
+// the oldest.
+func (c *podCollector) count(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if c.ended.Swap(false) {
+			for _, p := range c.tooMany() {
+				if err := c.remove(ctx, p, nil); err != nil {
+					klog.ErrorS(err, "Ended pod cannot be removed", "pod", klog.KObj(p))
+					c.ended.Store(true)
+				}
+			}
+		}
+		wait(ctx, podCheckPeriod)
+	}
+	return ctx.Err()
+}
+
+// podsThat decodes the pods that a filter lets through.
+func (c *podCollector) podsThat(want func(*registry.Store, *watchcache.Object) bool) []*corev1.Pod {
+	store := c.Registry.Store("", "pods")
+	if store == nil {
+		return nil
+	}
+	var out []*corev1.Pod
+	store.Each("", func(o *watchcache.Object) bool {
+		if !want(store, o) {
+			return true
+		}
+		if obj, err := store.Decode(o); err == nil {
+			out = append(out, obj.(*corev1.Pod))
+		}
+		return true
+	})
+	return out
+}
+
+func (c *podCollector) tooMany() []*corev1.Pod {
+	store, n := c.Registry.Store("", "pods"), 0
+	if store == nil {
+		return nil
+	}
+	store.Each("", func(o *watchcache.Object) bool {
+		if hasEnded(store, o) {
+			n++
+		}
+		return true
+	})
+	if n <= c.keep {
+		return nil
+	}
+	ended := c.podsThat(hasEnded)
+	slices.SortFunc(ended, func(a, b *corev1.Pod) int {
+		if x, y := a.Status.Reason == "Evicted", b.Status.Reason == "Evicted"; x != y {
+			return map[bool]int{true: -1, false: 1}[x]
+		}
+		return a.CreationTimestamp.Compare(b.CreationTimestamp.Time)
+	})
+	return ended[:max(len(ended)-c.keep, 0)]
+}
+
+// orphaned removes the pods of a node that has stayed away.
+func (c *podCollector) orphaned(ctx context.Context, node string) error {
+	err := c.Client.Get(ctx, nodes, "", node, &corev1.Node{})
+	if !apierrors.IsNotFound(err) {
+		return err
+	}
+	condition := &corev1.PodCondition{
+		Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "DeletionByPodGC", Message: "PodGC: node no longer exists",
+	}
+	var first error
+	for _, p := range c.podsThat(func(s *registry.Store, o *watchcache.Object) bool { return field(s, o, "spec.nodeName") == node }) {
+		if err := c.remove(ctx, p, condition); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// unscheduled removes a pod that is being deleted and on no node.
+func (c *podCollector) unscheduled(ctx context.Context, key types.NamespacedName) error {
+	for _, p := range c.podsThat(func(_ *registry.Store, o *watchcache.Object) bool { return nameOf(o) == key }) {
+		if p.DeletionTimestamp != nil && p.Spec.NodeName == "" {
+			return c.remove(ctx, p, nil)
+		}
+	}
+	return nil
+}
+
+// remove says that a pod has failed, if it has not ended, and deletes it at once.
+func (c *podCollector) remove(ctx context.Context, p *corev1.Pod, condition *corev1.PodCondition) error {
+	if p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
+		status := map[string]any{"phase": corev1.PodFailed, "observedGeneration": p.Generation}
+		if condition != nil {
+			now := *condition
+			now.LastTransitionTime, now.ObservedGeneration = metav1.NewTime(c.Clock()), p.Generation
+			status["conditions"] = []corev1.PodCondition{now}
+		}
+		patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": p.UID}, "status": status})
+		if err != nil {
+			return fmt.Errorf("encode a pod's status: %w", err)
+		}
+		if err := c.Client.Patch(ctx, pods, p.Namespace, p.Name, "status", types.StrategicMergePatchType, patch, nil); err != nil {
+			return ignoreNotFound(err)
+		}
+	}
+	klog.V(2).InfoS("Pod is collected", "pod", klog.KObj(p), "node", p.Spec.NodeName)
+	return ignoreNotFound(c.Client.Delete(ctx, pods, p.Namespace, p.Name, &metav1.DeleteOptions{
+		GracePeriodSeconds: new(int64), Preconditions: metav1.NewUIDPreconditions(string(p.UID)),
+	}))
+}

@@ -1,6 +1,8 @@
 package watchcache
 
 import (
+	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -10,8 +12,10 @@ import (
 // owner holds them by an atomic pointer; giving them up means that the budget
 // clears that pointer, so nobody who reads them at that moment is disturbed.
 type encodings struct {
-	mu    sync.Mutex // held while an encoding is made, so that it is made once
 	items atomic.Pointer[[]encoding]
+
+	mu     sync.Mutex // guards changes of items, and making
+	making []*unmade
 
 	used atomic.Bool // asked for since the budget's last sweep
 
@@ -28,8 +32,18 @@ type encoding struct {
 	bytes []byte
 }
 
+// unmade is an encoding that somebody makes just now.
+type unmade struct {
+	typ   EventType
+	key   string
+	done  chan struct{}
+	bytes []byte
+	err   error
+}
+
 // encoded gives the encoding (typ, key) of an owner; make makes it when it is
-// not there. Whoever asks for what is being made waits for it.
+// not there, and may itself ask for another one of the same owner. Whoever asks
+// for what is being made waits for it.
 func encoded(owner *atomic.Pointer[encodings], b *budget, typ EventType, key string, make func() ([]byte, error)) ([]byte, error) {
 	e := owner.Load()
 	for e == nil {
@@ -40,19 +54,48 @@ func encoded(owner *atomic.Pointer[encodings], b *budget, typ EventType, key str
 	if bytes, ok := e.find(typ, key); ok {
 		return bytes, nil
 	}
+	bytes, mine, one := e.begin(typ, key)
+	if one == nil {
+		return bytes, nil
+	}
+	if mine {
+		defer e.end(b, one)
+		one.bytes, one.err = make()
+		return one.bytes, one.err
+	}
+	<-one.done
+	return one.bytes, one.err
+}
+
+// begin gives the encoding when it is there, or else the one that is made, and
+// whether the caller is the one to make it.
+func (e *encodings) begin(typ EventType, key string) (bytes []byte, mine bool, one *unmade) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if bytes, ok := e.find(typ, key); ok {
-		return bytes, nil
+		return bytes, false, nil
 	}
-	bytes, err := make()
-	if err != nil {
-		return nil, err
+	for _, u := range e.making {
+		if u.typ == typ && u.key == key {
+			return nil, false, u
+		}
 	}
-	if b.take(e, len(bytes)) {
-		e.add(encoding{typ, key, bytes})
+	one = &unmade{typ: typ, key: key, done: make(chan struct{}), err: errUnmade}
+	e.making = append(e.making, one)
+	return nil, true, one
+}
+
+// errUnmade is what those learn who waited for a maker that panicked.
+var errUnmade = errors.New("watchcache: an encoding could not be made")
+
+func (e *encodings) end(b *budget, one *unmade) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if one.err == nil && b.take(e, len(one.bytes)) {
+		e.add(encoding{one.typ, one.key, one.bytes})
 	}
-	return bytes, nil
+	e.making = slices.DeleteFunc(e.making, func(u *unmade) bool { return u == one })
+	close(one.done)
 }
 
 // find needs no mutex: very many watchers ask for the same frame at once.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -187,4 +188,28 @@ func TestSweeperComesToRest(t *testing.T) {
 			t.Fatalf("still sweeping %v, %d bytes, %d views", s.hub.sweeping, s.hub.variants.bytes(), len(c.older.recent))
 		}
 	})
+}
+
+func TestEncodingThatNeedsAnother(t *testing.T) {
+	var owner atomic.Pointer[encodings]
+	b := &budget{limit: 1 << 20}
+	made := 0
+	plain := func() ([]byte, error) { made++; return []byte("a"), nil }
+	got, err := encoded(&owner, b, Added, "ab", func() ([]byte, error) {
+		first, err := encoded(&owner, b, Added, "a", plain)
+		return append(slices.Clone(first), 'b'), err
+	})
+	if err != nil || string(got) != "ab" {
+		t.Fatalf("%q %v", got, err)
+	}
+	if _, err := encoded(&owner, b, Added, "a", plain); err != nil || made != 1 {
+		t.Fatalf("made %d times, %v", made, err)
+	}
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = encoded(&owner, b, Added, "p", func() ([]byte, error) { panic("no") })
+	}()
+	if got, err := encoded(&owner, b, Added, "p", plain); err != nil || string(got) != "a" {
+		t.Fatalf("after a panic: %q %v", got, err)
+	}
 }

@@ -5,7 +5,8 @@ const states = [
   ['Running', {}], ['Running', {}], ['Running', {}], ['Running', {}], ['Running', {}], ['Running', {}], ['Running', {}], ['Running', {}], ['Running', { restarts: 2 }], ['Running', {}], ['Running', {}],
   ['Running', { waiting: 'CrashLoopBackOff', restarts: 14 }], ['Pending', { waiting: 'ImagePullBackOff' }], ['Pending', {}], ['Running', {}], ['Succeeded', {}], ['Running', {}], ['Failed', {}], ['Running', {}],
 ]
-const suffix = (i) => Array.from({ length: 5 }, (_, k) => 'bcdfghjklmnpqrstvwxz2456789'[(i * 7919 + k * 104729 + i * i * (k + 3)) % 27]).join('')
+const letters = 'bcdfghjklmnpqrstvwxz2456789'
+const suffix = (i) => Array.from({ length: 5 }, (_, k) => letters[Math.floor((i * 7919 + 1234567) % 27 ** 5 / 27 ** k) % 27]).join('')
 
 export const image = (app) => `registry.example/shop/${app}:1.${app.length}.3`
 

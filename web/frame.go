@@ -23,6 +23,9 @@ func (d *Dashboard) frame(ctx context.Context, c *pages.Call, a *pages.Answer) v
 	if c.Session == nil {
 		return f
 	}
+	if as := c.Session.As(); as != nil {
+		f.As = as.Name
+	}
 	f.User, f.FormToken = c.Session.User.Name, c.FormToken()
 	f.Nav = pages.Navigation(d.site.Registry.Table(), a)
 	f.Namespaces = d.picker(ctx, c, a.Picker)

@@ -108,6 +108,9 @@ func (d *Dashboard) identify(ctx context.Context, c *pages.Call) {
 	}
 	c.Session, c.Secret = s, secret
 	c.Client = client.New(d.site.API, s.User, agent).From(c.R.RemoteAddr)
+	if as := s.As(); as != nil {
+		c.Client = c.Client.With(http.Header{"Impersonate-User": {as.Name}, "Impersonate-Group": as.Groups})
+	}
 }
 
 func (d *Dashboard) verify(ctx context.Context, s *session.Session, secret string) bool {

@@ -63,6 +63,9 @@ func (c *Client) With(header http.Header) *Client {
 	return &d
 }
 
+// Header is what With has set.
+func (c *Client) Header() http.Header { return c.header }
+
 // User is who the client acts as.
 func (c *Client) User() *request.User { return c.user }
 

@@ -105,6 +105,8 @@ test('the editor completes fields and values from the API', async () => {
   await page.keyboard.press('Control+Space')
   await page.waitForSelector('.cm-tooltip-autocomplete >> text=progressDeadlineSeconds')
   await page.keyboard.type('repl')
+  await page.waitForSelector('.cm-tooltip-autocomplete [aria-selected=true] >> text=replicas')
+  await page.waitForTimeout(150) // the editor takes no answer to what has only just been asked
   await page.keyboard.press('Enter')
   await until(async () => /\n {2}replicas: $/.test(await page.inputValue('textarea')))
   await done(c)

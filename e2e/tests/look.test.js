@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test'
 import { cluster } from '../fixture.js'
 import { Server, context, done, login, quit } from '../harness.js'
 
-const axe = readFileSync(new URL('../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
+const axe = readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
 
 let server, routes
 before(async () => {

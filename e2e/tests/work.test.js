@@ -139,7 +139,7 @@ test('many objects are deleted with progress, those of the filter only', async (
   await page.press('body', 'x')
   await page.click('[data-act=select-all]')
   await page.click('[data-bulk] button[value=delete]')
-  assert.match(await page.textContent('h1'), new RegExp(`Delete ${carts} pods`))
+  await page.waitForSelector(`h1 >> text="Delete ${carts} pods?"`)
   await page.click('[data-testid=confirm]')
   await page.waitForURL(/\/ui\/jobs\//)
   await until(async () => /done/.test(await page.textContent('[data-testid=progress]')))

@@ -7,6 +7,7 @@ import { toggle } from './socket.js'
 import { here } from './navigate.js'
 import './keys.js'
 import './palette.js'
+import './login.js'
 
 document.addEventListener('click', (e) => {
   const b = e.target.closest?.('[data-act]')
@@ -22,10 +23,6 @@ document.addEventListener('click', (e) => {
 })
 
 $('#live')?.addEventListener('click', toggle)
-
-document.addEventListener('session-ended', () => {
-  location.assign('/login?next=' + encodeURIComponent(location.pathname + location.search))
-})
 
 if ($('#nav')) {
   document.documentElement.classList.add('js')

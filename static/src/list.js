@@ -107,7 +107,7 @@ class List {
     if (this.scroller.scrollTop < this.height) return null
     const top = this.scroller.scrollTop
     const i = Math.floor(top / this.height) - this.from
-    return this.rows.get(this.order[Math.max(0, i)]) ?? null
+    return this.rows.get(this.order[i]) ?? null
   }
 
   apply(m) {

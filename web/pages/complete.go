@@ -36,7 +36,7 @@ func complete(ctx context.Context, c *Call) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := json.Marshal(list)
+	raw, err := json.Marshal(append([]completion{}, list...)) // never null
 	if err != nil {
 		return nil, err
 	}

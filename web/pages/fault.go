@@ -57,7 +57,7 @@ func title(s *metav1.Status) string {
 // the form that Kubernetes gives refusals: ... cannot VERB resource "R" in API
 // group "G" in the namespace "N".
 func (c *Call) explain(f *view.Fault, message string) {
-	_, rest, ok := strings.Cut(message, " cannot ")
+	before, rest, ok := strings.Cut(message, " cannot ")
 	if !ok || c.Session == nil {
 		return
 	}
@@ -69,6 +69,9 @@ func (c *Call) explain(f *view.Fault, message string) {
 	group, rest := quoted(rest)
 	namespace, _ := quoted(rest)
 	f.Who, f.Verb, f.Resource = c.Session.User.Name, verb, resource
+	if name, _ := quoted(before); name != "" {
+		f.Who = name // who one acts as
+	}
 	role, binding := "clusterrole", "clusterrolebinding"
 	if namespace != "" {
 		f.Namespace = "in namespace " + namespace

@@ -253,7 +253,7 @@ func (f *liveFeed) Next() ([]byte, error) {
 		out.State = &stateMessage{Live: f.live, Since: f.call.Clock().UTC().Format(time.RFC3339), Why: f.problem}
 	}
 	f.waiting, f.skipped, f.changed = nil, 0, false
-	return json.Marshal(out)
+	return plainJSON(out)
 }
 
 // Move does nothing.

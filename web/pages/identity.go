@@ -2,13 +2,18 @@ package pages
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"time"
+
+	"pilothouse/backend/client"
+	"pilothouse/backend/request"
 
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/view"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -20,7 +25,7 @@ func whoAmI(ctx context.Context, c *Call) (*Answer, error) {
 		return nil, err
 	}
 	u := review.Status.UserInfo
-	v := view.WhoAmI{Groups: u.Groups, Command: "kubectl auth whoami"}
+	v := view.WhoAmI{Groups: u.Groups, Command: "kubectl auth whoami", FormToken: c.FormToken()}
 	fact := func(name, value, moment string) {
 		if value != "" {
 			v.Facts = append(v.Facts, view.Fact{Name: name, Cell: view.Cell{Text: value, Time: moment}})
@@ -35,6 +40,31 @@ func whoAmI(ctx context.Context, c *Call) (*Answer, error) {
 		v.Extra = append(v.Extra, view.Param{Name: k, Value: strings.Join(u.Extra[k], ", ")})
 	}
 	return &Answer{Title: "Who am I", Body: tmpl.WhoAmI(v), Crumbs: []view.Link{{Text: "Who am I"}}}, nil
+}
+
+// actAs has the session's requests be made as someone else, as kubectl --as
+// does, or with no user as oneself again. Whether that is allowed the API says.
+func actAs(ctx context.Context, c *Call) (*Answer, error) {
+	user := strings.TrimSpace(c.Form.Get("user"))
+	if user == "" {
+		c.Session.ActAs(nil)
+		return &Answer{Redirect: "/ui/whoami"}, nil
+	}
+	as := &request.User{Name: user}
+	for g := range strings.SplitSeq(c.Form.Get("groups"), ",") {
+		if g = strings.TrimSpace(g); g != "" {
+			as.Groups = append(as.Groups, g)
+		}
+	}
+	before := c.Session.As()
+	c.Session.ActAs(nil)
+	trial := c.Client.With(http.Header{"Impersonate-User": {as.Name}, "Impersonate-Group": as.Groups})
+	if _, err := trial.Bytes(ctx, client.Call{Method: http.MethodGet, Path: "/api"}); apierrors.IsForbidden(err) && strings.Contains(err.Error(), "impersonate") {
+		c.Session.ActAs(before)
+		return nil, err
+	}
+	c.Session.ActAs(as)
+	return &Answer{Redirect: "/ui/whoami"}, nil
 }
 
 // sessions lists the user's sessions.

@@ -121,7 +121,16 @@ func (l *liveList) Next() ([]byte, error) {
 	if out.List == nil && out.State == nil {
 		return nil, nil
 	}
-	return json.Marshal(out)
+	return plainJSON(out)
+}
+
+// plainJSON writes HTML as it is: it goes into a message, not into a page.
+func plainJSON(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	e := json.NewEncoder(&buf)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), err
 }
 
 func (l *liveList) tell(s rows.State) *stateMessage {

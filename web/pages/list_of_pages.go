@@ -23,6 +23,7 @@ var All = []Page{
 	{Method: "POST", Path: "/ui/complete", Serve: complete},
 	{Method: "GET", Path: "/ui/search", Serve: search},
 	{Method: "GET", Path: "/ui/whoami", Serve: whoAmI},
+	{Method: "POST", Path: "/ui/as", Serve: actAs},
 	{Method: "GET", Path: "/ui/access", Serve: access},
 	{Method: "GET", Path: "/ui/sessions", Serve: sessions},
 	{Method: "POST", Path: "/ui/sessions", Serve: endSession},

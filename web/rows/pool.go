@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"pilothouse/backend/client"
-	"pilothouse/backend/request"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -43,9 +42,16 @@ func NewPool(ctx context.Context) *Pool {
 // Wait returns when every Source has ended; the Pool's ctx has to end first.
 func (p *Pool) Wait() { p.running.Wait() }
 
-// identity tells users with different rights apart.
-func identity(u *request.User) string {
+// identity tells clients with different rights apart.
+func identity(c *client.Client) string {
+	u := c.User()
 	var b strings.Builder
+	for _, k := range slices.Sorted(maps.Keys(c.Header())) {
+		b.WriteString(strconv.Quote(k) + ":")
+		for _, v := range c.Header()[k] {
+			b.WriteString(strconv.Quote(v))
+		}
+	}
 	for _, part := range append([]string{u.Name, u.UID}, u.Groups...) {
 		b.WriteString(strconv.Quote(part))
 	}
@@ -81,7 +87,7 @@ func (p *Pool) Open(ctx context.Context, c *client.Client, key Key, q Query) (*V
 // Ready tells whether Open would not have to wait.
 func (p *Pool) Ready(c *client.Client, key Key) bool {
 	p.mu.Lock()
-	s := p.sources[poolKey{identity(c.User()), key}]
+	s := p.sources[poolKey{identity(c), key}]
 	p.mu.Unlock()
 	if s == nil {
 		return false
@@ -95,7 +101,7 @@ func (p *Pool) Ready(c *client.Client, key Key) bool {
 }
 
 func (p *Pool) acquire(c *client.Client, key Key) *Source {
-	k := poolKey{identity(c.User()), key}
+	k := poolKey{identity(c), key}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.sources[k]
@@ -130,7 +136,7 @@ func (p *Pool) end(k poolKey, s *Source) {
 }
 
 func (p *Pool) release(s *Source) {
-	k := poolKey{identity(s.client.User()), s.key}
+	k := poolKey{identity(s.client), s.key}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if s.users--; s.users > 0 {

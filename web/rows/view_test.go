@@ -300,6 +300,12 @@ func TestTheWindowStaysAtItsAnchor(t *testing.T) {
 	if b.from != 80 || b.order[3] != "u-p053" {
 		t.Errorf("from %d, %v", b.from, b.order)
 	}
+	// The tab scrolls on with the same anchor: it gets what it asks for.
+	b.window.Move(85, 10, "u-p053")
+	b.await(t, func() string { return a.sorted(plain, false, 85, 10) })
+	b.window.Move(80, 10, "u-p058")
+	b.await(t, func() string { return a.sorted(plain, false, 80, 10) })
+	b.window.Move(80, 10, "u-p053")
 	a.remove("p053") // its neighbour stands in for it
 	a.remove("a000")
 	b.await(t, func() string { return a.sorted(plain, false, 79, 10) })

@@ -14,6 +14,7 @@ type Window struct {
 	from, size int
 	anchor     string
 	sent       []*Row
+	sentFrom   int
 	sentTotal  int
 	sentAll    int
 	columns    []Column
@@ -66,7 +67,7 @@ func (w *Window) Has(list []string) {
 		}
 		w.sent = append(w.sent, r)
 	}
-	w.fresh, w.sentTotal, w.columns, w.ageCol = false, -1, s.columns, s.ageCol
+	w.fresh, w.sentFrom, w.sentTotal, w.columns, w.ageCol = false, w.from, -1, s.columns, s.ageCol
 }
 
 // Close ends the window's wakes.
@@ -76,7 +77,8 @@ func (w *Window) Close() {
 	delete(w.view.windows, w)
 }
 
-// Move shows another part. anchor is the uid of a row that is to stay where it
+// Move shows another part, from an index as the tab counts since the last Frame.
+// anchor is the uid of a row that is to stay where it
 // is when rows come or go above it; empty keeps the index instead.
 func (w *Window) Move(from, size int, anchor string) {
 	w.from, w.size, w.anchor = max(from, 0), size, anchor
@@ -105,7 +107,7 @@ func (w *Window) Frame() (*Frame, bool) {
 	w.compare(f, now)
 	f.Columns, f.AgeCol = v.source.columns, v.source.ageCol
 	changed := f.Whole || f.Order != nil || len(f.Rows) > 0 || f.Total != w.sentTotal || f.All != w.sentAll
-	w.sent, w.sentTotal, w.sentAll, w.fresh = now, f.Total, f.All, false
+	w.sent, w.sentFrom, w.sentTotal, w.sentAll, w.fresh = now, w.from, f.Total, f.All, false
 	w.columns, w.ageCol = f.Columns, f.AgeCol
 	return f, changed
 }
@@ -159,7 +161,7 @@ func (w *Window) follow() {
 			e := w.view.entry(r)
 			p := w.view.place(e)
 			if p < len(w.view.entries) && w.view.entries[p].row == r {
-				w.from = max(0, p-i)
+				w.from = max(0, w.from+p-(w.sentFrom+i))
 				return
 			}
 		}

@@ -41,6 +41,22 @@ type Session struct {
 	verified time.Time
 	done     chan struct{}
 	ended    bool
+	as       *request.User
+}
+
+// As is whom the session's user acts as at the moment, nil for themselves. It
+// does not survive a restart of the server.
+func (s *Session) As() *request.User {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.as
+}
+
+// ActAs has the session act as someone else, or with nil as its user again.
+func (s *Session) ActAs(u *request.User) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.as = u
 }
 
 // Done is closed when the session has ended.

@@ -6,7 +6,8 @@ type WhoAmI struct {
 	Groups []string
 	Extra  []Param
 	// Command is the same question for kubectl.
-	Command string
+	Command   string
+	FormToken string
 }
 
 // Sessions is the page of the user's sessions.

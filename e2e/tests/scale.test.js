@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test'
 import { cluster } from '../fixture.js'
 import { Server, context, done, live, login, quit, until } from '../harness.js'
 
-const pods = Number(process.env.PODS ?? 5000)
+const pods = Number(process.env.PODS ?? 2000)
 
 let server, fixture
 before(async () => {

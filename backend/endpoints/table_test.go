@@ -64,7 +64,7 @@ func TestScaleTable(t *testing.T) {
 		found = found || s.Name == "scale" && s.Get != nil
 	}
 	if !found {
-		t.Skip("deployments have no scale yet")
+		t.Fatal("deployments have no scale")
 	}
 	a.do("POST", deployments, `{"metadata":{"name":"web"},"spec":{"replicas":2,"selector":{"matchLabels":{"a":"b"}},
 		"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"main","image":"i"}]}}}}`, nil).has(201)

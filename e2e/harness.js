@@ -3,7 +3,7 @@
 // request to another origin or an error in a script fails the test.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -83,8 +83,8 @@ export class Server {
   }
 }
 
-/** until waits for a condition. */
-export async function until(f, timeout = 15_000) {
+/** until waits for a condition; long, because the machine may have other work. */
+export async function until(f, timeout = 60_000) {
   const end = Date.now() + timeout
   for (;;) {
     const v = await f()
@@ -103,6 +103,7 @@ export async function context(options = {}) {
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'],
   })
   const c = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: 'dark', ...options })
+  c.setDefaultTimeout(60_000)
   c.faults = []
   if (options.javaScriptEnabled !== false) {
     await c.exposeFunction('reportViolation', (text) => c.faults.push('CSP: ' + text))
@@ -143,6 +144,26 @@ export async function login(server, c, token = 'token-admin', path = '/ui/') {
   await page.waitForURL((u) => u.pathname.startsWith('/ui/'))
   return page
 }
+
+/**
+ * figure takes down what was measured, beside the goal of the requirement. With
+ * FIGURES the goal has to be reached and the figure is written to that file;
+ * without, on a machine that may have other work, only a bound that tells broken
+ * from slow. Sizes and counts do not depend on the machine: give them no slack.
+ */
+export function figure(name, value, goal, { slack = 1, unit = 'ms' } = {}) {
+  const text = `${name}: ${Math.round(value * 10) / 10} ${unit} (goal ${goal})`
+  if (process.env.FIGURES) appendFileSync(process.env.FIGURES, text + '\n')
+  assert.ok(value <= goal * (process.env.FIGURES ? 1 : slack), text)
+}
+
+/** quiet waits until nothing on the page has changed for a moment. */
+export const quiet = (page, moment = 250) => page.evaluate((moment) => new Promise((ok) => {
+  let timer = setTimeout(end, moment)
+  const o = new MutationObserver(() => { clearTimeout(timer); timer = setTimeout(end, moment) })
+  function end() { o.disconnect(); requestAnimationFrame(() => ok()) }
+  o.observe(document.documentElement, { subtree: true, childList: true, attributes: true, characterData: true })
+}), moment)
 
 /** live waits until the page's live parts are. */
 export const live = (page) => page.waitForSelector('#live[data-state=live]')

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { cluster } from '../fixture.js'
-import { Server, context, done, live, login, quit, until } from '../harness.js'
+import { Server, context, done, figure, live, login, quiet, quit, until } from '../harness.js'
 
 let server
 before(async () => {
@@ -19,8 +19,8 @@ test('the index lists the API, and a field is a few clicks away', async () => {
   const page = await login(server, c, 'token-admin', '/ui/explore')
   const first = Date.now()
   const answer = await page.goto(server.url + '/ui/explore')
+  figure('R22 explorer index', Date.now() - first, 300, { slack: 30 })
   assert.ok((await answer.body()).length > 10_000)
-  assert.ok(Date.now() - first < 3000)
   await page.click('.api >> text=deployments')
   for (const [i, field] of ['spec', 'template', 'spec', 'containers'].entries()) {
     await page.click(`.fields td:first-child a >> text="${field}"`)
@@ -105,8 +105,8 @@ test('the editor completes fields and values from the API', async () => {
   await page.keyboard.press('Control+Space')
   await page.waitForSelector('.cm-tooltip-autocomplete >> text=progressDeadlineSeconds')
   await page.keyboard.type('repl')
-  await page.waitForSelector('.cm-tooltip-autocomplete [aria-selected=true] >> text=replicas')
-  await page.waitForTimeout(150) // the editor takes no answer to what has only just been asked
+  await page.waitForSelector('.cm-tooltip-autocomplete:not(.cm-tooltip-autocomplete-disabled) [aria-selected=true] >> text=replicas')
+  await quiet(page) // the editor takes no answer to what has only just been asked
   await page.keyboard.press('Enter')
   await until(async () => /\n {2}replicas: $/.test(await page.inputValue('textarea')))
   await done(c)

@@ -1,11 +1,12 @@
 // R1, R2, R4, R5 and R7 with many objects: what it costs to look at 5,000 pods,
-// and to look on while they change.
+// and to look on while they change. PODS=5000 is the requirements' fixture; the
+// suite takes fewer, so that it is done soon on small machines.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { cluster } from '../fixture.js'
-import { Server, context, done, live, login, quit, until } from '../harness.js'
+import { Server, context, done, figure, live, login, quit, until } from '../harness.js'
 
-const pods = Number(process.env.PODS ?? 2000)
+const pods = Number(process.env.PODS ?? 1000)
 
 let server, fixture
 before(async () => {
@@ -32,9 +33,9 @@ test('the first row of many is there as soon as that of few', async () => {
   await live(page)
   assert.equal(await page.textContent('[data-testid=count]'), pods.toLocaleString('en'))
   const nodes = await page.evaluate(() => document.querySelectorAll('*').length)
-  assert.ok(first < 1500, `first row after ${first} ms`)
-  assert.ok(bytes < 60_000, `${bytes} bytes`)
-  assert.ok(nodes <= 2500, `${nodes} elements`)
+  figure(`R1 first row of ${pods}`, first, 300, { slack: 60 })
+  figure(`R1 list of ${pods}, cold`, bytes, 60_000, { unit: 'bytes' })
+  figure(`R1 list of ${pods}`, nodes, 2500, { unit: 'elements' })
   await done(c)
 })
 
@@ -47,7 +48,7 @@ test('rows come while one scrolls from end to end', async () => {
     await until(() => page.evaluate(() => {
       const s = document.querySelector('[data-scroll]').getBoundingClientRect()
       return document.elementFromPoint(s.left + 300, s.top + s.height / 2)?.closest('tr[data-uid]') !== null
-    }), 2000)
+    }))
     assert.ok(await page.evaluate(() => document.querySelectorAll('table.list tr').length) <= 150)
   }
   await until(async () => Number(await page.$eval('[data-body] tr:last-child', (tr) => tr.getAttribute('aria-rowindex'))) === pods + 1)
@@ -71,7 +72,7 @@ test('an order and a filter over all rows come at once', async () => {
     times.push(await seen - began)
   }
   times.sort((a, b) => a - b)
-  assert.ok(times[2] < 500, `filters took ${times.map(Math.round)} ms`)
+  figure(`R2 filter over ${pods}, p50`, times[2], 150, { slack: 100 })
   await done(c)
 })
 
@@ -103,9 +104,8 @@ test('a list at 200 changes a second stays quick and small', async () => {
     await new Promise((ok) => setTimeout(ok, Math.max(0, 100 - (Date.now() - tick))))
   }
   const long = await page.evaluate(() => window.long)
-  assert.ok(frames / seconds <= 22, `${frames / seconds} messages a second for ${n / seconds} changes`)
-  assert.ok(Math.max(0, ...long) < 250, `long tasks of ${long} ms`)
-  const grown = await heap() - before
-  assert.ok(grown < 10 << 20, `the heap grew by ${grown} bytes`)
+  figure(`R7 messages at ${Math.round(n / seconds)} changes a second`, frames / seconds, 22, { unit: 'a second' })
+  figure('R7 longest task', Math.max(0, ...long), 100, { slack: 20 })
+  figure('R7 heap growth', await heap() - before, 10 << 20, { unit: 'bytes' })
   await done(c)
 })

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { cluster } from '../fixture.js'
-import { Server, context, done, live, login, quit, until } from '../harness.js'
+import { Server, context, done, live, login, quiet, quit, until } from '../harness.js'
 
 let server
 before(async () => {
@@ -29,7 +29,7 @@ async function type(page, from, to) {
     document.querySelector('.cm-content').focus()
     window.replaced = line.textContent.replace(from, to)
   }, [from, to])
-  await page.waitForTimeout(50)
+  await quiet(page, 50)
   await page.keyboard.insertText(await page.evaluate(() => window.replaced))
 }
 

@@ -10,7 +10,7 @@ RACE = ./backend/server/... ./backend/storage/... ./backend/watchcache/... ./bac
        ./backend/apitest/...
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-short race bench fuzz generate generate-check lint e2e static static-check
+.PHONY: help build run test test-short race bench fuzz generate generate-check lint e2e e2e-modules static static-check
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -24,6 +24,7 @@ run: build ## build and start with the defaults
 test: ## everything that CI runs
 	$(GO) vet ./...
 	$(GO) build -trimpath -o bin/pilothouse .
+	$(MAKE) e2e-modules
 	$(GO) test ./...
 	$(GO) test -race -short $(RACE)
 	$(MAKE) e2e
@@ -55,6 +56,12 @@ lint: ## formatting, vet, and golangci-lint where it is installed
 	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "not formatted:"; echo "$$files"; exit 1; }
 	$(GO) vet ./...
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo "golangci-lint is not installed: skipped"; fi
+
+e2e-modules: ## what e2e has in Go modules of its own: Helm, an API server, a controller
+	@for m in e2e/*/go.mod; do \
+		echo "$$(dirname $$m)"; \
+		(cd "$$(dirname $$m)" && $(GO) vet ./... && $(GO) build ./... tool && $(GO) test ./...) || exit 1; \
+	done
 
 e2e: build static-check ## the built binary in a real browser
 	@command -v chromium chromium-browser google-chrome >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; }

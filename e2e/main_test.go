@@ -15,8 +15,11 @@ import (
 	cmdutil "k8s.io/kubectl/pkg/cmd/util"
 )
 
-// binary is the program under test.
-var binary = os.Getenv("PILOTHOUSE_BIN")
+// binary is the program under test; built is a folder for what tests build.
+var (
+	binary = os.Getenv("PILOTHOUSE_BIN")
+	built  string
+)
 
 // TestMain builds the program once. The test binary is kubectl, too, when a test
 // starts it so: a process of its own ends as kubectl ends.
@@ -30,16 +33,16 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	if binary != "" {
-		return m.Run()
-	}
-	dir, err := os.MkdirTemp("", "pilothouse-e2e-")
-	if err != nil {
+	var err error
+	if built, err = os.MkdirTemp("", "pilothouse-e2e-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "pilothouse")
+	defer os.RemoveAll(built)
+	if binary != "" {
+		return m.Run()
+	}
+	binary = filepath.Join(built, "pilothouse")
 	build := exec.Command("go", "build", "-trimpath", "-o", binary, "pilothouse")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)

@@ -28,6 +28,8 @@ type authentication struct {
 	// providers and discovery are nil when there are none.
 	providers *oidc.Dynamic
 	discovery *serviceaccount.Discovery
+	// logins are the providers at which browsers log in; nil when there are none.
+	logins *oidc.Logins
 	// anonymous is what is open to everybody.
 	anonymous anonymousAccess
 
@@ -209,6 +211,14 @@ func (a *authentication) oidcProviders(err *error) authn.TokenAuthenticator {
 		*err = e
 		return nil
 	}
+	settings := map[string]oidc.LoginSettings{}
+	if f := a.o.DashboardOIDCConfigFile; f != "" {
+		if settings, e = oidc.LoadLogins(f, d.Config); e != nil {
+			*err = fmt.Errorf("--dashboard-oidc-config: %w", e)
+			return nil
+		}
+	}
+	a.logins = oidc.NewLogins(a.providers, settings)
 	return authn.ForAPI(a.o.Audiences(), a.providers)
 }
 

@@ -16,7 +16,7 @@ func (s *Server) openDashboard(authenticator authn.Authenticator) (server.Filter
 	var err error
 	s.dashboard, err = web.New(web.Options{
 		Registry: s.registry, Authenticator: authenticator, Version: version.GitVersion,
-		SessionFile: filepath.Join(s.options.Storage.DataDir, "dashboard-sessions.json"),
+		Logins: s.authentication.logins, SessionFile: filepath.Join(s.options.Storage.DataDir, "dashboard-sessions.json"),
 	})
 	if err != nil {
 		return nil, err

@@ -2,7 +2,7 @@
 // dashboard. Every page is watched: a violation of the content security policy, a
 // request to another origin or an error in a script fails the test.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { appendFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -26,8 +26,9 @@ async function freePort() {
 
 /** Server is a running pilothouse. */
 export class Server {
-  static async start() {
+  static async start(...flags) {
     const s = new Server()
+    s.flags = flags
     s.dir = mkdtempSync(join(tmpdir(), 'pilothouse-e2e-'))
     writeFileSync(join(s.dir, 'tokens.csv'), tokens)
     s.port = await freePort()
@@ -41,7 +42,7 @@ export class Server {
     this.output = ''
     this.process = spawn(binary, [
       '--data-dir', join(this.dir, 'data'), '--secure-port', String(this.secure), '--dashboard-address', `127.0.0.1:${this.port}`,
-      '--token-auth-file', join(this.dir, 'tokens.csv'),
+      '--token-auth-file', join(this.dir, 'tokens.csv'), ...this.flags,
     ], { stdio: ['ignore', 'pipe', 'pipe'] })
     const take = (b) => { this.output += b }
     this.process.stdout.on('data', take)
@@ -94,10 +95,34 @@ export async function until(f, timeout = 60_000) {
   }
 }
 
+/** Provider is a running OpenID Connect provider, on another site than the
+ * server: its users are ann, in the group dev, and bob. */
+export class Provider {
+  static async start() {
+    const p = new Provider()
+    p.dir = mkdtempSync(join(tmpdir(), 'pilothouse-oidc-'))
+    p.ca = join(p.dir, 'ca.crt')
+    const program = join(p.dir, 'provider')
+    execFileSync('go', ['build', '-o', program, './e2e/oidcprovider'], { cwd: new URL('..', import.meta.url).pathname })
+    p.process = spawn(program, ['-ca', p.ca], { stdio: ['pipe', 'pipe', 'inherit'] })
+    let said = ''
+    p.process.stdout.on('data', (b) => { said += b })
+    p.issuer = (await until(() => said.match(/https:\S+/)))[0]
+    p.flags = ['--oidc-issuer-url', p.issuer, '--oidc-client-id', 'dashboard', '--oidc-ca-file', p.ca, '--oidc-groups-claim', 'groups', '--oidc-username-prefix', 'oidc:', '--oidc-signing-algs', 'ES256']
+    return p
+  }
+
+  stop() {
+    this.process.stdin.end()
+    rmSync(this.dir, { recursive: true, force: true })
+  }
+}
+
 let browser
 
-/** Browser tabs share one browser; each test has a context of its own. */
-export async function context(options = {}) {
+/** Browser tabs share one browser; each test has a context of its own. Its pages
+ * may ask 127.0.0.1 and, besides, hosts. */
+export async function context({ hosts = [], ...options } = {}) {
   browser ??= await chromium.launch({
     executablePath: browserPath, headless: true,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'],
@@ -113,7 +138,7 @@ export async function context(options = {}) {
   }
   c.on('request', (r) => {
     const u = new URL(r.url())
-    if (!['data:', 'blob:', 'about:'].includes(u.protocol) && u.hostname !== '127.0.0.1') c.faults.push('request to ' + r.url())
+    if (!['data:', 'blob:', 'about:'].includes(u.protocol) && u.hostname !== '127.0.0.1' && !hosts.includes(u.hostname)) c.faults.push('request to ' + r.url())
   })
   c.on('page', (p) => {
     p.on('pageerror', (e) => c.faults.push('script: ' + e.stack))

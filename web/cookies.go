@@ -22,6 +22,9 @@ func sessionCookie(r *request.Request) string {
 	return "pilothouse-" + port
 }
 
+// begunCookie is the name of the cookie with a login that is at a provider.
+func begunCookie(r *request.Request) string { return sessionCookie(r) + "-login" }
+
 // cookie gives the value of a cookie.
 func cookie(r *request.Request, name string) string {
 	for _, line := range r.Header.Values("Cookie") {
@@ -38,12 +41,18 @@ func cookie(r *request.Request, name string) string {
 // setSession is the header that gives a browser its session, or takes it away
 // when secret is empty.
 func setSession(r *request.Request, secret string) request.HeaderLine {
-	value := sessionCookie(r) + "=" + secret + "; Path=/; HttpOnly; SameSite=Strict"
+	return setCookie(r, sessionCookie(r), secret)
+}
+
+// setCookie is the header that gives a browser a cookie, or takes it away when
+// value is empty. Scripts do not see it, and other sites do not send it.
+func setCookie(r *request.Request, name, value string) request.HeaderLine {
+	line := name + "=" + value + "; Path=/; HttpOnly; SameSite=Strict"
 	if r.TLS != nil {
-		value += "; Secure"
+		line += "; Secure"
 	}
-	if secret == "" {
-		value += "; Max-Age=0"
+	if value == "" {
+		line += "; Max-Age=0"
 	}
-	return request.HeaderLine{Name: "Set-Cookie", Value: value}
+	return request.HeaderLine{Name: "Set-Cookie", Value: line}
 }

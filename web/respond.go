@@ -34,6 +34,9 @@ func (d *Dashboard) respond(ctx context.Context, c *pages.Call, a *pages.Answer)
 	case a.End:
 		p.Header = append(p.Header, setSession(c.R, ""))
 	}
+	if a.Begun != "" || a.BegunOver {
+		p.Header = append(p.Header, setCookie(c.R, begunCookie(c.R), a.Begun))
+	}
 	switch {
 	case a.Redirect != "":
 		p.Status = http.StatusSeeOther

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"pilothouse/backend/client"
 	"pilothouse/backend/request"
@@ -21,8 +20,6 @@ import (
 const (
 	// agent names the dashboard to the API, and so in managedFields.
 	agent = "pilothouse-dashboard"
-	// verifyInterval is how often the token of a session is checked again.
-	verifyInterval = time.Minute
 	// maxForm is the size of the largest form: an object of the API's limit,
 	// written in percent-encoding, and its base beside it.
 	maxForm = 15 << 20
@@ -33,7 +30,7 @@ const (
 func (d *Dashboard) Filter(next request.Handler) request.Handler {
 	return func(ctx context.Context, r *request.Request) (*request.Response, error) {
 		switch {
-		case strings.HasPrefix(r.Path, "/ui/"), r.Path == "/login", r.Path == "/logout":
+		case strings.HasPrefix(r.Path, "/ui/"), r.Path == "/login", r.Path == "/login/oidc", strings.HasPrefix(r.Path, "/login/oidc/"), r.Path == "/logout":
 			return d.serve(ctx, r)
 		case r.Path == "/ui":
 			return redirect("/ui/"), nil
@@ -102,30 +99,16 @@ func (d *Dashboard) serve(ctx context.Context, r *request.Request) (*request.Res
 // ends when the token is not valid any more.
 func (d *Dashboard) identify(ctx context.Context, c *pages.Call) {
 	secret := cookie(c.R, sessionCookie(c.R))
+	c.BegunCookie = cookie(c.R, begunCookie(c.R))
 	s := d.site.Sessions.Find(secret)
 	if s == nil || !d.verify(ctx, s, secret) {
 		return
 	}
 	c.Session, c.Secret = s, secret
-	c.Client = client.New(d.site.API, s.User, agent).From(c.R.RemoteAddr)
+	c.Client = client.New(d.site.API, s.Now(), agent).From(c.R.RemoteAddr)
 	if as := s.As(); as != nil {
 		c.Client = c.Client.With(http.Header{"Impersonate-User": {as.Name}, "Impersonate-Group": as.Groups})
 	}
-}
-
-func (d *Dashboard) verify(ctx context.Context, s *session.Session, secret string) bool {
-	now := d.site.Clock()
-	if !s.HasToken() || s.VerifiedSince(now.Add(-verifyInterval)) {
-		return true
-	}
-	user, err := d.site.UserOfToken(ctx, s.Token(secret))
-	if err != nil || user == nil || user.Name != s.User.Name {
-		klog.V(1).InfoS("Session ended: its token is not valid any more", "user", s.User.Name, "session", s.ID[:8])
-		d.site.Sessions.End(s.ID)
-		return false
-	}
-	s.Verified(now)
-	return true
 }
 
 // readForm reads a posted form and finds out whether a page of this origin, and

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pilothouse/backend/authn"
+	"pilothouse/backend/authn/oidc"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
 	"pilothouse/web/apidoc"
@@ -22,6 +23,8 @@ import (
 type Options struct {
 	Registry      *registry.Registry
 	Authenticator authn.Authenticator
+	// Logins are the OIDC providers at which browsers log in, nil for none.
+	Logins *oidc.Logins
 	// SessionFile keeps sessions over a restart; empty keeps them in memory.
 	SessionFile string
 	// Version is what the pages say they are.
@@ -49,7 +52,8 @@ func New(o Options) (*Dashboard, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &Dashboard{cancel: cancel}
 	d.site = pages.Site{
-		Registry: o.Registry, Pool: rows.NewPool(ctx), Sessions: sessions, Links: session.NewLinks(o.Clock), Jobs: jobs.New(ctx), Docs: apidoc.New(),
+		Registry: o.Registry, Pool: rows.NewPool(ctx), Sessions: sessions, Links: session.NewLinks(o.Clock),
+		Logins: o.Logins, Begun: session.NewBox(), Jobs: jobs.New(ctx), Docs: apidoc.New(),
 		Authenticate: o.Authenticator.Authenticate, Clock: o.Clock, Version: o.Version,
 	}
 	return d, nil

@@ -20,8 +20,10 @@ type Authn struct {
 	Anonymous            bool
 	// ConfigFile is an AuthenticationConfiguration: OIDC providers and where
 	// anonymous requests are let in.
-	ConfigFile   string
-	APIAudiences []string
+	ConfigFile string
+	// DashboardOIDCConfigFile says how browsers log in at the OIDC providers.
+	DashboardOIDCConfigFile string
+	APIAudiences            []string
 
 	RequestHeader  RequestHeader
 	OIDC           OIDC
@@ -76,6 +78,7 @@ func (o *Authn) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.Anonymous, "anonymous-auth", true, "Lets requests without credentials in as system:anonymous, in the group system:unauthenticated.")
 	o.anonymousFlag = fs.Lookup("anonymous-auth")
 	fs.StringVar(&o.ConfigFile, "authentication-config", "", "File with an AuthenticationConfiguration: JWT authenticators and anonymous access. It is followed while the server runs. Not together with the --oidc-* flags.")
+	fs.StringVar(&o.DashboardOIDCConfigFile, "dashboard-oidc-config", "", "File that says how browsers log in to the dashboard at the OIDC providers: names, client ids and secrets, scopes. If blank, the first audience of each is a public client.")
 	fs.StringSliceVar(&o.APIAudiences, "api-audiences", nil, "Whom tokens for this API are meant for. If blank, the --service-account-issuer.")
 	o.RequestHeader.addFlags(fs)
 	o.OIDC.addFlags(fs)
@@ -125,6 +128,9 @@ func (o *TokenWebhook) addFlags(fs *pflag.FlagSet) {
 func (o *Authn) check() error {
 	if o.ConfigFile != "" && o.OIDC.IssuerURL != "" {
 		return errors.New("--authentication-config and --oidc-issuer-url cannot be used together")
+	}
+	if o.DashboardOIDCConfigFile != "" && o.ConfigFile == "" && o.OIDC.IssuerURL == "" {
+		return errors.New("--dashboard-oidc-config needs --oidc-issuer-url or --authentication-config")
 	}
 	for _, check := range []func() error{o.RequestHeader.check, o.OIDC.check, o.ServiceAccount.check, o.TokenWebhook.check} {
 		if err := check(); err != nil {

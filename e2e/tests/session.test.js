@@ -1,7 +1,8 @@
 // Logging in and out: what a browser may hold, and what others may do with it.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { Server, context, done, live, login, quit } from '../harness.js'
+import { readFileSync } from 'node:fs'
+import { Provider, Server, context, done, live, login, quit, until } from '../harness.js'
 
 let server
 before(async () => { server = await Server.start() })
@@ -126,4 +127,68 @@ test('paths of the API answer as the API', async () => {
   assert.ok((await root.json()).paths.includes('/api'))
   const browser = await fetch(server.url + '/', { headers: { Accept: 'text/html' }, redirect: 'manual' })
   assert.equal(browser.headers.get('location'), '/ui/')
+})
+
+test('a login at an OpenID Connect provider, and its end', async () => {
+  const provider = await Provider.start()
+  const second = await Server.start(...provider.flags)
+  const c = await context({ hosts: ['localhost'], ignoreHTTPSErrors: true })
+  try {
+    const page = await c.newPage()
+    // The server offers a provider once it has reached it.
+    await until(async () => { await page.goto(second.url + '/ui/whoami'); return page.isVisible('text=Log in with') }, 60_000)
+    await page.click('text=Log in with')
+    await page.waitForURL(provider.issuer + '/**')
+    await page.click('text=No')
+    await page.waitForURL(second.url + '/**')
+    await page.waitForSelector('[data-testid=problem]')
+    assert.match(await page.textContent('[data-testid=problem]'), /access_denied/)
+    await page.click('text=Log in with')
+    await page.click('text=ann')
+    await page.waitForURL('**/ui/whoami')
+    const who = await page.textContent('main')
+    assert.match(who, /oidc:ann/)
+    assert.match(who, /dev/)
+    assert.match(await page.textContent('.who'), /oidc:ann/)
+    // Nothing of the provider's is in the browser: one cookie, and no token.
+    const cookies = await c.cookies(second.url)
+    assert.equal(cookies.length, 1)
+    assert.ok(cookies[0].httpOnly && cookies[0].sameSite === 'Strict')
+    const held = await page.evaluate(() => document.documentElement.outerHTML + JSON.stringify(localStorage) + JSON.stringify(sessionStorage) + location.href)
+    assert.ok(!held.includes('eyJ') && !cookies[0].value.includes('eyJ'))
+    await page.goto(second.url + '/ui/sessions')
+    assert.match(await page.textContent('main table'), /oidc/)
+    await page.click('summary.who')
+    await page.click('text=Log out')
+    await page.waitForSelector('[data-testid=ended]')
+    await page.goto(second.url + '/ui/')
+    assert.match(page.url(), /\/login/)
+    await page.goBack()
+    await page.click('text=/Log out at/')
+    await page.waitForSelector('#out')
+    await done(c)
+  } finally {
+    await second.stop()
+    provider.stop()
+  }
+})
+
+test('a client certificate logs in on the TLS port', async () => {
+  const origin = `https://127.0.0.1:${server.secure}`
+  const kubeconfig = readFileSync(`${server.dir}/data/admin.kubeconfig`, 'utf8')
+  const pem = (field) => Buffer.from(kubeconfig.match(new RegExp(field + ': (\\S+)'))[1], 'base64')
+  const c = await context({ ignoreHTTPSErrors: true, clientCertificates: [{ origin, cert: pem('client-certificate-data'), key: pem('client-key-data') }] })
+  const page = await c.newPage()
+  await page.goto(origin + '/ui/whoami')
+  await page.click('text=Log in as kubernetes-admin')
+  await page.waitForURL('**/ui/whoami')
+  assert.match(await page.textContent('main'), /certificate/)
+  const [cookie] = await c.cookies(origin)
+  assert.ok(cookie.name.startsWith('__Host-') && cookie.secure && cookie.httpOnly && cookie.sameSite === 'Strict')
+  await done(c)
+  const without = await context({ ignoreHTTPSErrors: true })
+  const other = await without.newPage()
+  await other.goto(origin + '/login')
+  assert.ok(await other.isHidden('text=Log in as'))
+  await done(without)
 })

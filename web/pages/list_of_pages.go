@@ -5,6 +5,9 @@ package pages
 var All = []Page{
 	{Method: "GET", Path: "/login", Public: true, Serve: loginPage},
 	{Method: "POST", Path: "/login", Public: true, Serve: login},
+	{Method: "GET", Path: "/login/oidc", Public: true, Serve: oidcStart},
+	{Method: "GET", Path: "/login/oidc/callback", Public: true, Serve: oidcCallback},
+	{Method: "GET", Path: "/login/oidc/finish", Public: true, Serve: oidcFinish},
 	{Method: "POST", Path: "/logout", Serve: logout},
 	{Method: "GET", Path: "/ui/", Serve: home},
 	{Method: "GET", Path: "/ui/api/", Serve: resource},

@@ -3,6 +3,7 @@ package pages
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 
 	tmpl "pilothouse/templates/pages"
@@ -38,7 +39,7 @@ func login(ctx context.Context, c *Call) (*Answer, error) {
 		if user == nil {
 			return c.loginForm(ctx, next, "The connection has no certificate that this server trusts."), nil
 		}
-		return c.begin(session.Login{User: user, Method: "certificate"}, next), nil
+		return c.begin(session.Login{User: user, Method: "certificate", Until: c.R.TLS.PeerCertificates[0].NotAfter}, next), nil
 	}
 	token := strings.TrimSpace(c.Form.Get("token"))
 	if token == "" || strings.ContainsAny(token, " \t\r\n") {
@@ -76,6 +77,15 @@ func (c *Call) certificateUser(ctx context.Context) *request.User {
 
 func (c *Call) loginForm(ctx context.Context, next, problem string) *Answer {
 	v := view.Login{Problem: problem, Next: next}
+	for _, p := range c.Logins.List() {
+		q := url.Values{"provider": {p.ID}, "next": {next}}
+		v.Providers = append(v.Providers, view.Link{Text: p.Name, Href: "/login/oidc?" + q.Encode()})
+	}
+	if id := c.Query.Get("ended"); id != "" {
+		if address, name := c.Logins.EndAddress(id, origin(c.R)+"/login"); address != "" {
+			v.Ended = &view.Link{Text: name, Href: address}
+		}
+	}
 	if user := c.certificateUser(ctx); user != nil {
 		v.Certificate = user.Name
 	}
@@ -99,7 +109,7 @@ func (c *Call) begin(l session.Login, next string) *Answer {
 // logout ends the session.
 func logout(_ context.Context, c *Call) (*Answer, error) {
 	c.Sessions.End(c.Session.ID)
-	return &Answer{Redirect: "/login", End: true}, nil
+	return &Answer{Redirect: c.afterLogout(), End: true}, nil
 }
 
 // sessionCheck is what a script asks before it connects again: the answer of a

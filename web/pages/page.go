@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"pilothouse/backend/authn/oidc"
 	"pilothouse/backend/client"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
@@ -29,8 +30,12 @@ type Site struct {
 	Pool     *rows.Pool
 	Sessions *session.Table
 	Links    *session.Links
-	Jobs     *jobs.Table
-	Docs     *apidoc.Library
+	// Logins are the OIDC providers at which browsers log in, nil for none; Begun
+	// encrypts logins that are there.
+	Logins *oidc.Logins
+	Begun  *session.Box
+	Jobs   *jobs.Table
+	Docs   *apidoc.Library
 	// Authenticate finds out who a request is from; for logins.
 	Authenticate func(ctx context.Context, r *request.Request) (*request.User, error)
 	Clock        func() time.Time
@@ -44,6 +49,8 @@ type Call struct {
 	// Session is nil on public pages without a login, Secret its cookie.
 	Session *session.Session
 	Secret  string
+	// BegunCookie is the cookie of a login that is at a provider.
+	BegunCookie string
 	// Client acts as the user.
 	Client *client.Client
 	// Query are the parameters of the address, Form those of a posted form.
@@ -84,7 +91,11 @@ type Answer struct {
 	// Secret begins a session for the browser, End ends it.
 	Secret string
 	End    bool
-	Flash  string
+	// Begun has the browser keep a login that is at a provider, BegunOver has it
+	// forget that.
+	Begun     string
+	BegunOver bool
+	Flash     string
 }
 
 func (a *Answer) header(name, value string) {

@@ -4,7 +4,32 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
 )
+
+// Box encrypts what a browser keeps for the server, with a key of this process.
+type Box struct{ key string }
+
+// NewBox gives a Box with a new key.
+func NewBox() *Box { return &Box{newSecret()} }
+
+// Seal gives text as a cookie's value.
+func (b *Box) Seal(text string) string {
+	return base64.RawURLEncoding.EncodeToString(seal(b.key, text))
+}
+
+// Open gives what was sealed, empty for anything that this Box did not seal.
+func (b *Box) Open(value string) string {
+	raw, err := base64.RawURLEncoding.DecodeString(value)
+	if err != nil {
+		return ""
+	}
+	return unseal(b.key, raw)
+}
+
+// Equal compares secrets in constant time.
+func Equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
 // seal encrypts a token with a key that is made from the session's secret.
 func seal(secret, token string) []byte {

@@ -24,19 +24,31 @@ const secretBytes = 32
 // Session is one browser's login.
 type Session struct {
 	// ID names the session without giving it away: the hash of its secret.
-	ID   string
+	ID string
+	// User is who logged in, as they were then.
 	User *request.User
-	// Method is how the user logged in: "link", "token" or "certificate".
-	Method  string
+	// Method is how the user logged in: "link", "token", "oidc" or
+	// "certificate".
+	Method string
+	// Issuer is the provider of a login by OIDC.
+	Issuer  string
 	Remote  string
 	Agent   string
 	Created time.Time
+	// Until is when the session ends whatever happens, zero when that is only up
+	// to its use and age.
+	Until time.Time
 
-	// sealed is the bearer token that the session began with, encrypted with
-	// the secret that only the browser holds; nil for other methods.
-	sealed []byte
+	// check is held while the session's credential is checked or renewed.
+	check sync.Mutex
 
-	mu       sync.Mutex // guards the fields below
+	mu sync.Mutex // guards the fields below
+	// sealed is the bearer token of the session, sealedRefresh what gets a newer
+	// one, both encrypted with the secret that only the browser holds; nil for
+	// none.
+	sealed, sealedRefresh []byte
+	// user is User as the last check of the credential found them.
+	user     *request.User
 	lastSeen time.Time
 	verified time.Time
 	done     chan struct{}
@@ -59,6 +71,16 @@ func (s *Session) ActAs(u *request.User) {
 	s.as = u
 }
 
+// Now is the session's user with the groups that they had at the last check.
+func (s *Session) Now() *request.User {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.user != nil {
+		return s.user
+	}
+	return s.User
+}
+
 // Done is closed when the session has ended.
 func (s *Session) Done() <-chan struct{} { return s.done }
 
@@ -76,19 +98,53 @@ func (s *Session) VerifiedSince(t time.Time) bool {
 	return s.verified.After(t)
 }
 
-// Verified notes that the session's credential is valid at t.
-func (s *Session) Verified(t time.Time) {
+// Verified notes that the session's credential is valid at t, and whom for.
+func (s *Session) Verified(t time.Time, user *request.User) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.verified = t
+	s.verified, s.user = t, user
 }
 
-// HasToken tells a session that began with a bearer token.
-func (s *Session) HasToken() bool { return s.sealed != nil }
+// Check runs f while nobody else checks the session.
+func (s *Session) Check(f func() bool) bool {
+	s.check.Lock()
+	defer s.check.Unlock()
+	return f()
+}
 
-// Token gives the bearer token that the session began with, empty when there is
-// none or secret is not the session's.
-func (s *Session) Token(secret string) string { return unseal(secret, s.sealed) }
+// HasToken tells a session that has a bearer token.
+func (s *Session) HasToken() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sealed != nil
+}
+
+// Token gives the bearer token of the session, empty when there is none or
+// secret is not the session's.
+func (s *Session) Token(secret string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return unseal(secret, s.sealed)
+}
+
+// Refresh gives what a newer token can be had for, as Token.
+func (s *Session) Refresh(secret string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return unseal(secret, s.sealedRefresh)
+}
+
+func (s *Session) seal(secret, token, refresh string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sealed, s.sealedRefresh = nil, nil
+	if token != "" {
+		s.sealed = seal(secret, token)
+	}
+	if refresh != "" {
+		s.sealedRefresh = seal(secret, refresh)
+	}
+}
 
 func (s *Session) touch(now time.Time) {
 	s.mu.Lock()

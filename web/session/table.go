@@ -73,10 +73,14 @@ func Open(o Options) (*Table, error) {
 
 // Login is how a session begins.
 type Login struct {
-	User          *request.User
-	Method        string
-	Token         string // the bearer token of method "token"
-	Remote, Agent string
+	User   *request.User
+	Method string
+	// Token is the bearer token of the methods "token" and "oidc", Refresh what
+	// Issuer gives a newer one for.
+	Token, Refresh, Issuer string
+	Remote, Agent          string
+	// Until is when the session ends whatever happens; zero for no such time.
+	Until time.Time
 }
 
 // Begin makes a session and gives the secret for the browser's cookie.
@@ -84,12 +88,10 @@ func (t *Table) Begin(l Login) (secret string, s *Session) {
 	secret = newSecret()
 	now := t.o.Clock()
 	s = &Session{
-		ID: hash(secret), User: l.User, Method: l.Method, Remote: l.Remote, Agent: cut(l.Agent, 256), Created: now,
-		lastSeen: now, verified: now, done: make(chan struct{}),
+		ID: hash(secret), User: l.User, Method: l.Method, Issuer: l.Issuer, Remote: l.Remote, Agent: cut(l.Agent, 256),
+		Created: now, Until: l.Until, lastSeen: now, verified: now, done: make(chan struct{}),
 	}
-	if l.Token != "" {
-		s.sealed = seal(secret, l.Token)
-	}
+	s.seal(secret, l.Token, l.Refresh)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.makeRoom(now)
@@ -125,7 +127,18 @@ func (t *Table) drop(id string) {
 }
 
 func (t *Table) expired(s *Session, now time.Time) bool {
-	return now.Sub(s.Created) > t.o.Life || now.Sub(s.LastSeen()) > t.o.Idle
+	return now.Sub(s.Created) > t.o.Life || now.Sub(s.LastSeen()) > t.o.Idle || !s.Until.IsZero() && !now.Before(s.Until)
+}
+
+// Renew gives a session newer tokens. An empty refresh keeps the one before.
+func (t *Table) Renew(s *Session, secret, token, refresh string) {
+	if refresh == "" {
+		refresh = s.Refresh(secret)
+	}
+	s.seal(secret, token, refresh)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.save()
 }
 
 // Find gives the session of a secret and notes its use; nil when there is none
@@ -191,11 +204,14 @@ type stored struct {
 	ID       string        `json:"id"`
 	User     *request.User `json:"user"`
 	Method   string        `json:"method"`
+	Issuer   string        `json:"issuer,omitempty"`
 	Remote   string        `json:"remote,omitempty"`
 	Agent    string        `json:"agent,omitempty"`
 	Created  time.Time     `json:"created"`
 	LastSeen time.Time     `json:"lastSeen"`
+	Until    *time.Time    `json:"until,omitempty"`
 	Sealed   []byte        `json:"sealed,omitempty"`
+	Refresh  []byte        `json:"refresh,omitempty"`
 }
 
 func (t *Table) load() error {
@@ -219,8 +235,11 @@ func (t *Table) load() error {
 			continue
 		}
 		s := &Session{
-			ID: f.ID, User: f.User, Method: f.Method, Remote: f.Remote, Agent: f.Agent, Created: f.Created, sealed: f.Sealed,
-			lastSeen: f.LastSeen, done: make(chan struct{}),
+			ID: f.ID, User: f.User, Method: f.Method, Issuer: f.Issuer, Remote: f.Remote, Agent: f.Agent, Created: f.Created,
+			sealed: f.Sealed, sealedRefresh: f.Refresh, lastSeen: f.LastSeen, done: make(chan struct{}),
+		}
+		if f.Until != nil {
+			s.Until = *f.Until
 		}
 		if !t.expired(s, now) {
 			t.sessions[s.ID] = s
@@ -238,15 +257,25 @@ func (t *Table) save() {
 	t.saved = t.o.Clock()
 	list := make([]stored, 0, len(t.sessions))
 	for _, s := range t.sessions {
-		list = append(list, stored{
-			ID: s.ID, User: s.User, Method: s.Method, Remote: s.Remote, Agent: s.Agent, Created: s.Created,
-			LastSeen: s.LastSeen(), Sealed: s.sealed,
-		})
+		list = append(list, s.stored())
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].ID < list[j].ID })
 	if err := writeFile(t.o.File, list); err != nil {
 		klog.ErrorS(err, "Save sessions of the dashboard")
 	}
+}
+
+func (s *Session) stored() stored {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := stored{
+		ID: s.ID, User: s.User, Method: s.Method, Issuer: s.Issuer, Remote: s.Remote, Agent: s.Agent, Created: s.Created,
+		LastSeen: s.lastSeen, Sealed: s.sealed, Refresh: s.sealedRefresh,
+	}
+	if !s.Until.IsZero() {
+		f.Until = &s.Until
+	}
+	return f
 }
 
 func writeFile(path string, list []stored) error {

@@ -8,4 +8,8 @@ type Login struct {
 	// Certificate offers to log in as the owner of the connection's
 	// certificate.
 	Certificate string
+	// Providers are where else one can log in.
+	Providers []Link
+	// Ended is where a login that has ended here ends too.
+	Ended *Link
 }

@@ -2,13 +2,10 @@ package oidc
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -48,6 +45,8 @@ type Authenticator struct {
 	distributed *distributed
 
 	verifier atomic.Pointer[verifier]
+	// provider is what logins need; nil until the provider has answered.
+	provider atomic.Pointer[loginProvider]
 	// reached is closed when the provider has answered for the first time.
 	reached chan struct{}
 }
@@ -125,7 +124,9 @@ func (a *Authenticator) connect(ctx context.Context) error {
 		return err
 	}
 	var more struct {
-		KeysURL string `json:"jwks_uri"`
+		KeysURL    string   `json:"jwks_uri"`
+		EndSession string   `json:"end_session_endpoint"`
+		Scopes     []string `json:"scopes_supported"`
 	}
 	if err := provider.Claims(&more); err != nil {
 		return err
@@ -135,8 +136,11 @@ func (a *Authenticator) connect(ctx context.Context) error {
 	}
 	a.client.Transport.(*transport).setKeysURL(more.KeysURL) //nolint:forcetypeassert // newClient made it
 	a.verifier.Store(a.newVerifier(provider))
+	a.provider.Store(&loginProvider{provider, more.EndSession, more.Scopes})
 	return nil
 }
+
+func (a *Authenticator) issuer() string { return a.o.JWT.Issuer.URL }
 
 func (a *Authenticator) newVerifier(provider *gooidc.Provider) *verifier {
 	audiences := a.o.JWT.Issuer.Audiences
@@ -195,18 +199,10 @@ const googleIssuer = "https://accounts.google.com"
 // statedIssuer is who a token says issued it, empty when it is no JWT. Nothing
 // about it is verified.
 func statedIssuer(token string) string {
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return ""
-	}
-	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil {
-		return ""
-	}
 	var stated struct {
 		Issuer string `json:"iss"`
 	}
-	if json.Unmarshal(payload, &stated) != nil {
+	if readPayload(token, &stated) != nil {
 		return ""
 	}
 	if "https://"+stated.Issuer == googleIssuer {

@@ -60,6 +60,50 @@ func TestASessionEndsAfterItsLife(t *testing.T) {
 	}
 }
 
+func TestASessionEndsWithItsCredential(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "sessions.json")
+	table, c := open(t, Options{File: file})
+	secret, _ := table.Begin(Login{User: ann, Method: "certificate", Until: c.now.Add(time.Hour)})
+	c.now = c.now.Add(59 * time.Minute)
+	if table.Find(secret) == nil {
+		t.Fatal("gone too early")
+	}
+	again, d := open(t, Options{File: file})
+	if d.now = c.now; again.Find(secret) == nil {
+		t.Fatal("gone after a restart")
+	}
+	d.now = d.now.Add(time.Minute)
+	if again.Find(secret) != nil {
+		t.Error("a session outlived its certificate")
+	}
+}
+
+func TestNewerTokensTakeThePlaceOfOldOnes(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "sessions.json")
+	table, _ := open(t, Options{File: file})
+	secret, s := table.Begin(Login{User: ann, Method: "oidc", Issuer: "https://a", Token: "one", Refresh: "r1"})
+	table.Renew(s, secret, "two", "")
+	if got := s.Token(secret) + s.Refresh(secret); got != "twor1" {
+		t.Errorf("got %s", got)
+	}
+	table.Renew(s, secret, "three", "r2")
+	again, _ := open(t, Options{File: file})
+	if found := again.Find(secret); found.Token(secret)+found.Refresh(secret) != "threer2" || found.Issuer != "https://a" {
+		t.Errorf("after a restart %s %s of %s", found.Token(secret), found.Refresh(secret), found.Issuer)
+	}
+	if got := s.Refresh("another"); got != "" {
+		t.Errorf("%q with another secret", got)
+	}
+}
+
+func TestABoxOpensWhatItSealed(t *testing.T) {
+	a, b := NewBox(), NewBox()
+	sealed := a.Seal("text")
+	if a.Open(sealed) != "text" || b.Open(sealed) != "" || a.Open("") != "" || a.Open(sealed[1:]) != "" || a.Open("%%") != "" {
+		t.Error("the wrong ones are opened")
+	}
+}
+
 func TestEndTakesASessionAway(t *testing.T) {
 	table, _ := open(t, Options{})
 	secret, s := table.Begin(Login{User: ann})

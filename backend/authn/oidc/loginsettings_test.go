@@ -48,5 +48,5 @@ providers:
 	bad(`{issuer: https://a.example, clientSecretFile: /no/such}`, "clientSecretFile: open /no/such")
 	bad(`{issuer: https://a.example, redirectURL: https://x.example/}`, "is no URL with the path /login/oidc/callback")
 	bad(`{issuer: https://a.example, parameters: {state: x}}`, "parameters: state cannot be set")
-	bad(`{issuer: https://a.example, client: x}`, `unknown field "providers[0].client"`)
+	bad(`{issuer: https://a.example, client: x}`, `unknown field "client"`)
 }

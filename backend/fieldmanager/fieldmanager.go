@@ -1,7 +1,8 @@
 // Package fieldmanager owns metadata.managedFields: who set which field. It
 // tracks ordinary writes and carries out server-side apply (KEP-555) with
 // apimachinery's managedfields over generated schemas. It knows neither HTTP
-// nor storage. Read fieldmanager.go first, then convert.go.
+// nor storage. Read fieldmanager.go first, then change.go (what is done here) and
+// convert.go (what the machinery needs).
 package fieldmanager
 
 import (
@@ -25,6 +26,8 @@ import (
 type Manager struct {
 	managers sync.Map // key -> *managedfields.FieldManager
 	fresh    sync.Map // *registry.Resource -> *freshType
+	changers sync.Map // key -> *changer
+	sets     knownSets
 }
 
 // New gives a Manager.
@@ -48,6 +51,12 @@ func (m *Manager) Update(r *registry.Resource, version, subresource string, live
 		raw, err := freshFields(obj, t.types, t.model, t.reset)
 		if err == nil {
 			obj.SetManagedFields(entryOf(r.Group, version, manager, raw))
+			return obj, nil
+		}
+	}
+	if c := m.changer(r, version, subresource); c != nil {
+		if entries, err := c.update(live, obj, manager); err == nil {
+			obj.SetManagedFields(entries)
 			return obj, nil
 		}
 	}
@@ -109,14 +118,30 @@ func (m *Manager) of(r *registry.Resource, version, subresource string) (*manage
 	return f, nil
 }
 
+// changer gives what tracks ordinary writes, nil when there is no such thing.
+func (m *Manager) changer(r *registry.Resource, version, subresource string) *changer {
+	k := key{r, version, subresource}
+	if c, ok := m.changers.Load(k); ok {
+		return c.(*changer)
+	}
+	c, err := newChanger(r, version, subresource, &m.sets)
+	if err != nil {
+		return nil // the machinery says what is wrong
+	}
+	m.changers.Store(k, c)
+	return c
+}
+
 // Forget drops what is kept for a resource that is served no more.
 func (m *Manager) Forget(r *registry.Resource) {
-	m.managers.Range(func(k, _ any) bool {
-		if k.(key).resource == r {
-			m.managers.Delete(k)
-		}
-		return true
-	})
+	for _, kept := range []*sync.Map{&m.managers, &m.changers} {
+		kept.Range(func(k, _ any) bool {
+			if k.(key).resource == r {
+				kept.Delete(k)
+			}
+			return true
+		})
+	}
 }
 
 func build(r *registry.Resource, version, subresource string) (*managedfields.FieldManager, error) {

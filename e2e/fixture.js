@@ -69,3 +69,114 @@ export async function cluster(server, n = 120) {
   }
   return { namespaces, pods: list }
 }
+
+const meta = (name, namespace, more = {}) => ({ name, ...(namespace && { namespace }), ...more })
+const owner = (o, apiVersion, kind) => [{ apiVersion, kind, name: o.metadata.name, uid: o.metadata.uid, controller: true, blockOwnerDeletion: true }]
+const status = (server, path, value) => server.api('PATCH', path + '/status', { status: value }, 'application/merge-patch+json')
+const ago = (minutes) => new Date(Date.now() - minutes * 60e3).toISOString().replace(/\.\d+/, '')
+
+/** crd is a definition of a custom resource with columns and a schema. */
+export const crd = (plural, kind, group = 'example.com') => ({
+  apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata: { name: `${plural}.${group}` },
+  spec: {
+    group, scope: 'Namespaced', names: { plural, singular: kind.toLowerCase(), kind, shortNames: [kind.toLowerCase().slice(0, 2)] },
+    versions: [{
+      name: 'v1', served: true, storage: true, subresources: { status: {} },
+      additionalPrinterColumns: [{ name: 'Size', type: 'integer', jsonPath: '.spec.size' }, { name: 'Phase', type: 'string', jsonPath: '.status.phase' }, { name: 'Engine', type: 'string', jsonPath: '.spec.engine', priority: 1 }],
+      schema: { openAPIV3Schema: { type: 'object', properties: {
+        spec: { type: 'object', required: ['size'], properties: { size: { type: 'integer', minimum: 1, description: 'How many members there are.' }, engine: { type: 'string', enum: ['postgres', 'mysql'], description: 'What runs.' } } },
+        status: { type: 'object', properties: { phase: { type: 'string' } } },
+      } } },
+    }],
+  },
+})
+
+/**
+ * kinds adds to the namespace shop of a cluster one of each kind that has an
+ * overview of its own, and events, as controllers and nodes would leave them.
+ */
+export async function kinds(server) {
+  const ns = '/api/v1/namespaces/shop'
+  const apps = '/apis/apps/v1/namespaces/shop'
+  await server.api('PATCH', '/api/v1/nodes/node-01', { metadata: { labels: { 'node-role.kubernetes.io/control-plane': '' } }, spec: { taints: [{ key: 'dedicated', value: 'db', effect: 'NoSchedule' }] } }, 'application/merge-patch+json')
+  for (let i = 0; i < 12; i++) {
+    const bad = i === 7
+    await status(server, `/api/v1/nodes/node-${String(i).padStart(2, '0')}`, {
+      capacity: { cpu: '8', memory: '32Gi', pods: '110', 'ephemeral-storage': '200Gi' }, allocatable: { cpu: '7800m', memory: '30Gi', pods: '110', 'ephemeral-storage': '180Gi' },
+      addresses: [{ type: 'InternalIP', address: `192.168.0.${10 + i}` }, { type: 'Hostname', address: `node-${i}` }],
+      nodeInfo: { kubeletVersion: 'v1.36.2', osImage: 'Debian GNU/Linux 13', kernelVersion: '6.12.9', containerRuntimeVersion: 'containerd://2.1.0', architecture: 'amd64', operatingSystem: 'linux', machineID: '', systemUUID: '', bootID: '', kubeProxyVersion: '' },
+      conditions: [
+        { type: 'Ready', status: bad ? 'Unknown' : 'True', reason: bad ? 'NodeStatusUnknown' : 'KubeletReady', message: bad ? 'Kubelet stopped posting node status.' : 'kubelet is posting ready status', lastTransitionTime: ago(90), lastHeartbeatTime: ago(1) },
+        { type: 'MemoryPressure', status: 'False', reason: 'KubeletHasSufficientMemory', lastTransitionTime: ago(900), lastHeartbeatTime: ago(1) },
+      ],
+    })
+  }
+  const deployment = await server.api('GET', `${apps}/deployments/api-gateway`)
+  const template = { metadata: { labels: { app: 'api-gateway', 'pod-template-hash': '6c9f' } }, spec: deployment.spec.template.spec }
+  const rs = await server.create(`${apps}/replicasets`, { apiVersion: 'apps/v1', kind: 'ReplicaSet', metadata: meta('api-gateway-6c9f', 'shop', { labels: { app: 'api-gateway' }, annotations: { 'deployment.kubernetes.io/revision': '2' }, ownerReferences: owner(deployment, 'apps/v1', 'Deployment') }), spec: { replicas: 1, selector: { matchLabels: { app: 'api-gateway', 'pod-template-hash': '6c9f' } }, template } })
+  const p = pod('shop', 'api-gateway', 4242)
+  p.metadata.ownerReferences = owner(rs, 'apps/v1', 'ReplicaSet')
+  p.metadata.name = 'api-gateway-6c9f-x2b7q'
+  p.metadata.labels['pod-template-hash'] = '6c9f'
+  p.spec.containers[0].env = [{ name: 'LOG_LEVEL', valueFrom: { configMapKeyRef: { name: 'api-gateway-config', key: 'LOG_LEVEL' } } }, { name: 'TOKEN', valueFrom: { secretKeyRef: { name: 'gateway-token', key: 'token' } } }]
+  p.spec.containers[0].volumeMounts = [{ name: 'config', mountPath: '/etc/gateway' }, { name: 'data', mountPath: '/var/lib/gateway' }]
+  p.spec.containers[0].readinessProbe = { httpGet: { path: '/ready', port: 8080 } }
+  p.spec.volumes = [{ name: 'config', configMap: { name: 'api-gateway-config' } }, { name: 'data', persistentVolumeClaim: { claimName: 'gateway-data' } }]
+  await server.create(`${ns}/pods`, p)
+  await status(server, `${ns}/pods/${p.metadata.name}`, podStatus(p, 0).status)
+  await status(server, `${apps}/deployments/api-gateway`, { replicas: 1, readyReplicas: 1, updatedReplicas: 1, availableReplicas: 1, observedGeneration: 1, conditions: [{ type: 'Available', status: 'True', reason: 'MinimumReplicasAvailable', message: 'Deployment has minimum availability.', lastTransitionTime: ago(50), lastUpdateTime: ago(50) }] })
+  await status(server, `${apps}/replicasets/api-gateway-6c9f`, { replicas: 1, readyReplicas: 1, availableReplicas: 1 })
+  await server.create(`${ns}/secrets`, { apiVersion: 'v1', kind: 'Secret', metadata: meta('gateway-token', 'shop'), type: 'Opaque', data: { token: Buffer.from('s3cr3t-t0ken').toString('base64'), 'config.json': Buffer.from('{"a":1}\n').toString('base64') } })
+  await server.create(`${ns}/services`, { apiVersion: 'v1', kind: 'Service', metadata: meta('api-gateway', 'shop', { labels: { app: 'api-gateway' } }), spec: { selector: { app: 'api-gateway' }, ports: [{ name: 'http', port: 80, targetPort: 'http' }, { name: 'metrics', port: 9090 }] } })
+  await server.create('/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices', {
+    apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', metadata: meta('api-gateway-abc', 'shop', { labels: { 'kubernetes.io/service-name': 'api-gateway' } }), addressType: 'IPv4',
+    ports: [{ name: 'http', port: 8080, protocol: 'TCP' }, { name: 'metrics', port: 9090, protocol: 'TCP' }],
+    endpoints: [
+      { addresses: ['10.0.16.146'], conditions: { ready: true, serving: true, terminating: false }, nodeName: 'node-06', zone: 'a', targetRef: { kind: 'Pod', name: p.metadata.name, namespace: 'shop' } },
+      { addresses: ['10.0.16.147'], conditions: { ready: false, serving: false, terminating: true }, nodeName: 'node-07', targetRef: { kind: 'Pod', name: 'api-gateway-old', namespace: 'shop' } },
+    ],
+  })
+  await server.create('/apis/networking.k8s.io/v1/namespaces/shop/ingresses', {
+    apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', metadata: meta('shop', 'shop'),
+    spec: { ingressClassName: 'nginx', tls: [{ hosts: ['shop.example'], secretName: 'gateway-token' }], rules: [{ host: 'shop.example', http: { paths: [
+      { path: '/api', pathType: 'Prefix', backend: { service: { name: 'api-gateway', port: { name: 'http' } } } }, { path: '/', pathType: 'Prefix', backend: { service: { name: 'frontend', port: { number: 80 } } } },
+    ] } }] },
+  })
+  await server.create('/api/v1/persistentvolumes', { apiVersion: 'v1', kind: 'PersistentVolume', metadata: meta('pv-gateway'), spec: { capacity: { storage: '20Gi' }, accessModes: ['ReadWriteOnce'], storageClassName: 'fast', hostPath: { path: '/data' }, claimRef: { kind: 'PersistentVolumeClaim', namespace: 'shop', name: 'gateway-data' } } })
+  await server.create(`${ns}/persistentvolumeclaims`, { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: meta('gateway-data', 'shop'), spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'fast', volumeName: 'pv-gateway', resources: { requests: { storage: '20Gi' } } } })
+  await status(server, `${ns}/persistentvolumeclaims/gateway-data`, { phase: 'Bound', accessModes: ['ReadWriteOnce'], capacity: { storage: '20Gi' } })
+  await status(server, '/api/v1/persistentvolumes/pv-gateway', { phase: 'Bound' })
+  const cron = await server.create('/apis/batch/v1/namespaces/shop/cronjobs', { apiVersion: 'batch/v1', kind: 'CronJob', metadata: meta('report', 'shop'), spec: { schedule: '*/15 * * * *', timeZone: 'Europe/Berlin', concurrencyPolicy: 'Forbid', jobTemplate: { spec: { template: { spec: { restartPolicy: 'Never', containers: [{ name: 'report', image: 'registry.example/shop/report:3' }] } } } } } })
+  await status(server, '/apis/batch/v1/namespaces/shop/cronjobs/report', { lastScheduleTime: ago(7), lastSuccessfulTime: ago(6) })
+  await server.create('/apis/batch/v1/namespaces/shop/jobs', { apiVersion: 'batch/v1', kind: 'Job', metadata: meta('report-28700', 'shop', { ownerReferences: owner(cron, 'batch/v1', 'CronJob') }), spec: { completions: 4, parallelism: 2, backoffLimit: 3, template: { spec: { restartPolicy: 'Never', containers: [{ name: 'report', image: 'registry.example/shop/report:3' }] } } } })
+  await status(server, '/apis/batch/v1/namespaces/shop/jobs/report-28700', { active: 1, succeeded: 2, failed: 1, startTime: ago(7) })
+  await server.create('/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers', { apiVersion: 'autoscaling/v2', kind: 'HorizontalPodAutoscaler', metadata: meta('api-gateway', 'shop'), spec: { minReplicas: 1, maxReplicas: 8, scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'api-gateway' }, metrics: [{ type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 70 } } }] } })
+  await status(server, '/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/api-gateway', { currentReplicas: 1, desiredReplicas: 2, lastScaleTime: ago(20), currentMetrics: [{ type: 'Resource', resource: { name: 'cpu', current: { averageUtilization: 88, averageValue: '88m' } } }], conditions: [{ type: 'ScalingActive', status: 'True', reason: 'ValidMetricFound', lastTransitionTime: ago(99) }] })
+  for (const [kind, plural] of [['StatefulSet', 'statefulsets'], ['DaemonSet', 'daemonsets']]) {
+    const name = kind === 'StatefulSet' ? 'ledger-db' : 'log-agent'
+    await server.create(`${apps}/${plural}`, { apiVersion: 'apps/v1', kind, metadata: meta(name, 'shop'), spec: { ...(kind === 'StatefulSet' && { serviceName: name, replicas: 3 }), selector: { matchLabels: { app: name } }, template: { metadata: { labels: { app: name } }, spec: { containers: [{ name, image: `registry.example/${name}:1` }] } } } })
+    await status(server, `${apps}/${plural}/${name}`, kind === 'StatefulSet' ? { replicas: 3, readyReplicas: 2, currentReplicas: 3, updatedReplicas: 3 } : { currentNumberScheduled: 12, desiredNumberScheduled: 12, numberMisscheduled: 0, numberReady: 11, numberAvailable: 11, numberUnavailable: 1, updatedNumberScheduled: 12 })
+  }
+  await server.create(`${ns}/resourcequotas`, { apiVersion: 'v1', kind: 'ResourceQuota', metadata: meta('shop', 'shop'), spec: { hard: { pods: '200', 'requests.cpu': '40', 'requests.memory': '64Gi', configmaps: '20', services: '10' } } })
+  await server.create(`${ns}/limitranges`, { apiVersion: 'v1', kind: 'LimitRange', metadata: meta('shop', 'shop'), spec: { limits: [{ type: 'Container', max: { cpu: '4', memory: '8Gi' }, defaultRequest: { cpu: '50m', memory: '64Mi' } }] } })
+  await server.create('/apis/policy/v1/namespaces/shop/poddisruptionbudgets', { apiVersion: 'policy/v1', kind: 'PodDisruptionBudget', metadata: meta('api-gateway', 'shop'), spec: { minAvailable: 1, selector: { matchLabels: { app: 'api-gateway' } } } })
+  await server.create('/apis/rbac.authorization.k8s.io/v1/namespaces/shop/roles', { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role', metadata: meta('deployer', 'shop'), rules: [{ apiGroups: ['apps'], resources: ['deployments', 'deployments/scale'], verbs: ['get', 'list', 'watch', 'update', 'patch'] }, { apiGroups: [''], resources: ['pods', 'configmaps'], verbs: ['get', 'list', 'watch'] }] })
+  await server.create('/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings', { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'RoleBinding', metadata: meta('deployers', 'shop'), roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'deployer' }, subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'dev' }, { kind: 'ServiceAccount', name: 'ci', namespace: 'platform' }] })
+  await server.create('/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies', { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: meta('gateway', 'shop'), spec: { podSelector: { matchLabels: { app: 'api-gateway' } }, policyTypes: ['Ingress'], ingress: [{ from: [{ namespaceSelector: { matchLabels: { team: 'edge' } } }], ports: [{ port: 8080 }] }] } })
+  await server.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', crd('databases', 'Database'))
+  const db = { apiVersion: 'example.com/v1', kind: 'Database', metadata: meta('orders', 'shop'), spec: { size: 3, engine: 'postgres' } }
+  for (let end = Date.now() + 30e3; ;) {
+    try { await server.create('/apis/example.com/v1/namespaces/shop/databases', db); break } catch (e) { if (Date.now() > end) throw e }
+  }
+  await status(server, '/apis/example.com/v1/namespaces/shop/databases/orders', { phase: 'Running' })
+  const events = [
+    ['Pod', p.metadata.name, 'Unhealthy', 'Readiness probe failed: HTTP probe failed with statuscode: 503', 3], ['Pod', p.metadata.name, 'BackOff', 'Back-off restarting failed container gateway', 17],
+    ['Node', 'node-07', 'NodeNotReady', 'Node node-07 status is now: NodeNotReady', 1], ['Deployment', 'api-gateway', 'ReplicaSetCreateError', 'Failed to create new replica set: quota exceeded', 2],
+  ]
+  for (const [i, [kind, name, reason, message, count]] of events.entries()) {
+    await server.create(`/api/v1/namespaces/${kind === 'Node' ? 'default' : 'shop'}/events`, {
+      apiVersion: 'v1', kind: 'Event', metadata: meta(`${name}.${i}`, kind === 'Node' ? 'default' : 'shop'), type: 'Warning', reason, message, count, firstTimestamp: ago(40), lastTimestamp: ago(3 * i + 1), source: { component: 'kubelet' },
+      involvedObject: { kind, name, apiVersion: kind === 'Deployment' ? 'apps/v1' : 'v1', ...(kind !== 'Node' && { namespace: 'shop' }), ...(kind === 'Deployment' && { uid: deployment.metadata.uid }) },
+    })
+  }
+}

@@ -6,10 +6,14 @@ package web
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"pilothouse/backend/authn"
 	"pilothouse/backend/authn/oidc"
+	"pilothouse/backend/authz"
+	"pilothouse/backend/authz/rbac"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
 	"pilothouse/web/apidoc"
@@ -17,6 +21,7 @@ import (
 	"pilothouse/web/pages"
 	"pilothouse/web/rows"
 	"pilothouse/web/session"
+	"pilothouse/web/trend"
 )
 
 // Options are what a Dashboard works with.
@@ -25,6 +30,11 @@ type Options struct {
 	Authenticator authn.Authenticator
 	// Logins are the OIDC providers at which browsers log in, nil for none.
 	Logins *oidc.Logins
+	// Authorizer decides which buttons work; what they do is a request that is
+	// authorized for itself.
+	Authorizer authz.Authorizer
+	// WhoCan lists all grants of RBAC that cover a request.
+	WhoCan func(*authz.Attributes) []rbac.Grant
 	// SessionFile keeps sessions over a restart; empty keeps them in memory.
 	SessionFile string
 	// Version is what the pages say they are.
@@ -38,6 +48,8 @@ type Options struct {
 type Dashboard struct {
 	site   pages.Site
 	cancel context.CancelFunc
+
+	background sync.WaitGroup
 }
 
 // New gives a Dashboard.
@@ -51,10 +63,12 @@ func New(o Options) (*Dashboard, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &Dashboard{cancel: cancel}
+	samples := trend.New(metrics.Registry, o.Clock)
+	d.background.Go(func() { samples.Run(ctx) })
 	d.site = pages.Site{
 		Registry: o.Registry, Pool: rows.NewPool(ctx), Sessions: sessions, Links: session.NewLinks(o.Clock),
 		Logins: o.Logins, Begun: session.NewBox(), Jobs: jobs.New(ctx), Docs: apidoc.New(),
-		Authenticate: o.Authenticator.Authenticate, Clock: o.Clock, Version: o.Version,
+		Authenticate: o.Authenticator.Authenticate, Authorizer: o.Authorizer, WhoCan: o.WhoCan, Clock: o.Clock, Trend: samples, Started: o.Clock(), Version: o.Version,
 	}
 	return d, nil
 }
@@ -74,4 +88,5 @@ func (d *Dashboard) Close() {
 	d.cancel()
 	d.site.Pool.Wait()
 	d.site.Jobs.Wait()
+	d.background.Wait()
 }

@@ -14,9 +14,9 @@ before(async () => {
   const { namespace, name } = pods[0].metadata
   const pod = `/ui/api/v1/namespaces/${namespace}/pods/${name}`
   routes = [
-    '/ui/', '/ui/api/v1/pods', `/ui/api/v1/namespaces/${namespace}/pods?sort=restarts&desc=1&wide=1`, '/ui/api/v1/pods?q=-l+app%3D(', '/ui/api/v1/pods?q=nothing-has-this',
-    pod, pod + '?tab=yaml', pod + '?tab=events', pod + '?tab=related', pod + '?edit=1', pod + '?delete=1', '/ui/apply?list=/ui/api/v1/configmaps',
-    '/ui/search?q=cart', '/ui/whoami', '/ui/sessions', '/ui/help', '/ui/access', '/ui/nowhere',
+    '/ui/', '/ui/resources', '/ui/api/v1/pods', `/ui/api/v1/namespaces/${namespace}/pods?sort=restarts&desc=1&wide=1`, '/ui/api/v1/pods?q=-l+app%3D(', '/ui/api/v1/pods?q=nothing-has-this',
+    pod, pod + '?tab=yaml', pod + '?tab=events', pod + '?tab=related', pod + '?tab=access', pod + '?edit=1', pod + '?delete=1', '/ui/apply?list=/ui/api/v1/configmaps',
+    '/ui/search?q=cart', '/ui/whoami', '/ui/sessions', '/ui/help', '/ui/access', '/ui/whocan', '/ui/whocan?verb=get&resource=pods', '/ui/subject?kind=ServiceAccount&name=job-controller&ns=kube-system', '/ui/nowhere',
     '/ui/explore', '/ui/explore?q=liveness', '/ui/explore/kind?gv=apis/apps/v1&kind=Deployment', '/ui/explore/kind?gv=api/v1&kind=Pod&field=spec.containers',
     '/ui/explore/op?gv=api/v1&method=POST&path=/api/v1/namespaces/{namespace}/configmaps', '/ui/explore/op?gv=api/v1&method=GET&path=/api/v1/pods', '/ui/api/v1/pods?view=watch',
   ]

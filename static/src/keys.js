@@ -9,7 +9,14 @@ import { toggle } from './socket.js'
 const places = {
   p: ['Pods', '/ui/api/v1/pods'], d: ['Deployments', '/ui/apis/apps/v1/deployments'], s: ['Services', '/ui/api/v1/services'],
   n: ['Nodes', '/ui/api/v1/nodes'], c: ['ConfigMaps', '/ui/api/v1/configmaps'], e: ['Events', '/ui/api/v1/events'],
-  j: ['Jobs', '/ui/apis/batch/v1/jobs'], i: ['Ingresses', '/ui/apis/networking.k8s.io/v1/ingresses'], h: ['All resources', '/ui/'],
+  j: ['Jobs', '/ui/apis/batch/v1/jobs'], i: ['Ingresses', '/ui/apis/networking.k8s.io/v1/ingresses'], o: ['Overview', '/ui/'], h: ['All resources', '/ui/resources'],
+}
+
+// The keys of an object's tabs: what they show, and the tab's address. The links
+// carry the key as data-key; see objectTabs in web/pages/object_tabs.go.
+const tabKeys = {
+  d: ['Overview', ''], y: ['YAML', '?tab=yaml'], v: ['Events', '?tab=events'], r: ['Related objects', '?tab=related'],
+  a: ['Access', '?tab=access'], l: ['Logs', '?tab=logs'], s: ['Shell', '?tab=shell'], h: ['History', '?tab=history'],
 }
 
 const inList = () => !!current()
@@ -25,10 +32,7 @@ const bindings = [
   { keys: ['o'], what: 'Open the object as a page', when: () => hasRow() || panel.isOpen(), run: () => go(panel.isOpen() ? $('#panel [data-full]').href : $('a[data-open]', current().row()).href) },
   { keys: ['x'], what: 'Select the row', when: hasRow, run: () => current().select(false) },
   { keys: ['X'], what: 'Select up to the row', when: hasRow, run: () => current().select(true) },
-  { keys: ['d'], what: 'Overview', when: () => part('d') || hasRow(), run: () => tab('d', '') },
-  { keys: ['y'], what: 'YAML', when: () => part('y') || hasRow(), run: () => tab('y', '?tab=yaml') },
-  { keys: ['v'], what: 'Events', when: () => part('v') || hasRow(), run: () => tab('v', '?tab=events') },
-  { keys: ['r'], what: 'Related objects', when: () => part('r') || hasRow(), run: () => tab('r', '?tab=related') },
+  ...Object.entries(tabKeys).map(([key, [what, query]]) => ({ keys: [key], what, when: () => part(key) || hasRow(), run: () => tab(key, query) })),
   { keys: ['e'], what: 'Edit', when: () => part('e') || hasRow(), run: () => tab('e', '?edit=1') },
   { keys: ['Delete'], what: 'Delete', when: () => part('Delete') || hasRow(), run: remove },
   { keys: ['c'], what: 'Create', when: () => part('c'), run: () => follow(part('c')) },

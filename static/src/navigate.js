@@ -7,6 +7,7 @@ import * as job from './job.js'
 import { closeMenus } from './menus.js'
 import * as list from './list.js'
 import * as object from './object.js'
+import * as refresh from './refresh.js'
 import * as panel from './panel.js'
 import { tick } from './time.js'
 
@@ -19,6 +20,7 @@ export function here() {
   object.start($('#main'))
   forms.start($('#main'))
   feed.start($('#main'))
+  refresh.start($('#main'))
   job.start($('#main'), () => go(location.pathname + location.search, { push: false, focus: false }))
   panel.fromAddress()
   document.dispatchEvent(new CustomEvent('page'))

@@ -29,6 +29,7 @@ function follow(root, el) {
   return subscribe(() => ({ kind: 'object', url: el.dataset.object, from: 0, size: 1 }), (m) => {
     if (!m.object) return
     if (!m.object.uid) return gone(el)
+    if ('own' in el.dataset) return // the tab keeps itself up to date
     if (m.object.version !== el.dataset.version || m.object.uid !== el.dataset.uid) refresh()
   })
 }

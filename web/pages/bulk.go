@@ -101,7 +101,7 @@ func bulk(ctx context.Context, c *Call) (*Answer, error) {
 func bulkAnswer(v view.Bulk, a address, status int) *Answer {
 	return &Answer{
 		Status: status, Title: v.Verb, Body: tmpl.Bulk(v), Current: listPath(a.gvr, ""),
-		Crumbs: []view.Link{{Text: groupName(a.gvr.Group), Href: "/ui/"}, {Text: a.entry.Resource.Name, Href: v.List}, {Text: v.Act}},
+		Crumbs: []view.Link{{Text: groupName(a.gvr.Group), Href: "/ui/resources"}, {Text: a.entry.Resource.Name, Href: v.List}, {Text: v.Act}},
 	}
 }
 

@@ -2,7 +2,6 @@ package pages
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -68,20 +67,11 @@ func (c *Call) explain(f *view.Fault, message string) {
 	resource, rest := quoted(rest)
 	group, rest := quoted(rest)
 	namespace, _ := quoted(rest)
-	f.Who, f.Verb, f.Resource = c.Session.User.Name, verb, resource
+	who := c.Session.User.Name
 	if name, _ := quoted(before); name != "" {
-		f.Who = name // who one acts as
+		who = name // whom one acts as
 	}
-	role, binding := "clusterrole", "clusterrolebinding"
-	if namespace != "" {
-		f.Namespace = "in namespace " + namespace
-		role, binding = "role -n "+namespace, "rolebinding -n "+namespace
-	}
-	if group != "" {
-		resource += "." + group
-	}
-	f.Grant = fmt.Sprintf("kubectl create %s NAME --verb=%s --resource=%s; kubectl create %s NAME --%s=NAME --user=%s",
-		role, verb, resource, binding, strings.Fields(role)[0], f.Who)
+	f.Denied = denied(who, verb, resource, group, namespace)
 }
 
 func quoted(s string) (text, rest string) {

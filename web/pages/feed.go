@@ -49,7 +49,7 @@ func feed(_ context.Context, c *Call, a address) (*Answer, error) {
 	}
 	return &Answer{
 		Status: status, Title: "Watch " + v.Kind, Body: tmpl.Feed(v), Current: listPath(a.gvr, ""),
-		Crumbs: []view.Link{{Text: groupName(a.gvr.Group), Href: "/ui/"}, {Text: a.entry.Resource.Name, Href: v.ListHref}, {Text: "watch"}},
+		Crumbs: []view.Link{{Text: groupName(a.gvr.Group), Href: "/ui/resources"}, {Text: a.entry.Resource.Name, Href: v.ListHref}, {Text: "watch"}},
 	}, nil
 }
 

@@ -12,6 +12,36 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
+// places are the pages of the navigation that are of no resource, in their
+// order. A page with a place of its own is one line here and one in
+// list_of_pages.go.
+var places = []view.NavLink{
+	{Text: "Overview", Href: "/ui/", Title: "The cluster at a glance"},
+	{Text: "All resources", Href: "/ui/resources", Title: "Every type that the API serves"},
+	{Text: "API explorer", Href: "/ui/explore", Title: "Operations, kinds and fields of the API"},
+	{Text: "Who can", Href: "/ui/whocan", Title: "Who may do what, and by which binding"},
+}
+
+// userPlaces are the pages of the user's menu, in their order.
+var userPlaces = []view.NavLink{
+	{Text: "Who am I", Href: "/ui/whoami"},
+	{Text: "What can I do", Href: "/ui/access"},
+	{Text: "Sessions", Href: "/ui/sessions"},
+	{Text: "Keyboard", Href: "/ui/help"},
+}
+
+// UserPlaces gives the pages of the user's menu.
+func UserPlaces() []view.NavLink { return userPlaces }
+
+// Places gives the places, with the one of a page marked.
+func Places(path string) []view.NavLink {
+	list := slices.Clone(places)
+	for i := range list {
+		list[i].Current = list[i].Href == path
+	}
+	return list
+}
+
 // headings are the navigation's groups of built-in resources, in their order.
 // What is in none of them stands under its API group.
 var headings = []struct {

@@ -11,20 +11,10 @@ import (
 	"pilothouse/web/rows"
 	"pilothouse/web/view"
 
+	"github.com/a-h/templ"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 )
-
-// objectTabs are the parts of an object's page, in their order, with their keys.
-var objectTabs = []struct {
-	name, query, key string
-	fill             func(ctx context.Context, c *Call, o *loaded, v *view.Object) error
-}{
-	{"Overview", "", "d", overviewTab},
-	{"YAML", "yaml", "y", yamlTab},
-	{"Events", "events", "v", eventsTab},
-	{"Related", "related", "r", relatedTab},
-}
 
 // loaded is an object with what its address says.
 type loaded struct {
@@ -53,37 +43,21 @@ func object(ctx context.Context, c *Call, a address) (*Answer, error) {
 		return deletePage(ctx, c, o)
 	}
 	v := c.objectView(o)
-	tab := c.Query.Get("tab")
-	known := false
-	for _, t := range objectTabs {
-		current := t.query == tab
-		known = known || current
-		href := v.Path
-		if t.query != "" {
-			href += "?tab=" + t.query
-		}
-		v.Tabs = append(v.Tabs, view.Tab{Name: t.name, Href: href, Current: current, Key: t.key})
-		if current {
-			if err := t.fill(ctx, c, o, &v); err != nil {
-				f, ok := c.Fault(err)
-				if !ok {
-					return nil, err
-				}
-				v.Fault = f
-			}
-		}
+	c.fillActs(ctx, o, &v)
+	body, ok, err := c.fillTabs(ctx, o, &v)
+	if err != nil {
+		return nil, err
 	}
-	if !known {
+	if !ok {
 		return nil, notServed(c.URL())
 	}
-	v.Tab = tab
 	return &Answer{
-		Title: v.Name + " · " + v.Kind, Body: tmpl.Object(v), Fragment: c.Panel, Current: listPath(a.gvr, ""), Crumbs: objectCrumbs(a),
+		Title: v.Name + " · " + v.Kind, Body: tmpl.Object(v, body), Fragment: c.Panel, Current: listPath(a.gvr, ""), Crumbs: objectCrumbs(a),
 	}, nil
 }
 
 func objectCrumbs(a address) []view.Link {
-	crumbs := []view.Link{{Text: groupName(a.gvr.Group), Href: "/ui/"}, {Text: a.entry.Resource.Name, Href: listPath(a.gvr, "")}}
+	crumbs := []view.Link{{Text: groupName(a.gvr.Group), Href: "/ui/resources"}, {Text: a.entry.Resource.Name, Href: listPath(a.gvr, "")}}
 	if a.namespace != "" {
 		crumbs = append(crumbs, view.Link{Text: a.namespace, Href: listPath(a.gvr, a.namespace)})
 	}
@@ -110,7 +84,6 @@ func (c *Call) objectView(o *loaded) view.Object {
 		UID: string(o.object.GetUID()), Version: o.object.GetResourceVersion(),
 		Path: objectPath(o.gvr, o.namespace, o.name), APIPath: client.Path(o.gvr, o.namespace, o.name, ""),
 		ListHref: listPath(o.gvr, o.namespace), Panel: c.Panel, FormToken: c.FormToken(),
-		CanEdit: can(o.entry, "update"), CanDelete: can(o.entry, "delete"),
 	}
 	v.Command = "kubectl get " + kubectlName(c.Registry.Table(), o.gvr) + " " + o.name
 	if o.namespace != "" {
@@ -140,18 +113,17 @@ func yamlOf(o *unstructured.Unstructured, managed bool) (string, error) {
 	return string(raw), err
 }
 
-func yamlTab(_ context.Context, c *Call, o *loaded, v *view.Object) error {
+func yamlTab(_ context.Context, c *Call, o *loaded, v *view.Object) (templ.Component, error) {
 	managed := c.Query.Get("managed") != ""
 	text, err := yamlOf(&o.object, managed)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	y := &view.YAML{Lines: view.YAMLLines(text), Managed: managed, Download: v.Path + "?download=1"}
 	if y.Toggle = v.Path + "?tab=yaml"; !managed {
 		y.Toggle += "&managed=1"
 	}
-	v.YAML = y
-	return nil
+	return tmpl.YAML(y), nil
 }
 
 // download gives the object's YAML as a file that kubectl can apply.

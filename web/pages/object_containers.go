@@ -34,7 +34,7 @@ func containers(o *unstructured.Unstructured) []view.Container {
 		states := byName(status[part.status])
 		for _, c := range objects(spec[part.spec]) {
 			v := view.Container{Name: text(c["name"]), Image: text(c["image"]), Kind: part.kind, Ports: ports(c)}
-			v.Requests, v.Limits = resources(c, "requests"), resources(c, "limits")
+			v.Requests, v.Limits = resourceText(c, "requests"), resourceText(c, "limits")
 			if s, ok := states[v.Name]; ok {
 				v.Restarts = text(s["restartCount"])
 				v.State = stateOf(s)
@@ -102,7 +102,7 @@ func ports(c map[string]any) string {
 	return strings.Join(list, ", ")
 }
 
-func resources(c map[string]any, which string) string {
+func resourceText(c map[string]any, which string) string {
 	all, _ := c["resources"].(map[string]any)
 	m, _ := all[which].(map[string]any)
 	var list []string

@@ -6,8 +6,10 @@ import (
 	"strconv"
 	"time"
 
+	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/view"
 
+	"github.com/a-h/templ"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -16,7 +18,7 @@ import (
 const maxEvents = 200
 
 // eventsTab shows the events about an object.
-func eventsTab(ctx context.Context, c *Call, o *loaded, v *view.Object) error {
+func eventsTab(ctx context.Context, c *Call, o *loaded, _ *view.Object) (templ.Component, error) {
 	selector := "involvedObject.name=" + o.name + ",involvedObject.kind=" + o.object.GetKind()
 	if uid := string(o.object.GetUID()); uid != "" {
 		selector += ",involvedObject.uid=" + uid
@@ -28,7 +30,7 @@ func eventsTab(ctx context.Context, c *Call, o *loaded, v *view.Object) error {
 	}
 	var found corev1.EventList
 	if err := c.Client.List(ctx, events, namespace, metav1.ListOptions{FieldSelector: selector}, &found); err != nil {
-		return err
+		return nil, err
 	}
 	list := &view.Events{}
 	sort.Slice(found.Items, func(i, j int) bool { return lastSeen(&found.Items[i]).After(lastSeen(&found.Items[j])) })
@@ -38,8 +40,7 @@ func eventsTab(ctx context.Context, c *Call, o *loaded, v *view.Object) error {
 		}
 		list.Rows = append(list.Rows, eventRow(&found.Items[i]))
 	}
-	v.Events = list
-	return nil
+	return tmpl.Events(list), nil
 }
 
 func eventRow(e *corev1.Event) view.EventRow {

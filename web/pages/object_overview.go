@@ -10,14 +10,16 @@ import (
 	"time"
 	"unicode/utf8"
 
+	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/view"
 
+	"github.com/a-h/templ"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 )
 
-func overviewTab(_ context.Context, c *Call, o *loaded, v *view.Object) error {
+func overviewTab(_ context.Context, c *Call, o *loaded, _ *view.Object) (templ.Component, error) {
 	w := &view.Overview{Facts: o.facts(), Finalizers: o.object.GetFinalizers()}
 	for _, k := range sortedKeys(o.object.GetLabels()) {
 		pair := k + "=" + o.object.GetLabels()[k]
@@ -33,8 +35,7 @@ func overviewTab(_ context.Context, c *Call, o *loaded, v *view.Object) error {
 	w.Containers = containers(&o.object)
 	w.Data = data(&o.object)
 	w.Sections = sections(o.object.Object)
-	v.Overview = w
-	return nil
+	return tmpl.Overview(w), nil
 }
 
 // facts are the object's columns, the wide ones too, one below the other.

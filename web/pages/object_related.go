@@ -8,8 +8,10 @@ import (
 
 	"pilothouse/backend/client"
 	"pilothouse/backend/registry"
+	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/view"
 
+	"github.com/a-h/templ"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,15 +29,15 @@ const metadataOnly = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.
 
 // relatedTab shows the objects that an object belongs to and those that belong
 // to it, by their owner references.
-func relatedTab(ctx context.Context, c *Call, o *loaded, v *view.Object) error {
-	v.Related = &view.Related{}
+func relatedTab(ctx context.Context, c *Call, o *loaded, _ *view.Object) (templ.Component, error) {
+	v := &view.Related{}
 	if owners := c.owners(ctx, o); len(owners) > 0 {
-		v.Related.Groups = append(v.Related.Groups, view.RelatedGroup{Title: "Owned by", Rows: owners})
+		v.Groups = append(v.Groups, view.RelatedGroup{Title: "Owned by", Rows: owners})
 	}
 	if owned := c.owned(ctx, o); len(owned) > 0 {
-		v.Related.Groups = append(v.Related.Groups, view.RelatedGroup{Title: "Owns", Rows: owned})
+		v.Groups = append(v.Groups, view.RelatedGroup{Title: "Owns", Rows: owned})
 	}
-	return nil
+	return tmpl.Related(v), nil
 }
 
 // owners follows the owner references up.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"pilothouse/backend/authn/oidc"
+	"pilothouse/backend/authz"
+	"pilothouse/backend/authz/rbac"
 	"pilothouse/backend/client"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
@@ -17,6 +19,7 @@ import (
 	"pilothouse/web/jobs"
 	"pilothouse/web/rows"
 	"pilothouse/web/session"
+	"pilothouse/web/trend"
 	"pilothouse/web/view"
 
 	"github.com/a-h/templ"
@@ -38,8 +41,15 @@ type Site struct {
 	Docs   *apidoc.Library
 	// Authenticate finds out who a request is from; for logins.
 	Authenticate func(ctx context.Context, r *request.Request) (*request.User, error)
-	Clock        func() time.Time
-	Version      string
+	// Authorizer tells which buttons would work; WhoCan lists RBAC's grants that
+	// cover a request. Both may be nil.
+	Authorizer authz.Authorizer
+	WhoCan     func(*authz.Attributes) []rbac.Grant
+	// Trend has the server's metrics of the last hour; nil where there are none.
+	Trend   *trend.Trend
+	Clock   func() time.Time
+	Started time.Time
+	Version string
 }
 
 // Call is one request for a page.

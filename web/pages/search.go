@@ -128,16 +128,9 @@ func findTypes(t *registry.Table, q string) []found {
 	return list
 }
 
-// places are pages that a search finds by name.
-var places = []view.Link{
-	{Text: "All resources", Href: "/ui/"}, {Text: "API explorer", Href: "/ui/explore"}, {Text: "Who am I", Href: "/ui/whoami"},
-	{Text: "What can I do", Href: "/ui/access"}, {Text: "Sessions", Href: "/ui/sessions"}, {Text: "Keyboard", Href: "/ui/help"},
-	{Text: "Apply YAML", Href: "/ui/apply"},
-}
-
 func findPages(q string) []found {
 	var list []found
-	for _, p := range places {
+	for _, p := range slices.Concat(places, userPlaces, []view.NavLink{{Text: "Apply YAML", Href: "/ui/apply"}}) {
 		if r := rank(strings.ToLower(p.Text), strings.ToLower(q)); r >= 0 && r < 3 {
 			list = append(list, found{view.Result{Href: p.Href, Kind: "page", Text: p.Text}, r})
 		}

@@ -16,7 +16,9 @@ type Frame struct {
 	FormToken string
 	Path      string // of this page, with its query
 	Crumbs    []Link
-	Nav       []NavGroup
+	// Places are the pages that are of no resource; Nav are the resources.
+	Places, UserPlaces []NavLink
+	Nav                []NavGroup
 	// Namespaces is the picker; nil where it has nothing to say.
 	Namespaces *Namespaces
 	Assets     Assets
@@ -71,12 +73,18 @@ type Fault struct {
 	Message string
 	Reason  string
 	Code    int
-	// Who, Verb, Resource, Namespace and Grant explain a refusal.
+	// Denied explains a refusal.
+	Denied  *Denied
+	AuditID string
+	Causes  []Cause
+	Back    *Link
+}
+
+// Denied is a right that somebody lacks: who, which verb on which resource and
+// in which namespace, and the commands that would grant it.
+type Denied struct {
 	Who, Verb, Resource, Namespace string
 	Grant                          string
-	AuditID                        string
-	Causes                         []Cause
-	Back                           *Link
 }
 
 // Cause is one field that an error is about.

@@ -17,14 +17,17 @@ type Object struct {
 	Panel     bool
 	Command   string
 	FormToken string
-	CanEdit   bool
-	CanDelete bool
+	Acts      []Act
+	// Own tells that the tab keeps itself up to date.
+	Own bool
+}
 
-	Overview *Overview
-	YAML     *YAML
-	Events   *Events
-	Related  *Related
-	Fault    *Fault
+// Act is a button of an object's page.
+type Act struct {
+	Name, Text, Href, Key string
+	Danger                bool
+	// Denied is why the user may not use it, nil when they may.
+	Denied *Denied
 }
 
 // Tab is one tab of an object's page.

@@ -1,20 +1,20 @@
 package view
 
-// Home is the page of all resource types.
-type Home struct {
-	Groups []HomeGroup
+// Resources is the page of all resource types.
+type Resources struct {
+	Groups []ResourceGroup
 	Types  int
 }
 
-// HomeGroup is one API group.
-type HomeGroup struct {
+// ResourceGroup is one API group.
+type ResourceGroup struct {
 	Name     string // "core" for the empty one
 	Versions []string
-	Types    []HomeType
+	Types    []ResourceType
 }
 
-// HomeType is one resource type.
-type HomeType struct {
+// ResourceType is one resource type.
+type ResourceType struct {
 	Resource, Kind, Version string
 	Href                    string // empty for what cannot be listed
 	Namespaced              bool

@@ -10,11 +10,11 @@ import (
 	"pilothouse/web/view"
 )
 
-// home lists every resource type of the live table.
-func home(_ context.Context, c *Call) (*Answer, error) {
-	var v view.Home
+// resources lists every resource type of the live table.
+func resources(_ context.Context, c *Call) (*Answer, error) {
+	var v view.Resources
 	for _, g := range c.Registry.Table().Groups() {
-		group := view.HomeGroup{Name: g.Name}
+		group := view.ResourceGroup{Name: g.Name}
 		if g.Name == "" {
 			group.Name = "core"
 		}
@@ -24,20 +24,20 @@ func home(_ context.Context, c *Call) (*Answer, error) {
 			for _, e := range version.Entries {
 				if !seen[e.Resource.Name] {
 					seen[e.Resource.Name] = true
-					group.Types = append(group.Types, homeType(e))
+					group.Types = append(group.Types, resourceType(e))
 				}
 			}
 		}
-		slices.SortFunc(group.Types, func(a, b view.HomeType) int { return strings.Compare(a.Resource, b.Resource) })
+		slices.SortFunc(group.Types, func(a, b view.ResourceType) int { return strings.Compare(a.Resource, b.Resource) })
 		v.Types += len(group.Types)
 		v.Groups = append(v.Groups, group)
 	}
-	return &Answer{Title: "Resources", Crumbs: []view.Link{{Text: "Resources"}}, Body: tmpl.Home(v)}, nil
+	return &Answer{Title: "Resources", Crumbs: []view.Link{{Text: "Resources"}}, Body: tmpl.Resources(v)}, nil
 }
 
-func homeType(e *registry.Entry) view.HomeType {
+func resourceType(e *registry.Entry) view.ResourceType {
 	r := e.Resource
-	t := view.HomeType{
+	t := view.ResourceType{
 		Resource: r.Name, Kind: r.Kind, Version: e.Version.Name, Namespaced: r.Namespaced,
 		ShortNames: strings.Join(r.ShortNames, ", "), Verbs: strings.Join(r.Verbs, ", "), Custom: r.Dynamic,
 	}

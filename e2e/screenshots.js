@@ -1,0 +1,85 @@
+// Makes the pictures of docs/images: the main pages at two sizes, light and
+// dark. node e2e/screenshots.js [--out DIR] [--only REGEX] [--look dark-wide]
+import { mkdirSync } from 'node:fs'
+import { cluster, kinds } from './fixture.js'
+import { Server, context, live, login, quiet, quit } from './harness.js'
+
+const arg = (name, fallback) => { const i = process.argv.indexOf('--' + name); return i < 0 ? fallback : process.argv[i + 1] }
+const out = arg('out', new URL('../docs/images', import.meta.url).pathname)
+const only = new RegExp(arg('only', '.'))
+const looks = { 'dark-wide': ['dark', 1440, 900], 'light-wide': ['light', 1440, 900], 'dark-phone': ['dark', 375, 812], 'light-phone': ['light', 375, 812] }
+const chosen = new RegExp(arg('look', '.'))
+mkdirSync(out, { recursive: true })
+
+const server = await Server.start()
+await cluster(server, 260)
+await kinds(server)
+const pod = '/ui/api/v1/namespaces/shop/pods/api-gateway-6c9f-x2b7q'
+
+/** shots are the pictures: a name, a page, and what is done on it before. */
+const shots = [
+  ['overview', '/ui/', async (page) => { await page.waitForSelector('.uplot', { timeout: 40_000 }) }],
+  ['pods', '/ui/api/v1/pods?sort=restarts&desc=1', live],
+  ['panel', '/ui/api/v1/namespaces/shop/pods', async (page) => {
+    await live(page)
+    if (page.viewportSize().width < 1000) return page.goto(server.url + pod)
+    for (let i = 0; i < 4; i++) await page.keyboard.press('j')
+    await page.keyboard.press('Enter')
+    await page.waitForSelector('#panel [data-object]')
+  }],
+  ['pod', pod], ['pod-access', pod + '?tab=access'], ['pod-related', '/ui/apis/apps/v1/namespaces/shop/deployments/api-gateway?tab=related'],
+  ['deployment', '/ui/apis/apps/v1/namespaces/shop/deployments/api-gateway'], ['service', '/ui/api/v1/namespaces/shop/services/api-gateway'],
+  ['secret', '/ui/api/v1/namespaces/shop/secrets/gateway-token'], ['node', '/ui/api/v1/nodes/node-01'], ['namespace', '/ui/api/v1/namespaces/shop'],
+  ['cronjob', '/ui/apis/batch/v1/namespaces/shop/cronjobs/report'], ['hpa', '/ui/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/api-gateway'],
+  ['ingress', '/ui/apis/networking.k8s.io/v1/namespaces/shop/ingresses/shop'], ['pvc', '/ui/api/v1/namespaces/shop/persistentvolumeclaims/gateway-data'],
+  ['rolebinding', '/ui/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings/deployers'], ['crd', '/ui/apis/apiextensions.k8s.io/v1/customresourcedefinitions/databases.example.com'],
+  ['configmap', '/ui/api/v1/namespaces/shop/configmaps/api-gateway-config'], ['job', '/ui/apis/batch/v1/namespaces/shop/jobs/report-28700'],
+  ['who-can', '/ui/whocan?verb=get&resource=secrets&ns=shop'], ['subject', '/ui/subject?kind=User&name=dev'], ['access', '/ui/access?ns=shop'], ['whoami', '/ui/whoami'],
+  ['explorer', '/ui/explore/op?gv=apis/apps/v1&method=POST&path=/apis/apps/v1/namespaces/{namespace}/deployments'], ['explore', '/ui/explore'],
+  ['resources', '/ui/resources'], ['apply', '/ui/apply?list=/ui/apis/apps/v1/namespaces/shop/deployments'],
+  ['palette', '/ui/api/v1/pods', async (page) => {
+    await live(page)
+    await page.click('[data-act=palette]')
+    await page.keyboard.insertText('gateway')
+    await page.waitForSelector('#palette [role=option]')
+  }],
+  ['review', '/ui/api/v1/namespaces/shop/configmaps/api-gateway-config?edit=1', async (page) => {
+    await page.waitForSelector('.cm-content')
+    await page.evaluate(() => {
+      const line = [...document.querySelectorAll('.cm-line')].find((l) => l.textContent.includes('LOG_LEVEL'))
+      const range = document.createRange()
+      range.selectNodeContents(line)
+      getSelection().removeAllRanges()
+      getSelection().addRange(range)
+      document.querySelector('.cm-content').focus()
+    })
+    await quiet(page, 100)
+    await page.keyboard.insertText('  LOG_LEVEL: debug')
+    await page.keyboard.press('Control+s')
+    await page.waitForSelector('.diff .ins')
+  }],
+  ['watch', '/ui/api/v1/namespaces/shop/configmaps?view=watch', async (page) => {
+    await live(page)
+    const path = '/api/v1/namespaces/shop/configmaps'
+    for (const level of ['debug', 'warn']) await server.api('PATCH', path + '/api-gateway-config', { data: { LOG_LEVEL: level } }, 'application/merge-patch+json')
+    await page.waitForSelector('[data-type=MODIFIED]')
+  }],
+]
+
+for (const [look, [theme, width, height]] of Object.entries(looks)) {
+  if (!chosen.test(look)) continue
+  const c = await context({ viewport: { width, height }, colorScheme: theme === 'dark' ? 'dark' : 'light' })
+  await c.addCookies([{ name: 'pilothouse-theme', value: theme, url: server.url }])
+  const page = await login(server, c)
+  for (const [name, path, act] of shots) {
+    if (!only.test(name)) continue
+    await page.goto(server.url + path)
+    await act?.(page)
+    await quiet(page, 150)
+    await page.screenshot({ path: `${out}/${name}-${look}.png` })
+  }
+  if (c.faults.length) console.error(look, c.faults)
+  await c.close()
+}
+await quit()
+await server.stop()

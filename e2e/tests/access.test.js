@@ -1,0 +1,88 @@
+// R24: who one is, who may do what, and why a button does nothing; the overview.
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { cluster, kinds } from '../fixture.js'
+import { Server, context, done, live, login, quit, until } from '../harness.js'
+
+let server
+before(async () => {
+  server = await Server.start()
+  await cluster(server, 20)
+  await kinds(server)
+  await server.create('/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings', {
+    apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'RoleBinding', metadata: { name: 'viewers', namespace: 'shop' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'view' }, subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'dev' }],
+  })
+})
+after(async () => {
+  await quit()
+  await server.stop()
+})
+
+const pod = '/ui/api/v1/namespaces/shop/pods/api-gateway-6c9f-x2b7q'
+
+test('a button that one may not use says what is missing and what would grant it', async () => {
+  const c = await context()
+  const page = await login(server, c, 'token-dev', pod)
+  await page.click('[data-denied=delete] summary')
+  const why = await page.innerText('[data-denied=delete] .sheet')
+  assert.match(why, /dev/)
+  assert.match(why, /delete on pods in namespace shop/)
+  assert.match(why, /kubectl create role -n shop NAME --verb=delete --resource=pods; kubectl create rolebinding -n shop NAME --role=NAME --user=dev/)
+  assert.equal(await page.$('[data-act-name=delete]'), null)
+  // The buttons are a courtesy: the request itself is refused as well.
+  await page.goto(server.url + pod + '?delete=1')
+  assert.match(await page.textContent('[data-testid=fault]'), /"dev" cannot delete/)
+  const deployment = '/ui/apis/apps/v1/namespaces/shop/deployments/api-gateway'
+  await page.goto(server.url + deployment)
+  assert.ok(await page.$('[data-act-name=edit]'), 'dev may update deployments')
+  await done(c)
+})
+
+test('who may do what with an object, and by which binding', async () => {
+  const c = await context()
+  const page = await login(server, c, 'token-admin', pod + '?tab=access')
+  const row = page.locator('[data-testid=access] tr', { hasText: /^dev/ })
+  assert.match(await row.innerText(), /shop\/deployers/)
+  assert.match(await row.innerText(), /shop\/viewers/)
+  await row.locator('a').first().click()
+  await page.waitForURL(/\/ui\/subject\?kind=User&name=dev/)
+  const text = await page.innerText('#main')
+  assert.match(text, /shop\/deployer in namespace shop by deployers/)
+  assert.match(text, /view in namespace shop by viewers/)
+  await page.goto(server.url + '/ui/whocan')
+  await page.fill('[name=verb]', 'update')
+  await page.fill('[name=resource]', 'deploy/scale')
+  await page.fill('[name=ns]', 'shop')
+  await page.click('button:text("Ask")')
+  await page.waitForURL(/deploy/)
+  assert.match(await page.innerText('[data-testid=grants]'), /dev\s+User\s+shop\/deployers\s+shop\/deployer/)
+  assert.doesNotMatch(await page.innerText('[data-testid=grants]'), /shop\/viewers/)
+  await done(c)
+  const other = await context()
+  const second = await login(server, other, 'token-dev', '/ui/whocan?verb=delete&resource=pods')
+  assert.match(await second.innerText('#main'), /list on clusterroles/)
+  assert.equal(await second.$('[data-testid=grants]'), null)
+  await done(other)
+})
+
+test('the overview counts by state, warns, and follows', async () => {
+  const c = await context()
+  const page = await login(server, c, 'token-admin', '/ui/')
+  await live(page)
+  const tile = (name) => page.innerText(`.tile[aria-label="${name}"]`)
+  assert.match(await tile('Nodes'), /12\s+.*1 NotReady/s)
+  assert.match(await page.innerText('[data-testid=warnings]'), /Readiness probe failed/)
+  const before = Number((await tile('Services')).match(/\d+/)[0])
+  await server.create('/api/v1/namespaces/shop/services', { apiVersion: 'v1', kind: 'Service', metadata: { name: 'another' }, spec: { ports: [{ port: 1 }] } })
+  await until(async () => Number((await tile('Services')).match(/\d+/)[0]) === before + 1)
+  await page.waitForSelector('.uplot canvas')
+  await page.click('.tile[aria-label="Nodes"] >> text=1 NotReady')
+  await page.waitForURL(/nodes\?q=NotReady/)
+  await done(c)
+  const other = await context()
+  const second = await login(server, other, 'token-dev', '/ui/')
+  assert.match(await second.innerText('.tile[aria-label="Pods"]'), /not yours to list/)
+  assert.equal(await second.$('[data-testid=plots]'), null)
+  await done(other)
+})

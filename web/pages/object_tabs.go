@@ -1,0 +1,65 @@
+package pages
+
+import (
+	"context"
+
+	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/view"
+
+	"github.com/a-h/templ"
+)
+
+// objectTab is one part of an object's page, and of the panel beside a list. A
+// new one is one line in objectTabs; the keys of static/src/keys.js are bound to
+// the links by their data-key.
+type objectTab struct {
+	// name is what the tab is called, query its value of the address' parameter
+	// tab, key the key that leads to it.
+	name, query, key string
+	// shown tells whether an object has the tab; nil for all objects.
+	shown func(o *loaded) bool
+	// own tells that the tab keeps itself up to date: it is not made anew when
+	// the object changes.
+	own bool
+	// body makes what stands below the tabs.
+	body func(ctx context.Context, c *Call, o *loaded, v *view.Object) (templ.Component, error)
+}
+
+// objectTabs are the parts of an object's page, in their order. A key that is
+// new also needs a line in tabKeys of static/src/keys.js.
+var objectTabs = []objectTab{
+	{name: "Overview", key: "d", body: overviewTab},
+	{name: "YAML", query: "yaml", key: "y", body: yamlTab},
+	{name: "Events", query: "events", key: "v", body: eventsTab},
+	{name: "Related", query: "related", key: "r", body: relatedTab},
+	{name: "Access", query: "access", key: "a", body: accessTab},
+}
+
+// fillTabs puts the object's tabs into v and gives what the chosen one shows; ok
+// is false when the address names none.
+func (c *Call) fillTabs(ctx context.Context, o *loaded, v *view.Object) (body templ.Component, ok bool, err error) {
+	v.Tab = c.Query.Get("tab")
+	for _, t := range objectTabs {
+		if t.shown != nil && !t.shown(o) {
+			continue
+		}
+		current := t.query == v.Tab
+		href := v.Path
+		if t.query != "" {
+			href += "?tab=" + t.query
+		}
+		v.Tabs = append(v.Tabs, view.Tab{Name: t.name, Href: href, Current: current, Key: t.key})
+		if !current {
+			continue
+		}
+		ok, v.Own = true, t.own
+		if body, err = t.body(ctx, c, o, v); err != nil {
+			f, known := c.Fault(err)
+			if !known {
+				return nil, ok, err
+			}
+			body, err = tmpl.Fault(f), nil
+		}
+	}
+	return body, ok, nil
+}

@@ -1,0 +1,84 @@
+package pages
+
+import (
+	"context"
+	"encoding/json"
+	"sync/atomic"
+	"time"
+
+	"pilothouse/web/live"
+	"pilothouse/web/rows"
+)
+
+// overviewPace is the least time between two states of the overview.
+const overviewPace = 3 * time.Second
+
+// livePage tells a page that is made of lists when it would look different; the
+// browser then asks for it again.
+type livePage struct {
+	views   []*rows.View
+	windows []*rows.Window
+	stale   atomic.Bool
+	wake    func()
+	stop    context.CancelFunc
+}
+
+// openOverview opens the overview's live part. What the user may not list does
+// not change.
+func (c *Call) openOverview(ctx context.Context, wake func()) (live.Subscription, error) {
+	l := &livePage{wake: wake}
+	for _, gr := range tileResources {
+		e := preferred(c.Registry.Table(), gr)
+		if e == nil || c.may(ctx, right{verb: "list", address: address{entry: e, gvr: e.GVR()}}) != nil {
+			continue
+		}
+		v, err := c.Pool.Open(ctx, c.Client, rows.Key{GVR: e.GVR()}, rows.Query{})
+		if err != nil {
+			continue // another list may be had
+		}
+		l.views = append(l.views, v)
+		l.windows = append(l.windows, v.Window(0, 0, func() { l.stale.Store(true) }))
+	}
+	running, stop := context.WithCancel(context.Background())
+	l.stop = stop
+	go l.run(running)
+	return l, nil
+}
+
+// run wakes the tab at most once in overviewPace, and for new samples of the
+// plots.
+func (l *livePage) run(ctx context.Context) {
+	tick := time.NewTicker(overviewPace)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if l.stale.Load() || n%4 == 0 {
+				l.stale.Store(true)
+				l.wake()
+			}
+		}
+	}
+}
+
+// Next tells that the page has changed.
+func (l *livePage) Next() ([]byte, error) {
+	if !l.stale.Swap(false) {
+		return nil, nil
+	}
+	return json.Marshal(map[string]any{"page": true})
+}
+
+// Move does nothing.
+func (*livePage) Move(int, int, string) {}
+
+// Close ends it.
+func (l *livePage) Close() {
+	l.stop()
+	for i, w := range l.windows {
+		w.Close()
+		l.views[i].Close()
+	}
+}

@@ -1,0 +1,59 @@
+package view
+
+// Cluster is the page of the whole cluster at a glance.
+type Cluster struct {
+	// Key changes when the page would.
+	Key      string
+	Facts    []Fact
+	Tiles    []Tile
+	Warnings []WarningRow
+	// WarningsHref lists all of them; WarningsFault is why there are none.
+	WarningsHref  string
+	WarningsFault *Fault
+	Plots         []Plot
+	// PlotsDenied is why there are no plots.
+	PlotsDenied *Denied
+}
+
+// Tile counts the objects of a resource by their state.
+type Tile struct {
+	Title, Href string
+	Total       int
+	Parts       []TilePart
+	Bar         []BarPart
+	Denied      *Denied
+	// Note is why there is no number, in the place of one.
+	Note string
+}
+
+// TilePart are the objects of a tile in one state.
+type TilePart struct {
+	Tone, Text, Href string
+	N                int
+}
+
+// BarPart is a piece of a bar: where it begins and how wide it is, of 100.
+type BarPart struct {
+	Tone     string
+	X, Width string
+}
+
+// WarningRow is one recent warning.
+type WarningRow struct {
+	Object Link
+	Kind   string
+	EventRow
+}
+
+// Plot is a small plot of the last hour.
+type Plot struct {
+	Title string
+	// Now is the last value, with its unit.
+	Now string
+	// Data is what the script draws, as JSON: {t, unit, series: [{label, v}]}.
+	Data string
+	// Lines are the same as points of SVG polylines, 240 by 56, for browsers
+	// without scripts.
+	Lines  []string
+	Legend []string
+}

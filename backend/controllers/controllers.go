@@ -7,51 +7,20 @@ package controllers
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"path"
-	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"pilothouse/backend/admission/quota"
-	"pilothouse/backend/client"
-	"pilothouse/backend/discovery"
-	"pilothouse/backend/pki"
-	"pilothouse/backend/registry"
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/request"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
 )
 
 // Deps are what loops work with.
-type Deps struct {
-	// Client makes requests; each loop acts as a user of its own.
-	Client *client.Client
-	// Shared is what informers read with; Run sets it. As in
-	// kube-controller-manager they act as the program, whose role lets it list
-	// and watch everything, and not as their loop.
-	Shared   *client.Client
-	Registry *registry.Registry
-	Clock    registry.Clock
-	// RootCA is the PEM bundle that clients verify this server with.
-	RootCA func() []byte
-	// CA signs the certificates of the signers that are this server's own; nil
-	// leaves their requests alone.
-	CA *pki.KeyPair
-	// Remote gives the groups that other API servers serve; nil: there are none.
-	Remote func() ([]discovery.RemoteGroup, int64)
-	// Quota has the accounts of ResourceQuotas.
-	Quota *quota.Ledger
-	// Token makes the token that a secret of an account holds; nil leaves such
-	// secrets empty.
-	Token func(account *corev1.ServiceAccount, secret string) (string, error)
-	// EventTTL is how long events are kept after their last write; zero keeps
-	// them.
-	EventTTL time.Duration
-}
+type Deps = loop.Deps
 
 // Loop is one controller.
 type Loop struct {
@@ -60,6 +29,9 @@ type Loop struct {
 	// Account is the service account in kube-system that it acts as; blank for
 	// what kube-apiserver does itself, as system:apiserver.
 	Account string
+	// Workload marks what only nodes give work to: unless --controllers names it,
+	// it waits for a node that lives, and gives way to a kube-controller-manager.
+	Workload bool
 	// New gives what runs until its context ends.
 	New func(d Deps) func(ctx context.Context) error
 }
@@ -79,26 +51,36 @@ func identity(account string) *request.User {
 }
 
 // Select gives the loops that a --controllers value asks for: names, "*" for
-// all, "-name" to leave one out.
+// all, "-name" to leave one out. The names that Kubernetes had before are taken
+// too.
 func Select(loops []Loop, patterns []string) ([]Loop, error) {
 	known := map[string]bool{}
 	for _, l := range loops {
 		known[l.Name] = true
 	}
-	for _, p := range patterns {
-		name := strings.TrimPrefix(p, "-")
-		if name == "*" || known[name] {
-			continue
+	full := make([]string, len(patterns))
+	for i, p := range patterns {
+		minus, name := "", p
+		if strings.HasPrefix(p, "-") {
+			minus, name = "-", p[1:]
 		}
-		if _, err := path.Match(name, ""); err != nil || !known[name] {
+		if now, was := aliases[name]; was {
+			name = now
+		}
+		if name != "*" && !known[name] {
 			return nil, fmt.Errorf("--controllers: %q is no controller", name)
 		}
+		full[i] = minus + name
 	}
 	var out []Loop
 	for _, l := range loops {
-		if wanted(l.Name, patterns) {
-			out = append(out, l)
+		if !wanted(l.Name, full) {
+			continue
 		}
+		if slices.Contains(full, l.Name) {
+			l.Workload = false
+		}
+		out = append(out, l)
 	}
 	return out, nil
 }
@@ -122,6 +104,10 @@ func wanted(name string, patterns []string) bool {
 // panics is logged and starts again after a second.
 func Run(ctx context.Context, d Deps, loops []Loop) {
 	var wg sync.WaitGroup
+	g := newGate(d)
+	if slices.ContainsFunc(loops, func(l Loop) bool { return l.Workload }) {
+		wg.Go(func() { g.watch(ctx) })
+	}
 	for _, l := range loops {
 		own := d
 		if own.Client = d.Client.As(request.Server, "kube-apiserver"); l.Account != "" {
@@ -129,52 +115,32 @@ func Run(ctx context.Context, d Deps, loops []Loop) {
 		}
 		own.Shared = d.Client.As(program, agent)
 		wg.Go(func() {
-			for ctx.Err() == nil {
-				if err := protect(ctx, l.New(own)); err != nil && ctx.Err() == nil {
-					klog.ErrorS(err, "Controller starts again", "controller", l.Name)
-					wait(ctx, time.Second)
-				}
+			if l.Workload {
+				g.run(ctx, func(ctx context.Context) { keep(ctx, l, own) })
+				return
 			}
+			keep(ctx, l, own)
 		})
 	}
 	wg.Wait()
 }
 
-func protect(ctx context.Context, run func(context.Context) error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+// keep runs a loop until ctx ends.
+func keep(ctx context.Context, l Loop, d Deps) {
+	for ctx.Err() == nil {
+		if err := protect(ctx, l.New(d)); err != nil && ctx.Err() == nil {
+			klog.ErrorS(err, "Controller starts again", "controller", l.Name)
+			wait(ctx, time.Second)
 		}
-	}()
-	return run(ctx)
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
 	}
 }
 
-// together runs functions until the first one returns, ends the others and
-// gives the first error that is not about the end of ctx.
+func protect(ctx context.Context, run func(context.Context) error) error {
+	return loop.Protect(ctx, run)
+}
+
+func wait(ctx context.Context, d time.Duration) { loop.Wait(ctx, d) }
+
 func together(ctx context.Context, runs ...func(context.Context) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	errs := make(chan error, len(runs))
-	for _, run := range runs {
-		go func() {
-			defer cancel()
-			errs <- protect(ctx, run)
-		}()
-	}
-	var first error
-	for range runs {
-		if err := <-errs; err != nil && first == nil && !errors.Is(err, context.Canceled) {
-			first = err
-		}
-	}
-	return first
+	return loop.Together(ctx, runs...)
 }

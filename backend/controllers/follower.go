@@ -2,119 +2,28 @@ package controllers
 
 import (
 	"context"
-	"strconv"
-	"time"
 
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/watchcache"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/klog/v2"
 )
 
-// follower watches resources, also those that come later, from now on or with
-// what there is. It decodes nothing, so it costs little for pods and events too.
+// follower is a loop.Follower under this package's names.
 type follower struct {
 	Deps
-	// initial begins with the objects that exist, as events of the type Added.
 	initial bool
-	// want chooses the resources.
-	want  func(r *registry.Resource) bool
-	event func(store *registry.Store, e *watchcache.Event)
+	want    func(r *registry.Resource) bool
+	event   func(store *registry.Store, e *watchcache.Event)
 }
 
 func (f *follower) run(ctx context.Context) error {
-	watching := map[*registry.Store]context.CancelFunc{}
-	ended := make(chan struct{})
-	running := 0
-	defer func() {
-		for range running {
-			<-ended
-		}
-	}()
-	for {
-		changed := f.Registry.Changed()
-		now := f.stores()
-		for store, stop := range watching {
-			if !now[store] {
-				stop()
-				delete(watching, store)
-			}
-		}
-		for store := range now {
-			if watching[store] != nil {
-				continue
-			}
-			own, stop := context.WithCancel(ctx)
-			watching[store] = stop
-			running++
-			go func() {
-				defer func() { ended <- struct{}{} }()
-				f.watch(own, store)
-			}()
-		}
-		select {
-		case <-ctx.Done():
-			for _, stop := range watching {
-				stop()
-			}
-			return ctx.Err()
-		case <-ended:
-			running--
-		case <-changed:
-		}
-	}
-}
-
-func (f *follower) stores() map[*registry.Store]bool {
-	out := map[*registry.Store]bool{}
-	for _, group := range f.Registry.Table().Groups() {
-		for _, version := range group.Versions {
-			for _, e := range version.Entries {
-				if e.Store != nil && e.Resource.StoredAs == nil && can(e.Resource, "watch") && f.want(e.Resource) {
-					out[e.Store] = true
-				}
-			}
-		}
-	}
-	return out
-}
-
-func (f *follower) watch(ctx context.Context, store *registry.Store) {
-	for ctx.Err() == nil {
-		err := protect(ctx, func(ctx context.Context) error {
-			var from registry.WatchOptions
-			if !f.initial {
-				from.ResourceVersion = strconv.FormatInt(max(store.Revision(), 1), 10)
-			}
-			w, err := store.Watch(ctx, from)
-			if err != nil {
-				return err
-			}
-			defer w.Close()
-			for {
-				events, err := w.Next(ctx, 0)
-				if err != nil {
-					return err
-				}
-				for i := range events {
-					f.event(store, &events[i])
-				}
-			}
-		})
-		if ctx.Err() == nil {
-			klog.V(2).InfoS("A controller watches again", "resource", store.Resource().Name, "err", err)
-			wait(ctx, 100*time.Millisecond)
-		}
-	}
+	return (&loop.Follower{Deps: f.Deps, Initial: f.initial, Want: f.want, Event: f.event}).Run(ctx)
 }
 
 // only wants one resource.
-func only(group, name string) func(*registry.Resource) bool {
-	return func(r *registry.Resource) bool { return r.Group == group && r.Name == name }
-}
+func only(group, name string) func(*registry.Resource) bool { return loop.Only(group, name) }
 
 // nameOf says where an object is.
-func nameOf(o *watchcache.Object) types.NamespacedName {
-	return types.NamespacedName{Namespace: o.Namespace, Name: o.Name}
-}
+func nameOf(o *watchcache.Object) types.NamespacedName { return loop.NameOf(o) }

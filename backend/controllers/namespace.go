@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strings"
 
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/registry"
 
 	corev1 "k8s.io/api/core/v1"
@@ -97,13 +98,7 @@ func (t *terminator) empty(ctx context.Context, name string) *remains {
 	return left
 }
 
-func can(r *registry.Resource, verb string) bool {
-	verbs := r.Verbs
-	if verbs == nil {
-		verbs = registry.StandardVerbs
-	}
-	return slices.Contains(verbs, verb)
-}
+func can(r *registry.Resource, verb string) bool { return loop.Can(r, verb) }
 
 func (t *terminator) emptyResource(ctx context.Context, e *registry.Entry, name string, left *remains) {
 	gr := e.Resource.GroupResource()

@@ -38,6 +38,15 @@ type Event struct {
 	budget *budget
 }
 
+// Previous is the state before the change, nil for what is new, for initial state
+// and where history does not know it.
+func (e *Event) Previous() *Object {
+	if e.entry == nil {
+		return nil
+	}
+	return e.entry.previous
+}
+
 // Frame gives an encoding of the event under a name ("json", "table"), shared by
 // all watchers that get this event with this type: make is called once while the
 // event is recent. Events of initial state are not shared. The bytes must not be

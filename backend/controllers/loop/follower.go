@@ -1,0 +1,132 @@
+package loop
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"pilothouse/backend/registry"
+	"pilothouse/backend/watchcache"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
+)
+
+// Follower watches resources, also those that come later, from now on or with
+// what there is. It decodes nothing, so it costs little for pods and events too.
+type Follower struct {
+	Deps
+	// Initial begins with the objects that exist, as events of the type Added.
+	Initial bool
+	// Want chooses the resources.
+	Want func(r *registry.Resource) bool
+	// Event is told of events, one after another for each resource.
+	Event func(store *registry.Store, e *watchcache.Event)
+}
+
+// Run follows until ctx ends.
+func (f *Follower) Run(ctx context.Context) error {
+	watching := map[*registry.Store]context.CancelFunc{}
+	ended := make(chan struct{})
+	running := 0
+	defer func() {
+		for range running {
+			<-ended
+		}
+	}()
+	for {
+		changed := f.Registry.Changed()
+		now := f.stores()
+		for store, stop := range watching {
+			if !now[store] {
+				stop()
+				delete(watching, store)
+			}
+		}
+		for store := range now {
+			if watching[store] != nil {
+				continue
+			}
+			own, stop := context.WithCancel(ctx)
+			watching[store] = stop
+			running++
+			go func() {
+				defer func() { ended <- struct{}{} }()
+				f.watch(own, store)
+			}()
+		}
+		select {
+		case <-ctx.Done():
+			for _, stop := range watching {
+				stop()
+			}
+			return ctx.Err()
+		case <-ended:
+			running--
+		case <-changed:
+		}
+	}
+}
+
+func (f *Follower) stores() map[*registry.Store]bool {
+	out := map[*registry.Store]bool{}
+	for _, group := range f.Registry.Table().Groups() {
+		for _, version := range group.Versions {
+			for _, e := range version.Entries {
+				if e.Store != nil && e.Resource.StoredAs == nil && Can(e.Resource, "watch") && f.Want(e.Resource) {
+					out[e.Store] = true
+				}
+			}
+		}
+	}
+	return out
+}
+
+func (f *Follower) watch(ctx context.Context, store *registry.Store) {
+	for ctx.Err() == nil {
+		err := Protect(ctx, func(ctx context.Context) error {
+			var from registry.WatchOptions
+			if !f.Initial {
+				from.ResourceVersion = strconv.FormatInt(max(store.Revision(), 1), 10)
+			}
+			w, err := store.Watch(ctx, from)
+			if err != nil {
+				return err
+			}
+			defer w.Close()
+			for {
+				events, err := w.Next(ctx, 0)
+				if err != nil {
+					return err
+				}
+				for i := range events {
+					f.Event(store, &events[i])
+				}
+			}
+		})
+		if ctx.Err() == nil {
+			klog.V(2).InfoS("A controller watches again", "resource", store.Resource().Name, "err", err)
+			Wait(ctx, 100*time.Millisecond)
+		}
+	}
+}
+
+// Only wants one resource.
+func Only(group, name string) func(*registry.Resource) bool {
+	return func(r *registry.Resource) bool { return r.Group == group && r.Name == name }
+}
+
+// NameOf says where an object is.
+func NameOf(o *watchcache.Object) types.NamespacedName {
+	return types.NamespacedName{Namespace: o.Namespace, Name: o.Name}
+}
+
+// Can tells whether a resource has a verb.
+func Can(r *registry.Resource, verb string) bool {
+	verbs := r.Verbs
+	if verbs == nil {
+		verbs = registry.StandardVerbs
+	}
+	return slices.Contains(verbs, verb)
+}

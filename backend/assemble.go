@@ -85,6 +85,7 @@ func (s *Server) assemble() error {
 	if err := s.openStreams(); err != nil {
 		return err
 	}
+	s.openLife()
 	if s.aggregator, err = s.newAggregator(documents); err != nil {
 		return err
 	}
@@ -103,11 +104,17 @@ func (s *Server) assemble() error {
 		return err
 	}
 	auditAll, auditFailure := s.auditFilters()
+	trace, err := s.openTracing()
+	if err != nil {
+		return err
+	}
 	dashboard, err := s.openDashboard(s.authentication.authenticator)
 	if err != nil {
 		return err
 	}
 	s.chain = server.Chain(api.Serve, server.Filters(server.FilterOptions{
+		Life:           s.lifeFilter(),
+		Trace:          trace,
 		Dashboard:      dashboard,
 		Authenticator:  s.authentication.authenticator,
 		Audit:          auditAll,

@@ -70,7 +70,7 @@ func newAuthentication(o *config.Options, serving *pki.Serving, keys *pki.PKI, r
 	known := authn.WithGroups(authn.Union(authenticators(o, serving, a.tokens, passwords)...))
 	a.authenticator = authn.SlowFailures(known, time.Now)
 	if a.anonymous.on {
-		a.authenticator = authn.OrElse(a.authenticator, authn.Anonymous(a.anonymous.paths...))
+		a.authenticator = authn.OrElse(a.authenticator, authn.Named("anonymous", authn.Anonymous(a.anonymous.paths...)))
 	}
 	a.authenticator = authn.Counted(a.authenticator, time.Now)
 	return a, nil

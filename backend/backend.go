@@ -22,11 +22,13 @@ import (
 	"pilothouse/backend/crd"
 	"pilothouse/backend/health"
 	"pilothouse/backend/kubelet"
+	"pilothouse/backend/life"
 	"pilothouse/backend/pki"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
 	"pilothouse/backend/server"
 	"pilothouse/backend/storage"
+	"pilothouse/backend/tracing"
 	"pilothouse/web"
 
 	"k8s.io/klog/v2"
@@ -52,6 +54,9 @@ type Server struct {
 	authorization  *authorization
 	// audit records requests; nil without a policy.
 	audit *audit.Auditor
+	// life remembers requests; nil when it is off. spans sends OpenTelemetry spans.
+	life  *life.Recorder
+	spans *tracing.Tracer
 	// quota has the accounts of ResourceQuotas.
 	quota     *quota.Ledger
 	serving   *pki.Serving
@@ -226,6 +231,7 @@ func (s *Server) Close() {
 	s.listeners.close()
 	s.waitForBackground()
 	s.closeAudit()
+	s.closeTracing()
 	if s.engine != nil {
 		if err := s.engine.Close(); err != nil {
 			klog.ErrorS(err, "Close storage")

@@ -17,10 +17,10 @@ import (
 // uses up to the assembly. A package may import its own level and those below.
 // The name is the path below backend/, without what follows the first slash.
 var levels = map[string]int{
-	"request": 0, "scheme": 0, "version": 0, "config": 0, "pki": 0, "metrics": 0, "logging": 0,
+	"request": 0, "scheme": 0, "version": 0, "config": 0, "pki": 0, "metrics": 0, "logging": 0, "diff": 0,
 	"storage":  1,
 	"registry": 2, "fieldmanager": 2, "watchcache": 2,
-	"webhook": 3, "authn": 3, "authz": 3, "admission": 3, "audit": 3, "resources": 3,
+	"webhook": 3, "authn": 3, "authz": 3, "admission": 3, "audit": 3, "life": 3, "tracing": 3, "resources": 3,
 	"endpoints": 4, "stream": 4, "client": 4, "informer": 4, "discovery": 4, "openapi": 4, "crd": 4, "health": 4, "bootstrap": 4,
 	"aggregator": 4, "controllers": 4, "kubelet": 4, "node": 4,
 	"server":  5,

@@ -32,11 +32,11 @@ func openEngine(o *config.Options) (storage.Engine, error) {
 // are not set up.
 func authenticators(o *config.Options, serving *pki.Serving, tokens, passwords authn.TokenAuthenticator) []authn.Authenticator {
 	list := []authn.Authenticator{
-		frontProxy(o, serving), // its certificate says that it speaks for others, so it comes before users'
-		authn.ClientCertificate(serving.Roots, time.Now),
+		authn.Named("front proxy", frontProxy(o, serving)), // its certificate says that it speaks for others, so it comes before users'
+		authn.Named("client certificate", authn.ClientCertificate(serving.Roots, time.Now)),
 		authn.Bearer(tokens),
 		authn.WebSocketBearer(tokens),
-		basic(passwords),
+		authn.Named("password file", basic(passwords)),
 	}
 	return slices.DeleteFunc(list, func(a authn.Authenticator) bool { return a == nil })
 }
@@ -47,12 +47,12 @@ func authenticators(o *config.Options, serving *pki.Serving, tokens, passwords a
 func (a *authentication) tokenAuthenticators() ([]authn.TokenAuthenticator, error) {
 	var errs [3]error
 	list := []authn.TokenAuthenticator{
-		a.tokenFile(&errs[0]),
-		a.legacyServiceAccounts(),
-		a.serviceAccounts(),
-		a.bootstrapTokens(),
-		a.oidcProviders(&errs[1]),
-		a.tokenWebhook(&errs[2]),
+		authn.NamedTokens("token file", a.tokenFile(&errs[0])),
+		authn.NamedTokens("legacy service account token", a.legacyServiceAccounts()),
+		authn.NamedTokens("service account token", a.serviceAccounts()),
+		authn.NamedTokens("bootstrap token", a.bootstrapTokens()),
+		authn.NamedTokens("OIDC", a.oidcProviders(&errs[1])),
+		authn.NamedTokens("token webhook", a.tokenWebhook(&errs[2])),
 	}
 	return slices.DeleteFunc(list, func(t authn.TokenAuthenticator) bool { return t == nil }), errors.Join(errs[:]...)
 }

@@ -9,6 +9,7 @@ import (
 
 	"pilothouse/backend/discovery"
 	"pilothouse/backend/health"
+	"pilothouse/backend/life"
 	"pilothouse/backend/metrics"
 	"pilothouse/backend/openapi"
 	"pilothouse/backend/request"
@@ -38,7 +39,13 @@ func (s *Server) paths(documents *openapi.Service) []pathHandler {
 		list = append(list, pathHandler{d.Handles, d.Handle, d.Paths})
 	}
 	if s.options.Features.Profiling {
-		list = append(list, pathHandler{isProfile, serveProfile, fixed("/debug/pprof", "/debug/pprof/profile")})
+		list = append(list,
+			pathHandler{isProfile, serveProfile, fixed("/debug/pprof", "/debug/pprof/profile")},
+			pathHandler{is("/debug/flags", "/debug/flags/", "/debug/flags/v"), serveFlags, fixed("/debug/flags", "/debug/flags/v")})
+	}
+	list = append(list, pathHandler{is(whoCanPath), s.serveWhoCan, fixed(whoCanPath)})
+	if s.life != nil {
+		list = append(list, pathHandler{life.Handles, s.life.Serve(s.explain), life.Paths})
 	}
 	return list
 }

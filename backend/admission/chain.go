@@ -94,9 +94,13 @@ func (c *Chain) Mutate(ctx context.Context, a *Attributes) error {
 		return nil
 	}
 	before := managedFieldsOf(a)
+	w := newWitness(ctx, a, "Mutating admission", true)
+	defer w.end()
 	for pass := 0; pass < 2; pass++ {
 		for _, m := range mutators {
-			if err := m.Mutate(ctx, a); err != nil {
+			err := m.Mutate(ctx, a)
+			w.saw(m.Name(), err)
+			if err != nil {
 				return err
 			}
 		}
@@ -114,8 +118,16 @@ func (c *Chain) Validate(ctx context.Context, a *Attributes) error {
 	if c == nil {
 		return nil
 	}
-	for _, v := range c.steps(a.Operation, a.Entry, a.Subresource).validators {
-		if err := v.Validate(ctx, a); err != nil {
+	validators := c.steps(a.Operation, a.Entry, a.Subresource).validators
+	if len(validators) == 0 {
+		return nil
+	}
+	w := newWitness(ctx, a, "Validating admission", false)
+	defer w.end()
+	for _, v := range validators {
+		err := v.Validate(ctx, a)
+		w.saw(v.Name(), err)
+		if err != nil {
 			return err
 		}
 	}

@@ -42,6 +42,7 @@ func known(ctx context.Context, r *request.Request, tokens TokenAuthenticator, t
 	for key, value := range id.Annotations {
 		r.Annotate(key, value)
 	}
+	r.KnownBy(id.Authenticator)
 	return id.User, nil
 }
 

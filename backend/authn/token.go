@@ -26,6 +26,8 @@ type Identity struct {
 	Audiences []string
 	// Annotations go into the audit event of every request with the token.
 	Annotations map[string]string
+	// Authenticator is the name of who knows the token, for the life of requests.
+	Authenticator string
 }
 
 // TokenFunc is a TokenAuthenticator whose tokens are for nobody in particular.

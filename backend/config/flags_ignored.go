@@ -3,7 +3,7 @@ package config
 import "github.com/spf13/pflag"
 
 // ignoredFlags are flags of kube-apiserver that have no meaning here and whose
-// absence harms nobody: how it talks to its etcd, caches, tracing, what one
+// absence harms nobody: how it talks to its etcd, caches, what one
 // process among several needs. A flag that makes a server safer, or that
 // somebody could rely on, is not among them: it is an error until it works.
 // The values tell whether the flag is a switch.
@@ -38,7 +38,6 @@ var ignoredFlags = map[string]bool{
 	"shutdown-watch-termination-grace-period":     false,
 	"storage-initialization-timeout":              false,
 	"storage-media-type":                          false,
-	"tracing-config-file":                         false,
 	"watch-cache":                                 true,
 	"watch-cache-sizes":                           false,
 	"emulation-forward-compatible":                true,

@@ -49,12 +49,19 @@ func (c *call) read(mediaType string, v scheme.Validation) (scheme.Object, error
 		if err := c.readCustom(mediaType, obj, v); err != nil {
 			return nil, err
 		}
-		return c.defaulted(obj)
+		return c.whole(obj)
 	}
 	if err := c.decodeBody(mediaType, obj, c.v.gvk, v); err != nil {
 		return nil, err
 	}
-	return c.defaulted(obj)
+	return c.whole(obj)
+}
+
+// whole defaults an object that was read.
+func (c *call) whole(obj scheme.Object) (scheme.Object, error) {
+	out, err := c.defaulted(obj)
+	c.r.Mark("Body decoded")
+	return out, err
 }
 
 // readCustom reads the body as a custom resource, whose unknown fields its

@@ -59,7 +59,9 @@ func (c *call) track(live func() scheme.Object, obj scheme.Object, manager strin
 	if c.h.FieldManager == nil {
 		return obj, nil
 	}
-	return c.h.FieldManager.Update(c.e.Resource, c.e.Version.Name, c.subName(), live(), obj, c.fieldManager(manager))
+	out, err := c.h.FieldManager.Update(c.e.Resource, c.e.Version.Name, c.subName(), live(), obj, c.fieldManager(manager))
+	c.r.Mark("Fields tracked")
+	return out, err
 }
 
 // mutateObject is mutate for a resource's own objects.

@@ -69,6 +69,7 @@ type patcher struct {
 // of the request, tracked, and changed by admission.
 func (p *patcher) transform(ctx context.Context, w *write, current scheme.Object) (scheme.Object, error) {
 	next, err := p.patched(current)
+	p.c.r.Mark("Patch applied")
 	if err != nil {
 		return nil, err
 	}

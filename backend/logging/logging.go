@@ -21,3 +21,9 @@ func AddFlags(fs *pflag.FlagSet) {
 
 // Flush writes out what is buffered.
 func Flush() { klog.Flush() }
+
+// SetVerbosity changes --v while the process runs.
+func SetVerbosity(level string) error {
+	var v klog.Level
+	return v.Set(level)
+}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"pilothouse/backend/request"
 	"pilothouse/backend/scheme"
 	"pilothouse/backend/storage"
 	"pilothouse/backend/watchcache"
@@ -32,31 +33,34 @@ type Store struct {
 	cache    *watchcache.Cache
 	resource *Resource
 	gr       schema.GroupResource
-	version  *Version // the storage version
-	gvk      schema.GroupVersionKind
-	prefix   string
-	fields   []Field       // those that the cache holds values of
-	names    []string      // what they are called here, by position
-	reads    *scheme.Paths // what they look at
+	// resourceName is RESOURCE.GROUP, for the life of requests.
+	resourceName string
+	version      *Version // the storage version
+	gvk          schema.GroupVersionKind
+	prefix       string
+	fields       []Field       // those that the cache holds values of
+	names        []string      // what they are called here, by position
+	reads        *scheme.Paths // what they look at
 }
 
 // newStore makes the store of a resource over a cache; fields are those that
 // the cache indexes.
 func (r *Registry) newStore(res *Resource, cache *watchcache.Cache, fields []Field) *Store {
 	return &Store{
-		o:        &r.o,
-		engine:   r.o.Engine,
-		hub:      r.hub,
-		floor:    &r.floor,
-		cache:    cache,
-		resource: res,
-		gr:       res.GroupResource(),
-		version:  res.Hub(),
-		gvk:      res.HubKind(),
-		prefix:   res.prefix(),
-		fields:   fields,
-		names:    fieldNames(res.Fields),
-		reads:    pathsOf(fields),
+		o:            &r.o,
+		engine:       r.o.Engine,
+		hub:          r.hub,
+		floor:        &r.floor,
+		cache:        cache,
+		resource:     res,
+		gr:           res.GroupResource(),
+		resourceName: res.GroupResource().String(),
+		version:      res.Hub(),
+		gvk:          res.HubKind(),
+		prefix:       res.prefix(),
+		fields:       fields,
+		names:        fieldNames(res.Fields),
+		reads:        pathsOf(fields),
 	}
 }
 
@@ -177,10 +181,15 @@ func (s *Store) commit(ctx context.Context, d *draft, expected int64, remove boo
 		Delete:     remove,
 		Attachment: d.object,
 	}
+	r := request.From(ctx)
+	r.Mark("Object encoded")
 	revision, err := s.engine.Commit(ctx, &w)
 	if err != nil {
+		r.Mark("Another write came first, or storage failed")
 		return nil, err
 	}
+	r.Mark("Object stored in database")
+	r.Wrote(request.Written{Resource: s.resourceName, Key: d.key, Revision: revision, Delete: remove})
 	if d.object.Revision == revision {
 		return d.object, nil
 	}

@@ -97,6 +97,7 @@ func (s *Store) prepareCreate(ctx context.Context, obj scheme.Object, dryRun boo
 	if st.Validate != nil {
 		errs = append(errs, st.Validate(ctx, obj)...)
 	}
+	request.From(ctx).Mark("Object validated")
 	if len(errs) > 0 {
 		return finish, s.invalid(obj, errs)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"strconv"
 
+	"pilothouse/backend/request"
 	"pilothouse/backend/scheme"
 	"pilothouse/backend/watchcache"
 
@@ -143,6 +144,7 @@ func (u *update) prepare(ctx context.Context, obj, old scheme.Object) (finish fu
 	if u.st.ValidateUpdate != nil {
 		errs = append(errs, u.st.ValidateUpdate(ctx, obj, old)...)
 	}
+	request.From(ctx).Mark("Object validated")
 	if len(errs) > 0 {
 		return finish, u.invalid(obj, errs)
 	}

@@ -67,6 +67,7 @@ type Request struct {
 	warnings    []string
 	annotations []annotation
 	note        *ObjectNote
+	life        *Life
 	// annotationRoom saves the allocation for what every request has.
 	annotationRoom [4]annotation
 }

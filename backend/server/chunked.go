@@ -152,7 +152,7 @@ func (s *Server) stream(parent context.Context, conn *hijackedConn, r *request.R
 	ctx, stop := request.NewContext(ctx, r, time.Time{})
 	defer stop()
 	if err := body(ctx, w); err != nil {
-		klog.V(2).InfoS("Stream ended", "uri", maskedURI(r), "audit-ID", r.ID, "err", err)
+		klog.V(2).InfoS("Stream ended", "uri", MaskedURI(r), "audit-ID", r.ID, "err", err)
 		return
 	}
 	w.finish()

@@ -32,7 +32,7 @@ const (
 func toStatus(r *request.Request, err error) *metav1.Status {
 	status, known := ErrorStatus(r, err)
 	if !known {
-		klog.ErrorS(err, "Request failed", "audit-ID", r.ID, "verb", r.Info.Verb, "uri", maskedURI(r))
+		klog.ErrorS(err, "Request failed", "audit-ID", r.ID, "verb", r.Info.Verb, "uri", MaskedURI(r))
 	}
 	return status
 }

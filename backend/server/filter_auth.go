@@ -33,6 +33,7 @@ func authenticate(a authn.Authenticator, audit Filter) Filter {
 				}
 				r.User = user
 			}
+			r.Mark("Authenticated")
 			return next(ctx, r)
 		}
 	}
@@ -44,6 +45,7 @@ func authorize(a authz.Authorizer) Filter {
 		return func(ctx context.Context, r *request.Request) (*request.Response, error) {
 			attributes := authz.FromRequest(r)
 			decision, reason, err := a.Authorize(ctx, &attributes)
+			r.Mark("Authorized")
 			if decision == authz.Allow {
 				r.Annotate("authorization.k8s.io/decision", "allow")
 				r.Annotate("authorization.k8s.io/reason", reason)
@@ -53,7 +55,7 @@ func authorize(a authz.Authorizer) Filter {
 				r.Annotate("authorization.k8s.io/reason", "internal error")
 				return nil, err
 			}
-			klog.V(4).InfoS("Forbidden", "uri", maskedURI(r), "user", attributes.User.Name, "reason", reason)
+			klog.V(4).InfoS("Forbidden", "uri", MaskedURI(r), "user", attributes.User.Name, "reason", reason)
 			r.Annotate("authorization.k8s.io/decision", "forbid")
 			r.Annotate("authorization.k8s.io/reason", reason)
 			return nil, authz.Forbidden(&attributes, reason)

@@ -59,14 +59,14 @@ func logRequest(r *request.Request, p *request.Response, err error) {
 	if p != nil {
 		status = statusOf(p)
 	}
-	klog.V(2).InfoS("HTTP", "verb", r.Info.Verb, "URI", maskedURI(r), "user", user, "resp", status,
+	klog.V(2).InfoS("HTTP", "verb", r.Info.Verb, "URI", MaskedURI(r), "user", user, "resp", status,
 		"latency", time.Since(r.Received), "userAgent", r.Header.Get("User-Agent"),
 		"srcIP", r.RemoteAddr, "audit-ID", r.ID, "err", err)
 }
 
-// maskedURI is the request's path and query without the values of parameters
+// MaskedURI is the request's path and query without the values of parameters
 // that may hold a secret.
-func maskedURI(r *request.Request) string {
+func MaskedURI(r *request.Request) string {
 	if r.RawQuery == "" {
 		return r.RawPath
 	}

@@ -24,6 +24,8 @@ type FilterOptions struct {
 	// Dashboard answers what browsers ask for, and knows who they are by its own
 	// sessions; nil leaves it out.
 	Dashboard Filter
+	// Life follows requests and Trace gives them spans; nil leaves them out.
+	Life, Trace Filter
 	// Audit and Impersonate are the filters of these names; nil leaves them out.
 	Audit, Impersonate Filter
 	// AuditFailure is around the refusal of who cannot be authenticated; nil
@@ -39,11 +41,13 @@ func Filters(o FilterOptions) []Filter {
 		logRequests,                // outside of statusErrors, so that it sees the final status
 		countRequests,              //
 		statusErrors,               // errors become Status responses here
+		optional(o.Life),           // sees the error behind the status, panics too
 		recoverPanics,              // and panics become errors
 		guardDashboard,             // before anyone is asked who they are
 		deadline(o.RequestTimeout), // authentication may take time too
 		optional(o.Dashboard),      // has sessions instead of credentials
 		authenticate(o.Authenticator, o.AuditFailure), //
+		optional(o.Trace),       // knows whose trace it may go on with
 		optional(o.Audit),       // knows who, and sees what is refused below
 		optional(o.Impersonate), // the real user's rights to be someone else
 		limitInFlight(o.MaxInFlight, o.MaxMutatingInFlight), // after authentication: masters are not held up

@@ -269,7 +269,7 @@ func TestSecretsAreMaskedInLogs(t *testing.T) {
 		t.Helper()
 		r := ask("GET", "/")
 		r.RawPath, r.RawQuery, _ = strings.Cut(uri, "?")
-		if got := maskedURI(r); got != want {
+		if got := MaskedURI(r); got != want {
 			t.Errorf("%s: %s, want %s", uri, got, want)
 		}
 	}

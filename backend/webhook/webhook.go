@@ -19,6 +19,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"pilothouse/backend/tracing"
 )
 
 // Service names a Service that stands before a webhook.
@@ -107,6 +109,7 @@ func (c *Clients) Post(ctx context.Context, t *Target, timeout time.Duration, bo
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json, */*")
 	req.Header.Set("User-Agent", "kube-apiserver-admission")
+	tracing.Inject(ctx, req.Header)
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err

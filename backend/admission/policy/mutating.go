@@ -12,6 +12,7 @@ import (
 	"pilothouse/backend/admission/reinvoke"
 	"pilothouse/backend/authz"
 	"pilothouse/backend/registry"
+	"pilothouse/backend/request"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -245,7 +246,9 @@ func (w *mutated) invoke(ctx context.Context, call *invocation, namespace any, m
 	case !ok || memory.Skips(w.a, call.key()):
 		return nil
 	}
-	before := w.draft.Values.Object
+	before, r := w.draft.Values.Object, request.From(ctx)
+	more := request.More{Began: r.Elapsed(), Detail: "MutatingAdmissionPolicyBinding " + call.binding.name}
+	defer func() { r.Step(2, h.name, &more) }()
 	for i := range compiled.mutations {
 		if w.draft.Values.Object == nil {
 			break
@@ -261,11 +264,15 @@ func (w *mutated) invoke(ctx context.Context, call *invocation, namespace any, m
 		case errors.As(err, &status):
 			return status
 		default:
+			more.Error = err.Error()
 			w.fails(h, call.binding, err, metav1.StatusReasonInvalid)
 		}
 	}
 	if !equality.Semantic.DeepEqual(before, w.draft.Values.Object) {
 		memory.Changed(w.a)
+		if r.Detailed() {
+			more.Changes = admission.ChangesFrom(before, w.draft.Values.Object)
+		}
 	}
 	if compiled.again {
 		memory.Called(call.key())

@@ -144,6 +144,15 @@ func (j *judgement) binding(ctx context.Context, h *hook[*validator], b *boundHo
 	if namespace != nil {
 		shown = namespace.Value
 	}
+	r := request.From(ctx)
+	more := request.More{Began: r.Elapsed(), Detail: "ValidatingAdmissionPolicyBinding " + b.name}
+	refused := len(j.denied)
+	defer func() {
+		if len(j.denied) > refused {
+			more.Error = j.denied[refused].message
+		}
+		r.Step(2, h.name, &more)
+	}()
 	for _, p := range params {
 		out := h.compile().validate(ctx, values, p.plain(), shown, h.fail)
 		for _, d := range out.decisions {

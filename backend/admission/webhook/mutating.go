@@ -84,7 +84,13 @@ func (r *round) hook(ctx context.Context, c *candidate) error {
 		return nil
 	}
 	r.called = true
-	changed, err := r.call(ctx, c.hook)
+	q := request.From(ctx)
+	more := request.More{Began: q.Elapsed(), Detail: "MutatingWebhookConfiguration " + c.configuration}
+	changed, err := r.call(ctx, c.hook, &more)
+	if err != nil {
+		more.Error = err.Error()
+	}
+	q.Step(2, c.name, &more)
 	r.annotate(ctx, c, "mutation.webhook.admission.k8s.io/", mutationNote{c.configuration, c.name, changed})
 	if changed {
 		r.memory.Changed(r.a)
@@ -130,7 +136,7 @@ func (r *round) key(prefix string, c *candidate) string {
 }
 
 // call asks one webhook and changes the draft as it says.
-func (r *round) call(ctx context.Context, h *hook) (changed bool, err error) {
+func (r *round) call(ctx context.Context, h *hook, more *request.More) (changed bool, err error) {
 	values := r.draft.Values
 	obj, err := raw(values.Object)
 	if err != nil {
@@ -166,6 +172,9 @@ func (r *round) call(ctx context.Context, h *hook) (changed bool, err error) {
 		return false, apierrors.NewInternalError(err)
 	}
 	r.draft.Set(next)
+	if changed {
+		more.Changes, _ = admission.ChangesBetween(obj, next)
+	}
 	return changed, nil
 }
 

@@ -131,7 +131,13 @@ func (v *Validating) ask(ctx context.Context, a *admission.Attributes, q *questi
 			}
 		}
 	}()
+	r := request.From(ctx)
+	more := request.More{Began: r.Elapsed()}
 	_, err = v.send(ctx, q.hook, a, q.target, false, q.obj, q.old)
+	if err != nil {
+		more.Error = err.Error()
+	}
+	r.Step(2, q.hook.name, &more)
 	var failed *callError
 	if !errors.As(err, &failed) {
 		return err

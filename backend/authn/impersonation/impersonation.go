@@ -58,6 +58,7 @@ func (m *modes) impersonate(ctx context.Context, r *request.Request) error {
 	}
 	klog.V(4).InfoS("Impersonation", "user", r.User.Name, "as", got.user.Name, "audit-ID", r.ID)
 	r.Impersonator, r.User = r.User, m.users.Intern(got.user)
+	r.Mark("Impersonated")
 	r.ImpersonationConstraint = got.constraint
 	r.Header = request.WithoutHeaders(r.Header, isOurs)
 	return nil

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"time"
 
+	"pilothouse/backend/tracing"
+
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -139,6 +141,7 @@ func (c *Client) post(ctx context.Context, body []byte) (int, []byte, error) {
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", "application/json")
+	tracing.Inject(ctx, r.Header)
 	response, err := c.client.Do(r)
 	if err != nil {
 		return 0, nil, c.broken(ctx, err)

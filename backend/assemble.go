@@ -125,6 +125,7 @@ func (s *Server) assemble() error {
 		MaxInFlight:    o.Limits.MaxInFlight, MaxMutatingInFlight: o.Limits.MaxMutatingInFlight,
 	})...)
 	s.dashboard.SetAPI(s.chain)
+	s.authentication.api = client.New(s.chain, request.Server, "kube-apiserver")
 	s.crds, err = crd.New(crd.Options{
 		Registry: s.registry, Client: client.New(s.chain, request.Server, "kube-apiserver"), OpenAPI: documents,
 		Clock: time.Now, Webhooks: webhooks, Forget: fields.Forget,

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -11,11 +12,13 @@ import (
 	"pilothouse/backend/authn/oidc"
 	"pilothouse/backend/authn/serviceaccount"
 	"pilothouse/backend/authn/webhook"
+	"pilothouse/backend/client"
 	"pilothouse/backend/config"
 	"pilothouse/backend/pki"
 	"pilothouse/backend/registry"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 )
 
@@ -35,6 +38,8 @@ type authentication struct {
 
 	tokens        authn.TokenAuthenticator
 	authenticator authn.Authenticator
+	// api is asked as the server itself; nil until there is one.
+	api *client.Client
 }
 
 type anonymousAccess struct {
@@ -119,6 +124,20 @@ func (a *authentication) secretToken(account *corev1.ServiceAccount, secret stri
 	})
 }
 
+// secretUsed writes on a secret on which day its token was used last.
+func (a *authentication) secretUsed(ctx context.Context, secret *corev1.Secret, day string) {
+	if a.api == nil {
+		return
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": secret.UID, "labels": map[string]string{serviceaccount.LastUsed: day}}})
+	if err == nil {
+		err = a.api.Patch(ctx, corev1.SchemeGroupVersion.WithResource("secrets"), secret.Namespace, secret.Name, "", types.MergePatchType, patch, &corev1.Secret{})
+	}
+	if err != nil {
+		klog.ErrorS(err, "Note the use of a secret's token", "secret", klog.KObj(secret))
+	}
+}
+
 func frontProxy(o *config.Options, serving *pki.Serving) authn.Authenticator {
 	h := o.Authn.RequestHeader
 	if h.ClientCAFile == "" {
@@ -173,6 +192,7 @@ func (a *authentication) serviceAccounts() authn.TokenAuthenticator {
 func (a *authentication) legacyServiceAccounts() authn.TokenAuthenticator {
 	return serviceaccount.NewLegacy(serviceaccount.LegacyOptions{
 		Keys: a.keys, Audiences: a.o.Audiences(), SkipLookup: !a.o.ServiceAccount.Lookup, Lookup: a.lookup, Now: time.Now,
+		Used: a.secretUsed,
 	})
 }
 

@@ -279,6 +279,10 @@ func TestTokensOfServiceAccounts(t *testing.T) {
 	if got := whoami(t, s, nil, "Authorization: Bearer "+string(decoded)); got != "system:serviceaccount:default:robot" {
 		t.Error(got)
 	}
+	used := admin.Get("/api/v1/namespaces/default/secrets/robot").Must(200).Object().GetLabels()["kubernetes.io/legacy-token-last-used"]
+	if _, err := time.Parse(time.DateOnly, used); err != nil {
+		t.Errorf("the token was used last on %q", used)
+	}
 	admin.Delete("/api/v1/namespaces/default/serviceaccounts/robot").Must(200)
 	for w.Next().Type != "DELETED" { //nolint:revive // until the secret goes with its account
 	}

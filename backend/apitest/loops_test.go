@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // codeOf asks for something again and again.
@@ -34,6 +35,24 @@ func TestFinishedJobsGo(t *testing.T) {
 	awaits(t, "404", codeOf(c, jobs+"/gone"))
 	c.Get(jobs + "/kept").Must(200)
 	c.Get(jobs + "/later").Must(200)
+}
+
+func TestTheTrackingOfTokensIsKept(t *testing.T) {
+	t.Parallel()
+	c := apitest.Start(t).Admin()
+	const path = "/api/v1/namespaces/kube-system/configmaps/kube-apiserver-legacy-service-account-token-tracking"
+	today := func() string {
+		since, _, _ := unstructured.NestedString(c.Get(path).Object().Object, "data", "since") //nolint:errcheck // empty then
+		if day, err := time.Parse(time.DateOnly, since); err != nil || time.Since(day) > 48*time.Hour {
+			return "since " + since
+		}
+		return "today"
+	}
+	awaits(t, "today", today)
+	c.Patch(path, `{"data":{"since":"yesterday"}}`).Must(200)
+	awaits(t, "today", today)
+	c.Delete(path).Must(200)
+	awaits(t, "200", codeOf(c, path))
 }
 
 func TestVolumesAndClaimsInUseStay(t *testing.T) {

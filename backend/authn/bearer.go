@@ -29,8 +29,8 @@ func Bearer(tokens TokenAuthenticator) Authenticator {
 	})
 }
 
-// known asks whose a token is. What its audit annotations say goes into the
-// event of every request that it comes with.
+// known asks whose a token is. What its audit annotations and warnings say goes
+// with every request that it comes with.
 func known(ctx context.Context, r *request.Request, tokens TokenAuthenticator, token string) (*request.User, error) {
 	id, err := tokens.AuthenticateToken(ctx, token, nil)
 	if err != nil {
@@ -43,6 +43,9 @@ func known(ctx context.Context, r *request.Request, tokens TokenAuthenticator, t
 		r.Annotate(key, value)
 	}
 	r.KnownBy(id.Authenticator)
+	for _, text := range id.Warnings {
+		r.Warn(text)
+	}
 	return id.User, nil
 }
 

@@ -22,6 +22,31 @@ var (
 		Name: "authentication_duration_seconds", Help: "Authentication duration in seconds broken out by result.",
 		Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
 	}, []string{"result"}))
+
+	certificateLife = metrics.Register(prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "apiserver_client_certificate_expiration_seconds",
+		Help:    "Distribution of the remaining lifetime on the certificate used to authenticate a request.",
+		Buckets: []float64{0, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 345600, 604800, 2592000, 7776000, 15552000, 31104000},
+	}))
+
+	cacheRequests = metrics.Register(prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "authentication_token_cache_request_total", Help: "Counter of questions about tokens, by whether the answer was remembered.",
+	}, []string{"status"}))
+	cacheDurations = metrics.Register(prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "authentication_token_cache_request_duration_seconds", Help: "Duration of questions about tokens, by whether the answer was remembered.",
+		Buckets: prometheus.DefBuckets,
+	}, []string{"status"}))
+	cacheFetches = metrics.Register(prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "authentication_token_cache_fetch_total", Help: "Counter of look-ups of tokens, by how they ended.",
+	}, []string{"status"}))
+	cacheActive = metrics.Register(prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "authentication_token_cache_active_fetch_count", Help: "Number of look-ups of tokens at this moment, and of requests that wait for one.",
+	}, []string{"status"}))
+
+	cacheHits, cacheMisses       = cacheRequests.WithLabelValues("hit"), cacheRequests.WithLabelValues("miss")
+	hitDurations, missDurations  = cacheDurations.WithLabelValues("hit"), cacheDurations.WithLabelValues("miss")
+	fetchesGood, fetchesErred    = cacheFetches.WithLabelValues("ok"), cacheFetches.WithLabelValues("error")
+	fetchesInFlight, fetchesWait = cacheActive.WithLabelValues("in_flight"), cacheActive.WithLabelValues("blocked")
 )
 
 // outcome is the series of one result, looked up once.

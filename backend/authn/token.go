@@ -28,6 +28,8 @@ type Identity struct {
 	Annotations map[string]string
 	// Authenticator is the name of who knows the token, for the life of requests.
 	Authenticator string
+	// Warnings go to the client with every answer.
+	Warnings []string
 }
 
 // TokenFunc is a TokenAuthenticator whose tokens are for nobody in particular.

@@ -11,13 +11,15 @@ import (
 	"pilothouse/backend/request"
 )
 
+type userHash [sha256.Size]byte
+
 // Users gives the same *request.User for equal users, for ways of
 // authentication that make a user anew with each request. It is bounded and safe
 // for concurrent use; its zero value is ready.
 type Users struct {
 	mu   sync.Mutex
 	salt [32]byte
-	all  map[cacheKey]*request.User
+	all  map[userHash]*request.User
 }
 
 // maxUsers bounds Users.
@@ -29,7 +31,7 @@ func (s *Users) Intern(u *request.User) *request.User {
 	defer s.mu.Unlock()
 	if s.all == nil {
 		rand.Read(s.salt[:]) //nolint:errcheck // never fails
-		s.all = map[cacheKey]*request.User{}
+		s.all = map[userHash]*request.User{}
 	}
 	key := userKey(s.salt[:], u)
 	if old := s.all[key]; old != nil {
@@ -42,7 +44,7 @@ func (s *Users) Intern(u *request.User) *request.User {
 	return u
 }
 
-func userKey(salt []byte, u *request.User) cacheKey {
+func userKey(salt []byte, u *request.User) userHash {
 	var room [1024]byte
 	b := append(room[:0], salt...)
 	text := func(s string) {

@@ -26,6 +26,9 @@ type Roots func() (pool *x509.CertPool, generation uint64)
 func ClientCertificate(roots Roots, now func() time.Time) Authenticator {
 	check := checker{roots: roots, now: now, kept: func(c *certificates) *atomic.Pointer[verified] { return &c.client }}
 	return Func(func(_ context.Context, r *request.Request) (*request.User, error) {
+		if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+			certificateLife.Observe(r.TLS.PeerCertificates[0].NotAfter.Sub(now()).Seconds())
+		}
 		v, err := check.of(r)
 		if v == nil || err != nil {
 			return nil, err

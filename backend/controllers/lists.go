@@ -6,6 +6,7 @@ func All() []Loop {
 		{Name: "namespace-controller", Account: "namespace-controller", New: newNamespaces},
 		{Name: "serviceaccount-controller", Account: "service-account-controller", New: newServiceAccounts},
 		{Name: "serviceaccount-token-controller", Account: "token-controller", New: newTokens},
+		{Name: "legacy-serviceaccount-token-tracking-controller", New: newTokenTracking},
 		{Name: "root-ca-certificate-publisher-controller", Account: "root-ca-cert-publisher", New: newRootCA},
 		{Name: "certificatesigningrequest-signing-controller", Account: "certificate-controller", New: newSigning},
 		{Name: "certificatesigningrequest-approving-controller", Account: "certificate-controller", New: newApproving},

@@ -40,6 +40,8 @@ type Authenticator struct {
 	mapper   authenticationcel.CELMapper
 	required map[string]string
 	client   *http.Client
+	// issuerHash names the provider in metrics.
+	issuerHash string
 	// distributed finds groups that a token only points to; nil when groups are
 	// not a claim.
 	distributed *distributed
@@ -75,7 +77,7 @@ func New(o Options) (*Authenticator, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Authenticator{o: o, mapper: mapper, client: client, required: map[string]string{}, reached: make(chan struct{})}
+	a := &Authenticator{o: o, mapper: mapper, client: client, issuerHash: hashOf(o.JWT.Issuer.URL), required: map[string]string{}, reached: make(chan struct{})}
 	for _, rule := range o.JWT.ClaimValidationRules {
 		if rule.Claim != "" {
 			a.required[rule.Claim] = rule.RequiredValue
@@ -166,9 +168,16 @@ func (v *verifier) verify(ctx context.Context, token string) (*gooidc.IDToken, e
 
 // AuthenticateToken leaves tokens of other issuers alone.
 func (a *Authenticator) AuthenticateToken(ctx context.Context, token string, _ []string) (*authn.Identity, error) {
-	if statedIssuer(token) != a.o.JWT.Issuer.URL {
+	if statedIssuer(token) != a.issuer() {
 		return nil, nil
 	}
+	start := time.Now()
+	id, err := a.authenticate(ctx, token)
+	latency.WithLabelValues(result(err), a.issuerHash).Observe(time.Since(start).Seconds())
+	return id, err
+}
+
+func (a *Authenticator) authenticate(ctx context.Context, token string) (*authn.Identity, error) {
 	v := a.verifier.Load()
 	if v == nil {
 		return nil, errors.New("oidc: authenticator not initialized")

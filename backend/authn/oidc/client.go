@@ -3,6 +3,7 @@ package oidc
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -38,7 +39,7 @@ func newClient(issuer apiserver.Issuer, now func() time.Time) (*http.Client, err
 		}
 		base.TLSClientConfig.RootCAs = roots
 	}
-	t := &transport{base: base, now: now}
+	t := &transport{base: base, now: now, issuer: issuer.URL}
 	if issuer.DiscoveryURL != "" {
 		u, err := url.Parse(issuer.DiscoveryURL)
 		if err != nil {
@@ -51,8 +52,9 @@ func newClient(issuer apiserver.Issuer, now func() time.Time) (*http.Client, err
 
 // transport makes the requests to one provider.
 type transport struct {
-	base *http.Transport
-	now  func() time.Time
+	base   *http.Transport
+	now    func() time.Time
+	issuer string
 	// discovery is asked instead of the standard place, if it is not nil.
 	discovery *url.URL
 	standard  string
@@ -82,16 +84,35 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			return a.response(r), nil
 		}
 	}
+	if isKeys {
+		return t.fetchKeys(r)
+	}
+	return t.ask(r)
+}
+
+// ask bounds the answer.
+func (t *transport) ask(r *http.Request) (*http.Response, error) {
 	response, err := t.base.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
 	response.Body = limited{io.LimitReader(response.Body, maxAnswer), response.Body}
-	if !isKeys || response.StatusCode != http.StatusOK {
+	return response, nil
+}
+
+func (t *transport) fetchKeys(r *http.Request) (*http.Response, error) {
+	response, err := t.ask(r)
+	if err != nil {
+		fetched(t.issuer, nil, err)
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		fetched(t.issuer, nil, errors.New(response.Status))
 		return response, nil
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
+	fetched(t.issuer, body, err)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,6 +62,7 @@ func NewDynamic(o DynamicOptions) (*Dynamic, error) {
 		if d.content, err = os.ReadFile(o.Path); err != nil {
 			return nil, err
 		}
+		applied(d.content)
 	}
 	d.current.Store(p)
 	return d, nil
@@ -126,6 +128,7 @@ func (d *Dynamic) Refresh() {
 	content, err := os.ReadFile(d.o.Path)
 	if err != nil {
 		klog.ErrorS(err, "Authentication configuration cannot be read, the one before stays")
+		reloaded(nil, err)
 		return
 	}
 	if bytes.Equal(content, d.content) {
@@ -135,12 +138,19 @@ func (d *Dynamic) Refresh() {
 	next, err := d.parse(content)
 	if err != nil {
 		klog.ErrorS(err, "Authentication configuration cannot be used, the one before stays", "file", d.o.Path)
+		reloaded(nil, err)
 		return
 	}
 	d.start(next)
 	next.wait(d.ctx)
 	old := d.current.Swap(next)
 	old.stop()
+	reloaded(content, nil)
+	for _, a := range old.list {
+		if !next.has(a.issuer()) {
+			forget(a.issuer())
+		}
+	}
 	klog.InfoS("Authentication configuration loaded", "file", d.o.Path, "providers", len(next.list))
 }
 
@@ -153,6 +163,10 @@ func (d *Dynamic) parse(content []byte) (*providers, error) {
 		return nil, err
 	}
 	return d.make(c)
+}
+
+func (p *providers) has(issuer string) bool {
+	return slices.ContainsFunc(p.list, func(a *Authenticator) bool { return a.issuer() == issuer })
 }
 
 // wait waits until all providers have answered, but not for ever.

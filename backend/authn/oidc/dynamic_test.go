@@ -46,6 +46,7 @@ func TestConfigurationIsFollowed(t *testing.T) {
 		close(done)
 	}()
 	<-d.current.Load().list[0].Reached()
+	info := lines(t, "authentication_config_controller_last_config_info{hash=")
 	check(t, d, "first", first.token(nil), "1:s-1", "")
 	check(t, d, "second, not yet", second.token(nil), "", "")
 
@@ -67,6 +68,14 @@ func TestConfigurationIsFollowed(t *testing.T) {
 	}
 	d.Refresh()
 	check(t, d, "second, as the file is gone", second.token(nil), "2:s-1", "")
+	for _, status := range []string{"success", "failure"} {
+		if got := lines(t, `authentication_config_controller_automatic_reloads_total{status="`+status+`"} 2`); len(got) != 1 {
+			t.Errorf("reloads with %s: %v", status, lines(t, "automatic_reloads_total"))
+		}
+	}
+	if got := lines(t, "authentication_config_controller_last_config_info{hash="); len(got) != 1 || got[0] == info[0] {
+		t.Errorf("the configuration is %v, at the start %v", got, info)
+	}
 	cancel()
 	<-done
 }

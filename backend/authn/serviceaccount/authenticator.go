@@ -53,7 +53,13 @@ func (a *Authenticator) AuthenticateToken(ctx context.Context, token string, aud
 	if err := a.checkObjects(ctx, &c.Kubernetes); err != nil {
 		return nil, err
 	}
-	return &authn.Identity{User: c.user(), Audiences: common, Annotations: c.staleAnnotation(a.o.Now())}, nil
+	stale := c.staleAnnotation(a.o.Now())
+	if stale != nil {
+		staleUsed.Inc()
+	} else {
+		validUsed.Inc()
+	}
+	return &authn.Identity{User: c.user(), Audiences: common, Annotations: stale}, nil
 }
 
 // verify checks the signature of a token whose issuer is among issuers and reads

@@ -36,6 +36,9 @@ type LegacyOptions struct {
 	SkipLookup bool
 	Lookup     Lookup
 	Now        func() time.Time
+	// Used is told that the token of a secret is used, for the first time on a
+	// day; nil tells nobody.
+	Used func(ctx context.Context, secret *corev1.Secret, day string)
 }
 
 // NewLegacy gives an authenticator of the tokens that secrets of the type
@@ -62,18 +65,22 @@ func (l *Legacy) AuthenticateToken(ctx context.Context, token string, audiences 
 	if err := checkLegacy(&c.LegacyClaims, c.Subject); err != nil {
 		return nil, err
 	}
-	if !l.o.SkipLookup {
-		if err := l.checkObjects(ctx, &c.LegacyClaims, token); err != nil {
-			return nil, err
-		}
-	}
-	return &authn.Identity{
+	id := &authn.Identity{
 		User: &request.User{
 			Name: Username(c.Namespace, c.Account), UID: c.AccountUID, Groups: append(Groups(c.Namespace), request.GroupAuthenticated),
 		},
 		Audiences:   common,
 		Annotations: map[string]string{"authentication.k8s.io/legacy-token": c.Subject},
-	}, nil
+	}
+	if !l.o.SkipLookup {
+		secret, account, err := l.checkObjects(ctx, &c.LegacyClaims, token)
+		if err != nil {
+			return nil, err
+		}
+		l.track(ctx, secret, account, id)
+	}
+	legacyUsed.Inc()
+	return id, nil
 }
 
 // checkLegacy wants all claims, and a subject that says the same.
@@ -96,32 +103,31 @@ func checkLegacy(c *LegacyClaims, subject string) error {
 	return nil
 }
 
-// invalidSince is the label that Kubernetes puts on secrets whose token was not
-// used for a year.
-const invalidSince = "kubernetes.io/legacy-token-invalid-since"
-
-func (l *Legacy) checkObjects(ctx context.Context, c *LegacyClaims, token string) error {
+// checkObjects wants the secret and the account of a token.
+func (l *Legacy) checkObjects(ctx context.Context, c *LegacyClaims, token string) (*corev1.Secret, *corev1.ServiceAccount, error) {
 	secret, err := l.o.Lookup.Secret(ctx, c.Namespace, c.Secret)
 	if err != nil || deleted(secret.DeletionTimestamp, l.o.Now()) {
 		klog.V(4).InfoS("The secret of a token is gone", "secret", klog.KRef(c.Namespace, c.Secret), "err", err)
-		return errors.New("Token has been invalidated") //nolint:staticcheck // Kubernetes' words
+		return nil, nil, errors.New("Token has been invalidated") //nolint:staticcheck // Kubernetes' words
 	}
 	if subtle.ConstantTimeCompare(secret.Data[corev1.ServiceAccountTokenKey], []byte(token)) != 1 {
-		return errors.New("Token does not match server's copy") //nolint:staticcheck // Kubernetes' words
+		return nil, nil, errors.New("Token does not match server's copy") //nolint:staticcheck // Kubernetes' words
 	}
-	account, err := l.o.Lookup.Meta(ctx, "serviceaccounts", c.Namespace, c.Account)
+	account, err := l.o.Lookup.Account(ctx, c.Namespace, c.Account)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if deleted(account.DeletionTimestamp, l.o.Now()) {
-		return fmt.Errorf("ServiceAccount %s/%s has been deleted", c.Namespace, c.Account)
+		return nil, nil, fmt.Errorf("ServiceAccount %s/%s has been deleted", c.Namespace, c.Account)
 	}
 	if string(account.UID) != c.AccountUID {
-		return fmt.Errorf("ServiceAccount UID (%s) does not match claim (%s)", account.UID, c.AccountUID)
+		return nil, nil, fmt.Errorf("ServiceAccount UID (%s) does not match claim (%s)", account.UID, c.AccountUID)
 	}
 	if since, invalid := secret.Labels[invalidSince]; invalid {
-		return fmt.Errorf("the token in secret %s/%s for service account %s/%s has been marked invalid. Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the '%s' label from the secret to temporarily allow use of this token",
+		invalidUsed.Inc()
+		l.noteUse(ctx, secret)
+		return nil, nil, fmt.Errorf("the token in secret %s/%s for service account %s/%s has been marked invalid. Use tokens from the TokenRequest API or manually created secret-based tokens, or remove the '%s' label from the secret to temporarily allow use of this token",
 			c.Namespace, c.Secret, c.Namespace, c.Account, invalidSince+"="+since)
 	}
-	return nil
+	return secret, account, nil
 }

@@ -20,6 +20,11 @@ func (l Lookup) Meta(ctx context.Context, resource, namespace, name string) (*me
 	return get(ctx, l, resource, namespace, name, &metav1.PartialObjectMetadata{})
 }
 
+// Account gives a service account.
+func (l Lookup) Account(ctx context.Context, namespace, name string) (*corev1.ServiceAccount, error) {
+	return get(ctx, l, "serviceaccounts", namespace, name, &corev1.ServiceAccount{})
+}
+
 // Secret gives a secret.
 func (l Lookup) Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
 	return get(ctx, l, "secrets", namespace, name, &corev1.Secret{})

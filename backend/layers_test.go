@@ -34,6 +34,7 @@ var walls = map[string][]string{
 	"github.com/valyala/fasthttp":   {"backend/server", "web"},
 	"github.com/fasthttp/websocket": {"backend/server", "web"},
 	"github.com/dgraph-io/badger/":  {"backend/storage/badger"},
+	"go.etcd.io/etcd/":              {"backend/storage/etcd"},
 	"github.com/casbin/casbin/":     {"backend/authz/rbac"},
 	"github.com/a-h/templ":          {"templates", "web"},
 }

@@ -52,6 +52,16 @@ type Engine interface {
 	Close() error
 }
 
+// Shared is an engine whose store other processes write too. Their events come
+// through the sink like its own; an event with an empty key says only that the
+// store has come to its revision.
+type Shared interface {
+	Engine
+	// Sync waits until the sink has returned for everything that was committed
+	// anywhere before the call, so that a read of what it made is consistent.
+	Sync(ctx context.Context) error
+}
+
 // Position is where a store stands: its newest revision, and the oldest that
 // can be read, 0 before the first compaction.
 type Position struct {

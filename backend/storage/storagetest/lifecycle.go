@@ -177,8 +177,14 @@ func testCloseWhileWriting(t *testing.T, open Open) {
 	}
 }
 
-func testLocked(t *testing.T, open Open) {
+// testSecond opens the store while it is in use: it is locked, or it is shared
+// and both see each other's writes.
+func testSecond(t *testing.T, open Open) {
 	s := start(t, open)
+	if shared, ok := s.Engine.(storage.Shared); ok {
+		testShared(t, s, shared, open)
+		return
+	}
 	if e, err := open(); !errors.Is(err, storage.ErrLocked) {
 		t.Errorf("a second engine: got %v, want ErrLocked", err)
 		if err == nil {
@@ -187,4 +193,46 @@ func testLocked(t *testing.T, open Open) {
 	}
 	s.put("a", "1", 0)
 	s.reopen()
+}
+
+// testShared lets two engines write to one store at once: each is given the
+// same events in the same order, and after Sync all of them.
+func testShared(t *testing.T, s *store, first storage.Shared, open Open) {
+	other := start(t, open)
+	second := other.Engine.(storage.Shared)
+	const writes = 100
+	var wg sync.WaitGroup
+	for who, from := range []*store{s, other} {
+		wg.Go(func() {
+			for i := range writes {
+				w := from.write(fmt.Sprintf("%d/%03d", who, i), "x", 0)
+				w.Attachment = who
+				if _, err := from.Commit(background(), w); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	s.must(first.Sync(t.Context()))
+	s.must(second.Sync(t.Context()))
+	if got := len(s.seen()); got != 2*writes {
+		t.Errorf("%d events of %d writes", got, 2*writes)
+	}
+	wantLines(t, "events", describeAll(s.seen()), describeAll(other.seen()))
+	for who, at := range []*store{s, other} {
+		for _, ev := range at.seen() {
+			if own := ev.Key[0] == byte('0'+who); own != (ev.Attachment == who) {
+				t.Fatalf("%s has the attachment %v at %d", ev.Key, ev.Attachment, who)
+			}
+		}
+	}
+	created := other.put("again", "1", 0)
+	if _, err := s.Commit(t.Context(), s.write("again", "2", 0)); !errors.Is(err, storage.ErrConflict) {
+		t.Errorf("over the other's write: %v", err)
+	}
+	s.put("again", "2", created)
+	other.must(second.Sync(t.Context()))
+	wantLines(t, "the other's store", other.loaded(), s.loaded())
 }

@@ -56,5 +56,5 @@ var cases = []struct {
 	{"reopen after the newest write was a compacted delete", testReopenAfterDelete},
 	{"close", testClose},
 	{"close while writing", testCloseWhileWriting},
-	{"a second engine is locked out", testLocked},
+	{"a second engine is locked out, or shares", testSecond},
 }

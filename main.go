@@ -39,6 +39,7 @@ func command() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		serveCommand("serve"),
+		migrateCommand(),
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(*cobra.Command, []string) { fmt.Println(version.Line()) }},
 	)
 	return root
@@ -58,6 +59,32 @@ func serveCommand(name string) *cobra.Command {
 			return err
 		}
 		return serve(c.Context(), o)
+	}
+	return c
+}
+
+// migrateCommand moves the objects between the data folder and etcd.
+func migrateCommand() *cobra.Command {
+	var o config.Storage
+	var to string
+	c := &cobra.Command{
+		Use: "migrate --to etcd|folder --etcd-servers URL", Args: cobra.NoArgs,
+		Short: "Copy all objects, with their resource versions, between the data folder and an etcd cluster",
+	}
+	o.AddFlags(c.Flags())
+	c.Flags().StringVar(&to, "to", "", "Where to copy to: etcd or folder.")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if to != "etcd" && to != "folder" {
+			return fmt.Errorf("--to=%s: must be etcd or folder", to)
+		}
+		if err := o.Check(); err != nil {
+			return err
+		}
+		revision, err := backend.Migrate(c.Context(), &o, to == "etcd")
+		if err == nil {
+			fmt.Printf("Everything is there, at revision %d.\n", revision)
+		}
+		return err
 	}
 	return c
 }

@@ -112,7 +112,11 @@ func (s *Server) assemble() error {
 	if err != nil {
 		return err
 	}
-	s.chain = server.Chain(api.Serve, server.Filters(server.FilterOptions{
+	serve := api.Serve
+	if shared, ok := s.engine.(storage.Shared); ok {
+		serve = consistent(shared, serve)
+	}
+	s.chain = server.Chain(serve, server.Filters(server.FilterOptions{
 		Life:           s.lifeFilter(),
 		Trace:          trace,
 		Dashboard:      dashboard,

@@ -102,15 +102,18 @@ func New(o *config.Options) (_ *Server, err error) {
 }
 
 func (s *Server) openStorage() (err error) {
-	if s.engine, err = openEngine(s.options); err != nil {
-		return storageTrouble(s.options.Storage.DataDir, err)
+	if s.engine, err = openEngine(s.ctx, &s.options.Storage); err != nil {
+		return storageTrouble(&s.options.Storage, err)
 	}
 	return nil
 }
 
 // storageTrouble says in a user's words why the storage does not open.
-func storageTrouble(dataDir string, err error) error {
+func storageTrouble(o *config.Storage, err error) error {
+	dataDir := o.DataDir
 	switch {
+	case o.Etcd.InUse():
+		return err // it names the cluster
 	case errors.Is(err, storage.ErrLocked):
 		return fmt.Errorf("the data folder %s is in use by another pilothouse", dataDir)
 	case errors.Is(err, storage.ErrFormat):
@@ -199,12 +202,17 @@ func (s *Server) runBackground() {
 		klog.ErrorS(err, "Controllers do not run") // New has checked the names
 		return
 	}
+	deps := controllers.Deps{
+		Client: client.New(s.chain, nil, "pilothouse"), Registry: s.registry, Clock: time.Now,
+		RootCA: func() []byte { return s.pki.CA.CertPEM }, CA: s.pki.CA, Quota: s.quota,
+		Token: s.authentication.secretToken, Remote: s.aggregator.Groups, EventTTL: s.options.Features.EventTTL,
+	}
 	s.background.Go(func() {
-		controllers.Run(s.ctx, controllers.Deps{
-			Client: client.New(s.chain, nil, "pilothouse"), Registry: s.registry, Clock: time.Now,
-			RootCA: func() []byte { return s.pki.CA.CertPEM }, CA: s.pki.CA, Quota: s.quota,
-			Token: s.authentication.secretToken, Remote: s.aggregator.Groups, EventTTL: s.options.Features.EventTTL,
-		}, loops)
+		if _, shared := s.engine.(storage.Shared); shared {
+			controllers.RunElected(s.ctx, deps, loops)
+			return
+		}
+		controllers.Run(s.ctx, deps, loops)
 	})
 }
 

@@ -13,7 +13,7 @@ import (
 func TestStorageTrouble(t *testing.T) {
 	check := func(err error, want string) {
 		t.Helper()
-		if got := storageTrouble("/data", err); got.Error() != want {
+		if got := storageTrouble(&config.Storage{DataDir: "/data"}, err); got.Error() != want {
 			t.Errorf("%v", got)
 		}
 	}

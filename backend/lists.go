@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -14,14 +15,33 @@ import (
 	"pilothouse/backend/registry"
 	"pilothouse/backend/storage"
 	"pilothouse/backend/storage/badger"
+	"pilothouse/backend/storage/etcd"
 )
 
 // openEngine opens the storage engine that the options ask for.
-func openEngine(o *config.Options) (storage.Engine, error) {
-	if err := makeFolder(o.Storage.DataDir); err != nil {
+func openEngine(ctx context.Context, o *config.Storage) (storage.Engine, error) {
+	if err := makeFolder(o.DataDir); err != nil {
 		return nil, err
 	}
-	e, err := badger.Open(badger.Options{Dir: filepath.Join(o.Storage.DataDir, "db")})
+	if o.Etcd.InUse() {
+		return openCluster(ctx, o)
+	}
+	return openFolder(o)
+}
+
+func openFolder(o *config.Storage) (storage.Engine, error) {
+	e, err := badger.Open(badger.Options{Dir: filepath.Join(o.DataDir, "db")})
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func openCluster(ctx context.Context, o *config.Storage) (storage.Engine, error) {
+	e, err := etcd.Open(ctx, etcd.Options{
+		Endpoints: o.Etcd.Servers, Prefix: o.Etcd.Prefix,
+		CAFile: o.Etcd.CAFile, CertFile: o.Etcd.CertFile, KeyFile: o.Etcd.KeyFile,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ func (o *Features) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.AllowPrivileged, "allow-privileged", false, "Lets pods have privileged containers.")
 	fs.BoolVar(&o.Profiling, "profiling", true, "Serves profiles at /debug/pprof/.")
 	fs.StringToStringVar(&o.RuntimeConfig, "runtime-config", nil, "Turns API versions on or off: GROUP/VERSION=true or =false, api/all=..., api/beta=..., api/legacy=...")
-	fs.StringSliceVar(&o.Controllers, "controllers", []string{"*"}, "The controllers that run: '*' for all, 'name' for one, '-name' for all but it.")
+	fs.StringSliceVar(&o.Controllers, "controllers", []string{"*"}, "The controllers that run: '*' for all, 'name' for one, '-name' for all but it; none when empty.")
 	fs.DurationVar(&o.EventTTL, "event-ttl", time.Hour, "How long events are kept; 0 keeps them.")
 	fs.IntVar(&o.RequestsKept, "requests-kept", 1024, "How many reads, writes and notable (slow, refused, failed) requests each are kept in memory for /debug/requests; 0 keeps none.")
 	fs.DurationVar(&o.SlowRequest, "slow-request-threshold", 500*time.Millisecond, "Requests that take at least this long log a trace of their steps; 0 logs none.")

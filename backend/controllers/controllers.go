@@ -51,8 +51,8 @@ func identity(account string) *request.User {
 }
 
 // Select gives the loops that a --controllers value asks for: names, "*" for
-// all, "-name" to leave one out. The names that Kubernetes had before are taken
-// too.
+// all, "-name" to leave one out; none for an empty value. The names that
+// Kubernetes had before are taken too.
 func Select(loops []Loop, patterns []string) ([]Loop, error) {
 	known := map[string]bool{}
 	for _, l := range loops {
@@ -86,7 +86,7 @@ func Select(loops []Loop, patterns []string) ([]Loop, error) {
 }
 
 func wanted(name string, patterns []string) bool {
-	star := len(patterns) == 0
+	star := false
 	for _, p := range patterns {
 		switch p {
 		case name:

@@ -1,5 +1,7 @@
 package controllers
 
+import "pilothouse/backend/controllers/endpoints"
+
 // All gives every loop, in the order in which they start.
 func All() []Loop {
 	return []Loop{
@@ -21,6 +23,8 @@ func All() []Loop {
 		{Name: "pod-garbage-collector-controller", Account: "pod-garbage-collector", New: newPodCollector},
 		{Name: "ttl-after-finished-controller", Account: "ttl-after-finished-controller", New: newFinishedJobs},
 		{Name: "endpointslice-mirroring-controller", Account: "endpointslicemirroring-controller", New: newMirroring},
+		{Name: "endpoints-controller", Account: "endpoint-controller", Workload: true, New: endpoints.NewEndpoints},
+		{Name: "endpointslice-controller", Account: "endpointslice-controller", Workload: true, New: endpoints.NewSlices},
 		{Name: "event-expiry-controller", New: newEventExpiry},
 		{Name: "validatingadmissionpolicy-status-controller", Account: "validatingadmissionpolicy-status-controller", New: newPolicyStatus},
 	}

@@ -21,9 +21,9 @@ import (
 )
 
 var (
-	endpoints      = corev1.SchemeGroupVersion.WithResource("endpoints")
-	services       = corev1.SchemeGroupVersion.WithResource("services")
-	endpointSlices = discoveryv1.SchemeGroupVersion.WithResource("endpointslices")
+	endpointsResource = corev1.SchemeGroupVersion.WithResource("endpoints")
+	services          = corev1.SchemeGroupVersion.WithResource("services")
+	endpointSlices    = discoveryv1.SchemeGroupVersion.WithResource("endpointslices")
 )
 
 const (
@@ -108,7 +108,7 @@ func sameSlice(a, b *discoveryv1.EndpointSlice) bool {
 // they are not to be mirrored.
 func wantedSlices(ctx context.Context, d Deps, key types.NamespacedName) ([]*discoveryv1.EndpointSlice, error) {
 	var e corev1.Endpoints
-	if err := d.Client.Get(ctx, endpoints, key.Namespace, key.Name, &e); err != nil {
+	if err := d.Client.Get(ctx, endpointsResource, key.Namespace, key.Name, &e); err != nil {
 		return nil, ignoreNotFound(err)
 	}
 	if skip, err := strconv.ParseBool(e.Labels[discoveryv1.LabelSkipMirror]); err == nil && skip || e.DeletionTimestamp != nil {

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/watchcache"
 
@@ -67,18 +68,13 @@ func (c *podCollector) pod(store *registry.Store, e *watchcache.Event) {
 	if hasEnded(store, e.Object) {
 		c.ended.Store(true)
 	}
-	if field(store, e.Object, "spec.nodeName") == "" && bytes.Contains(e.Object.Raw, deleting) {
+	if loop.Field(store, e.Object, "spec.nodeName") == "" && bytes.Contains(e.Object.Raw, deleting) {
 		c.pods.addAfter(nameOf(e.Object), podCheckPeriod)
 	}
 }
 
-// field gives the value of a selectable field.
-func field(store *registry.Store, o *watchcache.Object, name string) string {
-	return o.Field(slices.IndexFunc(store.Resource().Fields, func(f registry.Field) bool { return f.Name == name }))
-}
-
 func hasEnded(store *registry.Store, o *watchcache.Object) bool {
-	phase := corev1.PodPhase(field(store, o, "status.phase"))
+	phase := corev1.PodPhase(loop.Field(store, o, "status.phase"))
 	return phase == corev1.PodSucceeded || phase == corev1.PodFailed
 }
 
@@ -152,7 +148,7 @@ func (c *podCollector) orphaned(ctx context.Context, node string) error {
 		Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "DeletionByPodGC", Message: "PodGC: node no longer exists",
 	}
 	var first error
-	for _, p := range c.podsThat(func(s *registry.Store, o *watchcache.Object) bool { return field(s, o, "spec.nodeName") == node }) {
+	for _, p := range c.podsThat(func(s *registry.Store, o *watchcache.Object) bool { return loop.Field(s, o, "spec.nodeName") == node }) {
 		if err := c.remove(ctx, p, condition); err != nil && first == nil {
 			first = err
 		}

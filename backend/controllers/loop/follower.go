@@ -130,3 +130,8 @@ func Can(r *registry.Resource, verb string) bool {
 	}
 	return slices.Contains(verbs, verb)
 }
+
+// Field gives the value of a selectable field of an object.
+func Field(store *registry.Store, o *watchcache.Object, name string) string {
+	return o.Field(slices.IndexFunc(store.Resource().Fields, func(f registry.Field) bool { return f.Name == name }))
+}

@@ -2,6 +2,7 @@ package apitest_test
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,6 +89,39 @@ func TestVolumesAndClaimsInUseStay(t *testing.T) {
 	c.Patch(volumes+"/bound/status", `{"status":{"phase":"Released"}}`).Must(200)
 	awaits(t, "404", codeOf(c, claims+"/used"))
 	awaits(t, "404", codeOf(c, volumes+"/bound"))
+}
+
+// With a node that is alive it is as with kube-controller-manager: what nobody
+// uses goes at once, and a finalizer that was taken away comes back.
+func TestClaimsAreReleasedAtOnce(t *testing.T) {
+	t.Parallel()
+	c := apitest.Start(t).Admin()
+	const claims = "/api/v1/namespaces/default/persistentvolumeclaims"
+	alive(c, "n")
+	c.Post(claims, `{"metadata":{"name":"a"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}`).Must(201)
+	finalizers := func() string {
+		c.Patch(claims+"/a", `{"metadata":{"labels":{"touched":"`+time.Now().Format("150405.000000000")+`"}}}`).Must(200)
+		return strings.Join(c.Get(claims+"/a").Must(200).Object().GetFinalizers(), " ")
+	}
+	c.Patch(claims+"/a", `{"metadata":{"finalizers":null}}`).Must(200)
+	awaits(t, "kubernetes.io/pvc-protection", finalizers)
+	c.Post(pods, `{"metadata":{"name":"p"},"spec":{"nodeName":"n","containers":[{"name":"c","image":"i"}],"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"a"}}]}}`).Must(201)
+	c.Delete(claims + "/a").Must(200)
+	c.Get(claims + "/a").Must(200)
+	gone := c.Watch(claims + "?fieldSelector=metadata.name%3Da")
+	c.Do("DELETE", pods+"/p", `{"gracePeriodSeconds":0}`).Must(200)
+	for start := time.Now(); gone.Next().Type != "DELETED"; {
+		if time.Since(start) > time.Minute {
+			t.Fatal("it stays")
+		}
+	}
+}
+
+// alive makes a node that says that it is alive.
+func alive(c *apitest.Caller, name string) {
+	c.Post("/api/v1/nodes", `{"metadata":{"name":"`+name+`"}}`).Must(201)
+	c.Post("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", `{"metadata":{"name":"`+name+`"},"spec":{"holderIdentity":"`+name+`",
+		"leaseDurationSeconds":40,"renewTime":"`+time.Now().UTC().Format("2006-01-02T15:04:05.000000Z")+`"}}`).Must(201)
 }
 
 func TestEndpointsAreMirrored(t *testing.T) {

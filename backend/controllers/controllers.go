@@ -105,9 +105,8 @@ func wanted(name string, patterns []string) bool {
 func Run(ctx context.Context, d Deps, loops []Loop) {
 	var wg sync.WaitGroup
 	g := newGate(d)
-	if slices.ContainsFunc(loops, func(l Loop) bool { return l.Workload }) {
-		wg.Go(func() { g.watch(ctx) })
-	}
+	wg.Go(func() { g.watch(ctx) })
+	d.Nodes = g.nodes
 	for _, l := range loops {
 		own := d
 		if own.Client = d.Client.As(request.Server, "kube-apiserver"); l.Account != "" {

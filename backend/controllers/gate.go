@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/watchcache"
 
@@ -66,7 +67,7 @@ func (g *gate) lease(store *registry.Store, e *watchcache.Event) {
 		g.held = until
 	case !node:
 		g.held = time.Time{}
-	case g.Registry.Store("", "nodes").Peek("", o.Name) != nil && !g.alive:
+	case !g.alive && loop.Peek(g.Registry, "", "nodes", "", o.Name) != nil:
 		klog.InfoS("A node is alive, the controllers of workloads begin", "node", o.Name)
 		g.alive = true
 	}
@@ -80,6 +81,13 @@ func (g *gate) open() (open bool, changed <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.alive && !g.held.After(g.Clock()), g.changed
+}
+
+// nodes tells whether a node was seen alive.
+func (g *gate) nodes() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.alive
 }
 
 // run runs f whenever the gate is open.

@@ -48,9 +48,12 @@ type podCollector struct {
 func newPodCollector(d Deps) func(context.Context) error {
 	c := &podCollector{Deps: d, nodes: newQueue[string]("pods of nodes"), pods: newQueue[types.NamespacedName]("unscheduled pods"), keep: keepEndedPods}
 	pods := &follower{Deps: d, initial: true, want: only("", "pods"), event: c.pod}
-	gone := &follower{Deps: d, want: only("", "nodes"), event: func(_ *registry.Store, e *watchcache.Event) {
-		if e.Type == watchcache.Deleted {
+	gone := &follower{Deps: d, initial: true, want: only("", "nodes"), event: func(_ *registry.Store, e *watchcache.Event) {
+		switch {
+		case e.Type == watchcache.Deleted:
 			c.nodes.addAfter(e.Object.Name, nodeQuarantine)
+		case outOfService(e.Object):
+			c.nodes.add(e.Object.Name)
 		}
 	}}
 	return func(ctx context.Context) error {
@@ -68,9 +71,21 @@ func (c *podCollector) pod(store *registry.Store, e *watchcache.Event) {
 	if hasEnded(store, e.Object) {
 		c.ended.Store(true)
 	}
-	if loop.Field(store, e.Object, "spec.nodeName") == "" && bytes.Contains(e.Object.Raw, deleting) {
-		c.pods.addAfter(nameOf(e.Object), podCheckPeriod)
+	if !bytes.Contains(e.Object.Raw, deleting) {
+		return
 	}
+	node := loop.Field(store, e.Object, "spec.nodeName")
+	if node == "" {
+		c.pods.addAfter(nameOf(e.Object), podCheckPeriod)
+	} else if o := loop.Peek(c.Registry, "", "nodes", "", node); o != nil && outOfService(o) {
+		c.nodes.add(node)
+	}
+}
+
+// outOfService tells whether somebody may have said of a node that it is shut down
+// and that its pods can go.
+func outOfService(node *watchcache.Object) bool {
+	return bytes.Contains(node.Raw, []byte(corev1.TaintNodeOutOfService))
 }
 
 func hasEnded(store *registry.Store, o *watchcache.Object) bool {
@@ -138,17 +153,38 @@ func (c *podCollector) tooMany() []*corev1.Pod {
 	return ended[:max(len(ended)-c.keep, 0)]
 }
 
-// orphaned removes the pods of a node that has stayed away.
-func (c *podCollector) orphaned(ctx context.Context, node string) error {
-	err := c.Client.Get(ctx, nodes, "", node, &corev1.Node{})
-	if !apierrors.IsNotFound(err) {
+// orphaned removes the pods of a node that has stayed away, and those that are
+// being deleted of one that is out of service.
+// https://kubernetes.io/docs/concepts/cluster-administration/node-shutdown/#non-graceful-node-shutdown
+func (c *podCollector) orphaned(ctx context.Context, name string) error {
+	var node corev1.Node
+	switch err := c.Client.Get(ctx, nodes, "", name, &node); {
+	case apierrors.IsNotFound(err):
+		return c.removeAll(ctx, name, goneCondition, func(*corev1.Pod) bool { return true })
+	case err != nil:
 		return err
 	}
-	condition := &corev1.PodCondition{
-		Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "DeletionByPodGC", Message: "PodGC: node no longer exists",
+	tainted := slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.Key == corev1.TaintNodeOutOfService })
+	ready := slices.ContainsFunc(node.Status.Conditions, func(k corev1.NodeCondition) bool {
+		return k.Type == corev1.NodeReady && k.Status == corev1.ConditionTrue
+	})
+	if !tainted || ready {
+		return nil
 	}
+	return c.removeAll(ctx, name, nil, func(p *corev1.Pod) bool { return p.DeletionTimestamp != nil })
+}
+
+var goneCondition = &corev1.PodCondition{
+	Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "DeletionByPodGC", Message: "PodGC: node no longer exists",
+}
+
+// removeAll removes the pods of a node that want chooses.
+func (c *podCollector) removeAll(ctx context.Context, node string, condition *corev1.PodCondition, want func(*corev1.Pod) bool) error {
 	var first error
 	for _, p := range c.podsThat(func(s *registry.Store, o *watchcache.Object) bool { return loop.Field(s, o, "spec.nodeName") == node }) {
+		if !want(p) {
+			continue
+		}
 		if err := c.remove(ctx, p, condition); err != nil && first == nil {
 			first = err
 		}

@@ -55,7 +55,7 @@ func podCluster(t *testing.T, keep int, list ...*corev1.Pod) (c *podCollector, a
 			if name == "gone" {
 				return nil, apierrors.NewNotFound(nodes.GroupResource(), name)
 			}
-			return &request.Response{Status: 200, Body: []byte(`{}`)}, nil
+			return &request.Response{Status: 200, Body: []byte(nodesOfTests[name])}, nil
 		}
 		if r.Method == "PATCH" && !strings.Contains(string(r.Body), `"Failed"`) {
 			return nil, fmt.Errorf("patch %s", r.Body)
@@ -64,6 +64,13 @@ func podCluster(t *testing.T, keep int, list ...*corev1.Pod) (c *podCollector, a
 		return &request.Response{Status: 200, Body: []byte(`{}`)}, nil
 	}
 	return &podCollector{Deps: Deps{Registry: r, Client: client.New(api, &request.User{Name: "c"}, "test"), Clock: time.Now}, keep: keep}, asked
+}
+
+// nodesOfTests are the nodes that are there.
+var nodesOfTests = map[string]string{
+	"here": `{}`,
+	"out":  `{"spec":{"taints":[{"key":"node.kubernetes.io/out-of-service","effect":"NoExecute"}]},"status":{"conditions":[{"type":"Ready","status":"Unknown"}]}}`,
+	"back": `{"spec":{"taints":[{"key":"node.kubernetes.io/out-of-service","effect":"NoExecute"}]},"status":{"conditions":[{"type":"Ready","status":"True"}]}}`,
 }
 
 func put(t *testing.T, engine storage.Engine, store *registry.Store, p *corev1.Pod) {
@@ -102,6 +109,23 @@ func TestPodsOfNodesThatAreGone(t *testing.T) {
 		}
 	}
 	if got := strings.Join(*asked, ", "); got != "PATCH a/status, DELETE a, DELETE b" {
+		t.Error(got)
+	}
+}
+
+// Somebody says of a node that it is shut down: what is being deleted there need
+// not wait for its kubelet.
+func TestPodsOfNodesOutOfService(t *testing.T) {
+	marked := func(p *corev1.Pod) { now := metav1.Unix(2000, 0); p.DeletionTimestamp = &now }
+	c, asked := podCluster(t, keepEndedPods,
+		gcPod("a", "out", corev1.PodRunning, marked), gcPod("b", "out", corev1.PodRunning, nil),
+		gcPod("c", "back", corev1.PodRunning, marked), gcPod("d", "here", corev1.PodRunning, marked))
+	for _, node := range []string{"out", "back", "here"} {
+		if err := c.orphaned(t.Context(), node); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := strings.Join(*asked, ", "); got != "PATCH a/status, DELETE a" {
 		t.Error(got)
 	}
 }

@@ -3,10 +3,14 @@ package controllers
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/informer"
+	"pilothouse/backend/registry"
 	"pilothouse/backend/scheme"
+	"pilothouse/backend/watchcache"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -21,9 +25,10 @@ const (
 	classProtection  = "kubernetes.io/vac-protection"
 )
 
-// protectedFor is how long an object that is being deleted stays at least, and
-// how often one in use is looked at again. A client of kube-apiserver alone finds
-// it "Terminating" and may release it itself; here it has time for that.
+// protectedFor is how long an object that is being deleted stays at least while
+// no node is alive, and how often one in use is looked at again anyway. A client of
+// kube-apiserver alone finds it "Terminating" and may release it itself; here it
+// has time for that. With nodes it goes as soon as nobody uses it.
 const protectedFor = 5 * time.Second
 
 var (
@@ -44,6 +49,7 @@ func newClaimProtection(d Deps) func(context.Context) error {
 			}
 			return slices.ContainsFunc(list.Items, func(p corev1.Pod) bool { return usesClaim(&p, c) }), nil
 		},
+		users: only("", "pods"),
 	}.run(d)
 }
 
@@ -107,19 +113,37 @@ type protection[T scheme.Object] struct {
 	finalizer string
 	object    func() T
 	inUse     func(ctx context.Context, obj T) (bool, error)
+	// users are what uses objects of the same namespace, nil when the objects
+	// themselves say that they are used.
+	users func(*registry.Resource) bool
 }
 
 func (p protection[T]) run(d Deps) func(context.Context) error {
 	held := informer.New(d.Shared, p.resource, "", p.object)
 	q := newQueue[types.NamespacedName](p.finalizer)
-	held.OnChange(func(_, current T) {
-		if any(current) != any(*new(T)) && p.isHeld(current) {
-			q.addAfter(types.NamespacedName{Namespace: current.GetNamespace(), Name: current.GetName()}, protectedFor)
+	wait := waiting{keys: map[types.NamespacedName]bool{}}
+	held.OnChange(func(old, current T) {
+		if any(current) == any(*new(T)) {
+			wait.set(loop.Key(old), false)
+			return
+		}
+		key := loop.Key(current)
+		wait.set(key, p.isHeld(current))
+		switch {
+		case p.isHeld(current) && !d.Nodes():
+			q.addAfter(key, protectedFor)
+		case p.isHeld(current) || p.lacks(current) && d.Nodes():
+			q.add(key)
 		}
 	})
-	release := func(ctx context.Context, key types.NamespacedName) error {
+	work := func(ctx context.Context, key types.NamespacedName) error {
 		obj, ok := held.Get(key.Namespace, key.Name)
-		if !ok || !p.isHeld(obj) {
+		switch {
+		case !ok:
+			return nil
+		case p.lacks(obj):
+			return p.write(ctx, d, obj, append(slices.Clone(obj.GetFinalizers()), p.finalizer))
+		case !p.isHeld(obj):
 			return nil
 		}
 		used, err := p.inUse(ctx, obj)
@@ -130,13 +154,59 @@ func (p protection[T]) run(d Deps) func(context.Context) error {
 			q.addAfter(key, protectedFor)
 			return nil
 		}
-		next := obj.DeepCopyObject().(T)
-		next.SetFinalizers(slices.DeleteFunc(next.GetFinalizers(), func(f string) bool { return f == p.finalizer }))
-		return tolerated(d.Client.Update(ctx, p.resource, next))
+		return p.write(ctx, d, obj, slices.DeleteFunc(slices.Clone(obj.GetFinalizers()), func(f string) bool { return f == p.finalizer }))
 	}
-	return func(ctx context.Context) error {
-		return together(ctx, held.Run, func(ctx context.Context) error { return q.work(ctx, 1, release) })
+	runs := []func(context.Context) error{held.Run, func(ctx context.Context) error { return q.work(ctx, 1, work) }}
+	if p.users != nil {
+		used := &follower{Deps: d, want: p.users, event: func(_ *registry.Store, e *watchcache.Event) {
+			for _, key := range wait.in(e.Object.Namespace) {
+				if d.Nodes() {
+					q.add(key)
+				}
+			}
+		}}
+		runs = append(runs, used.run)
 	}
+	return func(ctx context.Context) error { return together(ctx, runs...) }
+}
+
+// write gives an object other finalizers.
+func (p protection[T]) write(ctx context.Context, d Deps, obj T, finalizers []string) error {
+	next := obj.DeepCopyObject().(T)
+	next.SetFinalizers(finalizers)
+	return tolerated(d.Client.Update(ctx, p.resource, next))
+}
+
+// lacks tells whether an object that nobody deletes has lost its finalizer: a
+// client that writes a whole list of its own takes it away.
+func (p protection[T]) lacks(obj T) bool {
+	return obj.GetDeletionTimestamp() == nil && !slices.Contains(obj.GetFinalizers(), p.finalizer)
+}
+
+// waiting is the objects that wait for their users to go.
+type waiting struct {
+	mu   sync.Mutex
+	keys map[types.NamespacedName]bool
+}
+
+func (w *waiting) set(key types.NamespacedName, waits bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if delete(w.keys, key); waits {
+		w.keys[key] = true
+	}
+}
+
+// in gives those of a namespace.
+func (w *waiting) in(namespace string) (out []types.NamespacedName) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for key := range w.keys {
+		if key.Namespace == namespace {
+			out = append(out, key)
+		}
+	}
+	return out
 }
 
 func (p protection[T]) isHeld(obj T) bool {

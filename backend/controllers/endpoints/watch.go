@@ -65,6 +65,9 @@ func (c *controller) node(current, previous *watchcache.Object, gone bool) {
 		return
 	}
 	store := c.Registry.Store("", "pods")
+	if store == nil {
+		return
+	}
 	store.Each("", func(o *watchcache.Object) bool {
 		if loop.Field(store, o, "spec.nodeName") == current.Name {
 			c.pod(o, nil, false)

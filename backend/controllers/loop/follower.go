@@ -135,3 +135,13 @@ func Can(r *registry.Resource, verb string) bool {
 func Field(store *registry.Store, o *watchcache.Object, name string) string {
 	return o.Field(slices.IndexFunc(store.Resource().Fields, func(f registry.Field) bool { return f.Name == name }))
 }
+
+// Peek gives the newest state of an object, nil when there is none or the resource
+// is turned off.
+func Peek(r *registry.Registry, group, resource, namespace, name string) *watchcache.Object {
+	store := r.Store(group, resource)
+	if store == nil {
+		return nil
+	}
+	return store.Peek(namespace, name)
+}

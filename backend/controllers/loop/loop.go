@@ -45,6 +45,9 @@ type Deps struct {
 	// EventTTL is how long events are kept after their last write; zero keeps
 	// them.
 	EventTTL time.Duration
+	// Nodes tells whether a node is alive, so that something can run; Run of
+	// package controllers sets it.
+	Nodes func() bool
 }
 
 // Protect turns a panic into an error with its stack.

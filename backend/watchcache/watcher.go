@@ -48,7 +48,8 @@ func (o *WatchOptions) selective() bool { return o.byField() || o.Match != nil }
 // A watcher that waits has no position that matters: the dispatcher has looked
 // at every event for it, and tells it where to go on when one is for it.
 //
-// Next, Poll, Revision and InitialDone are for one goroutine; Close is for any.
+// Next, Poll, Revision and InitialDone are for one goroutine; Close and Wake are
+// for any.
 type Watcher struct {
 	cache   *Cache
 	options WatchOptions
@@ -159,6 +160,10 @@ func (w *Watcher) Next(ctx context.Context, max int) ([]Event, error) {
 // Ready receives when Poll may have something to say, an error included. Who
 // waits for it itself first calls Poll until that gives nothing.
 func (w *Watcher) Ready() <-chan struct{} { return w.wake }
+
+// Wake makes Ready receive, for something else that its reader waits for. It is
+// for any goroutine.
+func (w *Watcher) Wake() { w.look() }
 
 // Poll is Next without waiting: no events and no error means to wait for Ready,
 // unless More is true.

@@ -89,7 +89,7 @@ func newChanger(r *registry.Resource, version, subresource string, sets *knownSe
 	if !ok {
 		return nil, nil
 	}
-	c.pruner = pruner{fresh: freshWalker{types: t.Schema}, root: t.TypeRef}
+	c.pruner = pruner{types: t.Schema, root: t.TypeRef}
 	return c, nil
 }
 

@@ -2,10 +2,12 @@ package fieldmanager
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -54,7 +56,11 @@ func freshFields(obj any, types *schema.Schema, model schema.TypeRef, reset []st
 		}
 	}()
 	w := &freshWalker{types: types}
-	root, err := w.walk(reflect.ValueOf(obj).Elem(), model, true)
+	atom, ok := types.Resolve(model)
+	if !ok {
+		return nil, errNotFresh
+	}
+	root, err := w.walk(reflect.ValueOf(obj).Elem(), atom, true)
 	if err != nil {
 		return nil, err
 	}
@@ -98,15 +104,15 @@ func drop(o *owned, path []string) {
 	}
 }
 
-type freshWalker struct{ types *schema.Schema }
+type freshWalker struct {
+	types *schema.Schema
+	// scratch holds the children of the structs that are being walked.
+	scratch []owned
+}
 
 // walk gives the fields of a value. there tells that an empty object has the
 // value too, in its zero form: then only what differs counts.
-func (w *freshWalker) walk(v reflect.Value, ref schema.TypeRef, there bool) (owned, error) {
-	atom, ok := w.types.Resolve(ref)
-	if !ok {
-		return owned{}, errNotFresh
-	}
+func (w *freshWalker) walk(v reflect.Value, atom schema.Atom, there bool) (owned, error) {
 	null := false
 	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
 		if v.IsNil() {
@@ -125,7 +131,7 @@ func (w *freshWalker) walk(v reflect.Value, ref schema.TypeRef, there bool) (own
 		// A port by number or name, say, is a scalar once it has a value.
 		_, err := plain(v)
 		return leaf(), err
-	case atom.Scalar != nil && atom.Map == nil && atom.List == nil:
+	case isScalar(atom):
 		return leaf(), nil
 	case atom.Map != nil && atom.List == nil && atom.Scalar == nil:
 		if atom.Map.ElementRelationship == schema.Atomic {
@@ -143,6 +149,8 @@ func (w *freshWalker) walk(v reflect.Value, ref schema.TypeRef, there bool) (own
 	}
 	return owned{}, errNotFresh
 }
+
+func isScalar(a schema.Atom) bool { return a.Scalar != nil && a.Map == nil && a.List == nil }
 
 // untyped tells a type that takes anything.
 func untyped(a schema.Atom) bool {
@@ -173,78 +181,91 @@ func (w *freshWalker) mapFields(v reflect.Value, t *schema.Map, there bool) (own
 	if v.Len() == 0 {
 		return owned{member: !there || !v.IsNil()}, nil
 	}
+	if v.Type().Key().Kind() != reflect.String || len(t.Fields) > 0 {
+		return owned{}, errNotFresh
+	}
+	atom, ok := w.types.Resolve(t.ElementType)
+	if !ok {
+		return owned{}, errNotFresh
+	}
 	out := owned{member: !there, children: make([]owned, 0, v.Len())}
-	for it := v.MapRange(); it.Next(); {
-		key := it.Key().String()
-		if it.Key().Kind() != reflect.String {
-			return out, errNotFresh
+	if m, ok := v.Interface().(map[string]string); ok && isScalar(atom) {
+		for key := range m {
+			out.children = append(out.children, owned{name: "f:" + key, member: true})
 		}
-		ref := t.ElementType
-		if f, ok := t.FindField(key); ok {
-			ref = f.Type
+	} else {
+		for it := v.MapRange(); it.Next(); {
+			child, err := w.walk(it.Value(), atom, false)
+			if err != nil {
+				return out, err
+			}
+			child.name = "f:" + it.Key().String()
+			out.children = append(out.children, child)
 		}
-		child, err := w.walk(it.Value(), ref, false)
-		if err != nil {
-			return out, err
-		}
-		child.name = "f:" + key
-		out.children = append(out.children, child)
 	}
 	slices.SortFunc(out.children, func(a, b owned) int { return strings.Compare(a.name, b.name) })
 	return out, nil
 }
 
 func (w *freshWalker) structFields(v reflect.Value, t *schema.Map, there bool) (owned, error) {
-	entry := value.TypeReflectEntryOf(v.Type())
-	if entry.CanConvertToUnstructured() {
+	plan := w.planOf(v.Type(), t)
+	if plan.marshals {
 		return owned{}, errNotFresh // it is something else in JSON
 	}
 	out := owned{member: !there}
-	fields, hadZero := 0, false
-	for _, f := range entry.OrderedFields() {
-		fv := f.GetFrom(v)
-		inEmpty := !f.CanOmit(reflect.Zero(fv.Type()))
-		hadZero = hadZero || inEmpty
-		if f.CanOmit(fv) {
+	some, start := plan.hasZero, len(w.scratch)
+	for i := range plan.fields {
+		f := &plan.fields[i]
+		fv := f.of(v)
+		if f.omits(fv) {
 			continue
 		}
-		fields++
-		ref := t.ElementType
-		if sf, ok := t.FindField(f.JsonName); ok {
-			ref = sf.Type
+		some = true
+		if !f.known {
+			return out, errNotFresh
 		}
-		child, err := w.walk(fv, ref, there && inEmpty)
+		child, err := w.walk(fv, f.atom, there && f.inEmpty)
 		if err != nil {
+			w.scratch = w.scratch[:start]
 			return out, err
 		}
-		if child.empty() {
-			continue
+		if !child.empty() {
+			child.name = f.name
+			w.scratch = append(w.scratch, child)
 		}
-		child.name = "f:" + f.JsonName
-		out.children = append(out.children, child)
 	}
-	if fields == 0 && !hadZero {
+	if len(w.scratch) > start {
+		out.children = slices.Clone(w.scratch[start:])
+		w.scratch = w.scratch[:start]
+	}
+	if !some {
 		return owned{member: !there}, nil // nothing on either side is a leaf
 	}
 	return out, nil
 }
 
 func (w *freshWalker) listFields(v reflect.Value, t *schema.List, there bool) (owned, error) {
+	atom, ok := w.types.Resolve(t.ElementType)
+	if !ok {
+		return owned{}, errNotFresh
+	}
 	out := owned{member: !there, children: make([]owned, 0, v.Len())}
 	for i := range v.Len() {
 		item := v.Index(i)
-		name, order, err := w.itemName(item, t)
+		name, order, err := itemName(item, t, atom)
 		if err != nil {
 			return out, err
 		}
-		child, err := w.walk(item, t.ElementType, false)
+		child, err := w.walk(item, atom, false)
 		if err != nil {
 			return out, err
 		}
 		child.name, child.order, child.member = name, order, true
 		out.children = append(out.children, child)
 	}
-	slices.SortFunc(out.children, func(a, b owned) int { return compareOrders(a.order, b.order) })
+	if len(out.children) > 1 {
+		slices.SortFunc(out.children, func(a, b owned) int { return compareOrders(a.order, b.order) })
+	}
 	for i := 1; i < len(out.children); i++ {
 		if compareOrders(out.children[i-1].order, out.children[i].order) == 0 {
 			return out, errNotFresh // duplicates have rules of their own
@@ -253,8 +274,9 @@ func (w *freshWalker) listFields(v reflect.Value, t *schema.List, there bool) (o
 	return out, nil
 }
 
-// itemName gives the path element of a list's item: its keys, or its value.
-func (w *freshWalker) itemName(item reflect.Value, t *schema.List) (name string, order []any, err error) {
+// itemName gives the path element of a list's item, whose type is resolved: its
+// keys, or its value.
+func itemName(item reflect.Value, t *schema.List, atom schema.Atom) (name string, order []any, err error) {
 	for item.Kind() == reflect.Pointer {
 		if item.IsNil() {
 			return "", nil, errNotFresh
@@ -266,22 +288,20 @@ func (w *freshWalker) itemName(item reflect.Value, t *schema.List) (name string,
 		if err != nil {
 			return "", nil, err
 		}
-		raw, err := json.Marshal(x)
-		return "v:" + string(raw), []any{x}, err
+		raw, err := appendScalar([]byte("v:"), x)
+		return string(raw), []any{x}, err
 	}
-	if item.Kind() != reflect.Struct {
+	if item.Kind() != reflect.Struct || atom.Map == nil {
 		return "", nil, errNotFresh
 	}
-	atom, ok := w.types.Resolve(t.ElementType)
-	if !ok || atom.Map == nil {
-		return "", nil, errNotFresh
+	keys := t.Keys
+	if !slices.IsSorted(keys) {
+		keys = slices.Clone(keys)
+		slices.Sort(keys)
 	}
-	keys := slices.Clone(t.Keys)
-	slices.Sort(keys)
 	fields := value.TypeReflectEntryOf(item.Type()).Fields()
-	var b strings.Builder
-	b.WriteString("k:{")
-	written := 0
+	b := append(make([]byte, 0, 64), "k:{"...)
+	order = make([]any, 0, 2*len(keys))
 	for _, k := range keys {
 		f := fields[k]
 		if f == nil {
@@ -294,23 +314,33 @@ func (w *freshWalker) itemName(item reflect.Value, t *schema.List) (name string,
 		if x == nil {
 			continue // a key that is absent is no part of the element
 		}
-		raw, err := json.Marshal(x)
-		if err != nil {
+		if len(order) > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(append(b, '"'), k...), `":`...)
+		if b, err = appendScalar(b, x); err != nil {
 			return "", nil, err
 		}
-		if written > 0 {
-			b.WriteByte(',')
-		}
-		written++
-		b.WriteString(`"` + k + `":`)
-		b.Write(raw)
 		order = append(order, k, x)
 	}
-	if written == 0 {
+	if len(order) == 0 {
 		return "", nil, errNotFresh
 	}
-	b.WriteByte('}')
-	return b.String(), order, nil
+	return string(append(b, '}')), order, nil
+}
+
+// appendScalar writes a scalar's JSON.
+func appendScalar(b []byte, x any) ([]byte, error) {
+	switch x := x.(type) {
+	case int64:
+		return strconv.AppendInt(b, x, 10), nil
+	case string:
+		if quote, plain := quoting(x); plain && !quote {
+			return append(append(append(b, '"'), x...), '"'), nil
+		}
+	}
+	raw, err := json.Marshal(x)
+	return append(b, raw...), err
 }
 
 // keyValue gives a key's value, or the default of its type when it is absent.
@@ -370,6 +400,16 @@ func compareOrders(a, b []any) int {
 }
 
 func compareScalars(a, b any) int {
+	switch x := a.(type) {
+	case string:
+		if y, ok := b.(string); ok {
+			return strings.Compare(x, y)
+		}
+	case int64:
+		if y, ok := b.(int64); ok {
+			return cmp.Compare(x, y)
+		}
+	}
 	return value.Compare(value.NewValueInterface(a), value.NewValueInterface(b))
 }
 
@@ -405,26 +445,40 @@ func (o *owned) write(b *bytes.Buffer, self bool) error {
 }
 
 func writeName(b *bytes.Buffer, name string) error {
-	if isPlain(name) {
-		b.WriteByte('"')
-		b.WriteString(name)
-		b.WriteByte('"')
-		return nil
+	quote, plain := quoting(name)
+	if !plain {
+		raw, err := json.Marshal(name)
+		b.Write(raw)
+		return err
 	}
-	raw, err := json.Marshal(name)
-	b.Write(raw)
-	return err
+	b.WriteByte('"')
+	for quote {
+		i := strings.IndexAny(name, `"\\`)
+		if i < 0 {
+			break
+		}
+		b.WriteString(name[:i])
+		b.WriteByte('\\')
+		b.WriteByte(name[i])
+		name = name[i+1:]
+	}
+	b.WriteString(name)
+	b.WriteByte('"')
+	return nil
 }
 
-// isPlain tells that a string needs no escapes.
-func isPlain(s string) bool {
+// quoting tells whether a string has quotes and backslashes, and whether nothing
+// else in it needs escapes in JSON.
+func quoting(s string) (quote, plain bool) {
 	for i := range len(s) {
 		switch c := s[i]; {
-		case c < 0x20, c >= 0x80, c == '"', c == '\\', c == '<', c == '>', c == '&':
-			return false
+		case c < 0x20, c >= 0x7f, c == '<', c == '>', c == '&':
+			return false, false
+		case c == '"', c == '\\':
+			quote = true
 		}
 	}
-	return true
+	return quote, true
 }
 
 // freshType is what freshFields needs to know of a resource.

@@ -22,7 +22,7 @@ import (
 
 // pruner takes apart objects of one type.
 type pruner struct {
-	fresh freshWalker // names the items of lists
+	types *schema.Schema
 	root  schema.TypeRef
 }
 
@@ -185,7 +185,7 @@ func pruneMaps(x, y reflect.Value) {
 // except one, and what items of the same name have in common. It leaves alone
 // lists without names, and with one twice, which has rules of its own.
 func (p *pruner) lists(x, y reflect.Value, ref schema.TypeRef) {
-	atom, ok := p.fresh.types.Resolve(ref)
+	atom, ok := p.types.Resolve(ref)
 	if !ok || untyped(atom) || atom.List == nil || atom.List.ElementRelationship != schema.Associative {
 		return
 	}
@@ -228,9 +228,13 @@ func (p *pruner) lists(x, y reflect.Value, ref schema.TypeRef) {
 // itemsByName gives the places of a list's items; ok is false when one has no
 // name or the name of another.
 func (p *pruner) itemsByName(list reflect.Value, t *schema.List) (places map[string]int, ok bool) {
+	atom, ok := p.types.Resolve(t.ElementType)
+	if !ok {
+		return nil, false
+	}
 	places = make(map[string]int, list.Len())
 	for i := range list.Len() {
-		name, _, err := p.fresh.itemName(list.Index(i), t)
+		name, _, err := itemName(list.Index(i), t, atom)
 		if err != nil {
 			return nil, false
 		}
@@ -245,7 +249,7 @@ func (p *pruner) itemsByName(list reflect.Value, t *schema.List) (places map[str
 // fieldType gives the merge type of a struct's field; one that names nothing
 // where the schema doesn't know it.
 func (p *pruner) fieldType(ref schema.TypeRef, name string) schema.TypeRef {
-	atom, ok := p.fresh.types.Resolve(ref)
+	atom, ok := p.types.Resolve(ref)
 	if !ok || atom.Map == nil {
 		return schema.TypeRef{}
 	}

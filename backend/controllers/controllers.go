@@ -32,6 +32,9 @@ type Loop struct {
 	// Workload marks what only nodes give work to: unless --controllers names it,
 	// it waits for a node that lives, and gives way to a kube-controller-manager.
 	Workload bool
+	// User is the user that it acts as in place of a service account: what is a
+	// program of its own elsewhere.
+	User string
 	// New gives what runs until its context ends.
 	New func(d Deps) func(ctx context.Context) error
 }
@@ -109,8 +112,13 @@ func Run(ctx context.Context, d Deps, loops []Loop) {
 	d.Nodes = g.nodes
 	for _, l := range loops {
 		own := d
-		if own.Client = d.Client.As(request.Server, "kube-apiserver"); l.Account != "" {
+		switch {
+		case l.User != "":
+			own.Client = d.Client.As(&request.User{Name: l.User, Groups: []string{request.GroupAuthenticated}}, l.Name)
+		case l.Account != "":
 			own.Client = d.Client.As(identity(l.Account), agent)
+		default:
+			own.Client = d.Client.As(request.Server, "kube-apiserver")
 		}
 		own.Shared = d.Client.As(program, agent)
 		wg.Go(func() {

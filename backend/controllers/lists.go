@@ -1,6 +1,9 @@
 package controllers
 
-import "pilothouse/backend/controllers/endpoints"
+import (
+	"pilothouse/backend/controllers/endpoints"
+	"pilothouse/backend/scheduler"
+)
 
 // All gives every loop, in the order in which they start.
 func All() []Loop {
@@ -27,5 +30,8 @@ func All() []Loop {
 		{Name: "endpointslice-controller", Account: "endpointslice-controller", Workload: true, New: endpoints.NewSlices},
 		{Name: "event-expiry-controller", New: newEventExpiry},
 		{Name: "validatingadmissionpolicy-status-controller", Account: "validatingadmissionpolicy-status-controller", New: newPolicyStatus},
+		{Name: "node-lifecycle-controller", Account: "node-controller", New: newNodeLifecycle},
+		{Name: "taint-eviction-controller", Account: "node-controller", New: newTaintEviction},
+		{Name: "kube-scheduler", User: scheduler.User, New: newScheduler},
 	}
 }

@@ -18,8 +18,8 @@ help: ## list the targets
 build: ## build bin/pilothouse
 	$(GO) build -trimpath -o bin/pilothouse .
 
-run: build ## build and start with the defaults
-	./bin/pilothouse
+run: build ## build and start, with a node that runs pods as well as this machine can
+	./bin/pilothouse --node=auto
 
 test: ## everything that CI runs
 	$(GO) vet ./...

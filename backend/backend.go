@@ -46,10 +46,12 @@ type Server struct {
 	// aggregator has the API servers that extend this one.
 	aggregator *aggregator.Manager
 	// tokens is what reviews of tokens use; authentication fills it in.
-	tokens         *registry.Tokens
-	access         *registry.Access
-	streams        *registry.Streams
-	kubelets       *kubelet.Client
+	tokens   *registry.Tokens
+	access   *registry.Access
+	streams  *registry.Streams
+	kubelets *kubelet.Client
+	// node is the one in this process; nil without.
+	node           *embedded
 	authentication *authentication
 	authorization  *authorization
 	// audit records requests; nil without a policy.
@@ -92,6 +94,7 @@ func New(o *config.Options) (_ *Server, err error) {
 		s.loadRegistry,    //
 		s.assemble,        // everything that a request passes
 		s.bootstrap,       // the objects that every cluster has
+		s.openNode,        //
 		s.writeKubeconfig, // last: whoever waits for the file can use it
 	} {
 		if err := step(); err != nil {
@@ -197,6 +200,7 @@ func (s *Server) runBackground() {
 	})
 	s.background.Go(func() { s.crds.Run(s.ctx) }) //nolint:errcheck // it ends with the context
 	s.background.Go(func() { s.aggregator.Run(s.ctx) })
+	s.runNode()
 	loops, err := controllers.Select(controllers.All(), s.options.Features.Controllers)
 	if err != nil {
 		klog.ErrorS(err, "Controllers do not run") // New has checked the names

@@ -16,5 +16,8 @@ func (s *Server) Greeting() string {
 		fmt.Fprintf(&b, "  Dashboard   %s  (logs in once, within 15 minutes)\n", url)
 	}
 	fmt.Fprintf(&b, "  kubeconfig  %s\n", s.KubeconfigPath())
+	if s.node != nil {
+		fmt.Fprintf(&b, "  Node        %s, %s: %s\n", s.node.name, s.node.choice.Backend, s.node.choice.Why)
+	}
 	return b.String()
 }

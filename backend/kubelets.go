@@ -22,6 +22,10 @@ func (s *Server) openStreams() error {
 	if err != nil {
 		return err
 	}
+	o.Dial = s.dialNode
+	if o.Roots != nil {
+		o.Roots.AddCert(s.pki.CA.Cert) // signs the node in this process
+	}
 	s.kubelets = kubelet.New(o)
 	*s.streams = stream.New(stream.Options{Kubelet: s.kubelets, Access: s.access}).Streams()
 	return nil

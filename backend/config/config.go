@@ -26,6 +26,7 @@ type Options struct {
 	Features Features
 	General  General
 	Kubelet  Kubelet
+	Node     Node
 
 	Admission Admission
 	Audit     Audit
@@ -49,6 +50,7 @@ func (o *Options) groups() []group {
 		&o.Features,
 		&o.General,
 		&o.Kubelet,
+		&o.Node,
 		&o.Admission,
 		&o.Audit,
 	}

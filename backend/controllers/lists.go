@@ -30,8 +30,8 @@ func All() []Loop {
 		{Name: "endpointslice-controller", Account: "endpointslice-controller", Workload: true, New: endpoints.NewSlices},
 		{Name: "event-expiry-controller", New: newEventExpiry},
 		{Name: "validatingadmissionpolicy-status-controller", Account: "validatingadmissionpolicy-status-controller", New: newPolicyStatus},
-		{Name: "node-lifecycle-controller", Account: "node-controller", New: newNodeLifecycle},
-		{Name: "taint-eviction-controller", Account: "node-controller", New: newTaintEviction},
+		{Name: "node-lifecycle-controller", Account: "node-controller", Workload: true, New: newNodeLifecycle},
+		{Name: "taint-eviction-controller", Account: "node-controller", Workload: true, New: newTaintEviction},
 		{Name: "kube-scheduler", User: scheduler.User, New: newScheduler},
 	}
 }

@@ -55,7 +55,7 @@ type Options struct {
 	// Client acts as User. Reader watches: a scheduler's role does not let it
 	// see the leases of nodes.
 	Client, Reader *client.Client
-	Clock  func() time.Time
+	Clock          func() time.Time
 }
 
 // Scheduler binds the pods of one API.

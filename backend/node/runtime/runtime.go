@@ -22,6 +22,17 @@ const (
 	LabelContainerName = "io.kubernetes.container.name"
 )
 
+// Annotations of containers that say what part they have in their pod.
+const (
+	AnnotationKind          = "node.pilothouse.dev/container-kind"
+	AnnotationRestartPolicy = "node.pilothouse.dev/restart-policy"
+
+	KindInit      = "init"
+	KindSidecar   = "sidecar"
+	KindContainer = "container"
+	KindEphemeral = "ephemeral"
+)
+
 // Size is a terminal's.
 type Size struct{ Width, Height uint16 }
 
@@ -101,4 +112,12 @@ type Admitter interface {
 type Reporter interface {
 	// Unenforced gives a sentence for each part of the pod that has no effect.
 	Unenforced(pod *corev1.Pod) []string
+}
+
+// Pretender is a Runtime that runs nothing: probes and hooks have nobody to ask,
+// and volumes nobody to read them.
+type Pretender interface {
+	Pretends() bool
+	// Adopt goes on with a pod from before a restart.
+	Adopt(pod *corev1.Pod, config *cri.PodSandboxConfig, containers map[string]*cri.ContainerConfig)
 }

@@ -1,0 +1,181 @@
+package apitest_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"pilothouse/backend/apitest"
+	"pilothouse/backend/config"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// simulated starts a server with a node that only pretends.
+func simulated(t *testing.T, dir string) *apitest.Server {
+	t.Helper()
+	return apitest.Start(t, apitest.Options{DataDir: dir, Change: func(o *config.Options) { o.Node.Backend, o.Node.Name = "sim", "worker" }})
+}
+
+func podOf(c *apitest.Caller, name string) *corev1.Pod {
+	var p corev1.Pod
+	if a := c.Get(pods + "/" + name); a.Code == 200 {
+		a.Into(&p)
+	}
+	return &p
+}
+
+func phaseOf(c *apitest.Caller, name string) func() string {
+	return func() string { return string(podOf(c, name).Status.Phase) }
+}
+
+func TestPodsRunOnASimulatedNode(t *testing.T) {
+	t.Parallel()
+	s := simulated(t, "")
+	c := s.Admin()
+	c.Post(pods, `{"metadata":{"name":"web"},"spec":{"initContainers":[{"name":"first","image":"i"},{"name":"beside","image":"i","restartPolicy":"Always","startupProbe":{"tcpSocket":{"port":1}}}],
+		"containers":[{"name":"c","image":"i","readinessProbe":{"httpGet":{"port":80}}}]}}`).Must(201)
+	c.Post(pods, `{"metadata":{"name":"once"},"spec":{"restartPolicy":"Never","containers":[{"name":"c","image":"i"}]}}`).Must(201)
+	c.Post(pods, `{"metadata":{"name":"bad","annotations":{"sim.pilothouse.dev/run-for":"1ms","sim.pilothouse.dev/exit-code":"3"}},"spec":{"restartPolicy":"Never","containers":[{"name":"c","image":"i"}]}}`).Must(201)
+	awaits(t, "Running", phaseOf(c, "web"))
+	awaits(t, "Succeeded", phaseOf(c, "once"))
+	awaits(t, "Failed", phaseOf(c, "bad"))
+
+	web := podOf(c, "web")
+	for _, k := range web.Status.Conditions {
+		if k.Status != corev1.ConditionTrue || k.Reason != "" || k.Message != "" {
+			t.Errorf("condition %+v", k)
+		}
+	}
+	if len(web.Status.Conditions) != 5 || web.Status.PodIP == "" || web.Status.HostIP == "" || web.Spec.NodeName != "worker" || web.Status.StartTime == nil {
+		t.Errorf("status %+v", web.Status)
+	}
+	if i := web.Status.InitContainerStatuses; len(i) != 2 || i[0].State.Terminated == nil || i[0].State.Terminated.Reason != "Completed" || i[1].State.Running == nil || !i[1].Ready {
+		t.Errorf("init containers %+v", i)
+	}
+	if code := podOf(c, "bad").Status.ContainerStatuses[0].State.Terminated.ExitCode; code != 3 {
+		t.Errorf("exit code %d", code)
+	}
+
+	if said := c.Get(pods + "/web/log?container=c").Must(200).Body; !strings.Contains(string(said), "nothing runs on this node") {
+		t.Errorf("log %q", said)
+	}
+	node := "/api/v1/nodes/worker"
+	if ok := string(c.Get(node + "/proxy/healthz").Must(200).Body); ok != "ok" {
+		t.Errorf("healthz %q", ok)
+	}
+	if list := string(c.Get(node + "/proxy/pods").Must(200).Body); !strings.Contains(list, `"web"`) {
+		t.Errorf("pods %s", list)
+	}
+	c.Get(node + "/proxy/stats/summary").Must(200)
+
+	c.Delete(pods + "/web").Must(200)
+	awaits(t, "404", codeOf(c, pods+"/web"))
+
+	// What runs goes on after a restart, as the same containers.
+	c.Post(pods, `{"metadata":{"name":"stays"},"spec":{"containers":[{"name":"c","image":"i"}]}}`).Must(201)
+	awaits(t, "Running", phaseOf(c, "stays"))
+	before := podOf(c, "stays").Status.ContainerStatuses[0]
+	s.Stop()
+	c = simulated(t, s.DataDir()).Admin()
+	c.Post(pods, `{"metadata":{"name":"next"},"spec":{"containers":[{"name":"c","image":"i"}]}}`).Must(201)
+	awaits(t, "Running", phaseOf(c, "next"))
+	if after := podOf(c, "stays").Status.ContainerStatuses[0]; after.ContainerID != before.ContainerID || after.RestartCount != 0 {
+		t.Errorf("after a restart %+v, before %+v", after, before)
+	}
+}
+
+func TestPodsAreBoundWhereTheyFit(t *testing.T) {
+	t.Parallel()
+	c := simulated(t, "").Admin()
+	create := func(name, spec string) {
+		c.Post(pods, `{"metadata":{"name":"`+name+`"},"spec":{`+spec+`"containers":[{"name":"c","image":"i"`+map[bool]string{true: `,"resources":{"requests":{"cpu":"2000"}}`}[name == "big"]+
+			map[bool]string{true: `,"ports":[{"containerPort":80,"hostPort":80}]`}[strings.HasPrefix(name, "port")]+`}]}}`).Must(201)
+	}
+	why := func(name string) func() string {
+		return func() string {
+			for _, k := range podOf(c, name).Status.Conditions {
+				if k.Type == corev1.PodScheduled && k.Reason == corev1.PodReasonUnschedulable {
+					return k.Message
+				}
+			}
+			return ""
+		}
+	}
+	create("big", "")
+	awaits(t, "0/1 nodes are available: 1 Insufficient cpu.", why("big"))
+	create("picky", `"nodeSelector":{"disk":"fast"},`)
+	awaits(t, "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.", why("picky"))
+	create("port1", "")
+	awaits(t, "Running", phaseOf(c, "port1"))
+	create("port2", "")
+	awaits(t, "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.", why("port2"))
+	create("elsewhere", `"schedulerName":"mine",`)
+
+	// What keeps a pod waiting may go away.
+	c.Patch("/api/v1/nodes/worker", `{"metadata":{"labels":{"disk":"fast"}}}`).Must(200)
+	awaits(t, "Running", phaseOf(c, "picky"))
+	c.Delete(pods + "/port1").Must(200)
+	awaits(t, "Running", phaseOf(c, "port2"))
+
+	c.Patch("/api/v1/nodes/worker", `{"spec":{"unschedulable":true}}`).Must(200)
+	awaits(t, "node.kubernetes.io/unschedulable:NoSchedule", func() string {
+		var n corev1.Node
+		c.Get("/api/v1/nodes/worker").Must(200).Into(&n)
+		for _, taint := range n.Spec.Taints {
+			return taint.Key + ":" + string(taint.Effect)
+		}
+		return ""
+	})
+	create("late", "")
+	awaits(t, "0/1 nodes are available: 1 node(s) were unschedulable.", why("late"))
+	awaits(t, "FailedScheduling", func() string {
+		var list corev1.EventList
+		c.Get("/api/v1/namespaces/default/events?fieldSelector=involvedObject.name=late").Must(200).Into(&list)
+		for _, e := range list.Items {
+			return e.Reason
+		}
+		return ""
+	})
+	if p := podOf(c, "elsewhere"); p.Spec.NodeName != "" || len(p.Status.Conditions) > 0 {
+		t.Errorf("a pod of another scheduler was touched: %+v", p.Status)
+	}
+}
+
+func TestWithoutANodePodsStayAsTheyAre(t *testing.T) {
+	t.Parallel()
+	c := apitest.Start(t).Admin()
+	// A node that somebody made by hand has no kubelet, however ready it looks.
+	c.Post("/api/v1/nodes", `{"metadata":{"name":"paper"}}`).Must(201)
+	c.Patch("/api/v1/nodes/paper/status", `{"status":{"conditions":[{"type":"Ready","status":"True"}],"allocatable":{"cpu":"8","memory":"8Gi","pods":"110"}}}`).Must(200)
+	c.Post(pods, `{"metadata":{"name":"waits"},"spec":{"containers":[{"name":"c","image":"i"}]}}`).Must(201)
+	// A lease makes the difference; by then the pod was seen for long.
+	c.Post("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", `{"metadata":{"name":"other"},"spec":{"holderIdentity":"other"}}`).Must(201)
+	if p := podOf(c, "waits"); p.Spec.NodeName != "" || len(p.Status.Conditions) > 0 {
+		t.Errorf("it was touched: %+v", p)
+	}
+	var n corev1.Node
+	if c.Get("/api/v1/nodes/paper").Must(200).Into(&n); len(n.Spec.Taints) != 1 {
+		t.Errorf("taints %v", n.Spec.Taints)
+	}
+}
+
+func TestTwoHundredPods(t *testing.T) {
+	t.Parallel()
+	c := simulated(t, "").Admin()
+	const n = 200
+	for i := range n {
+		c.Post(pods, fmt.Sprintf(`{"metadata":{"name":"p%d","labels":{"all":"yes"}},"spec":{"containers":[{"name":"c","image":"i"}]}}`, i)).Must(201)
+	}
+	awaits(t, fmt.Sprint(n), func() string {
+		var list corev1.PodList
+		c.Get(pods + "?fieldSelector=status.phase=Running").Must(200).Into(&list)
+		return fmt.Sprint(len(list.Items))
+	})
+	c.Do("DELETE", pods+"?labelSelector=all=yes", nil).Must(200)
+	awaits(t, "0", func() string {
+		var list corev1.PodList
+		c.Get(pods).Must(200).Into(&list)
+		return fmt.Sprint(len(list.Items))
+	})
+}

@@ -1,0 +1,9 @@
+//go:build !linux
+
+package node
+
+import "errors"
+
+func mountMemory(string, int64) error { return errors.New("not on this system") }
+
+func unmountBelow(string) {}

@@ -25,8 +25,6 @@ const (
 	nodeCheckPeriod = 5 * time.Second
 )
 
-var leases = coordinationv1.SchemeGroupVersion.WithResource("leases")
-
 // nodeLifecycle keeps the taints of nodes in step with their conditions, and
 // says of a node whose kubelet has fallen silent that nothing is known about it.
 // It leaves nodes alone that never had a Lease: no kubelet speaks for them.

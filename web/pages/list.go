@@ -24,8 +24,8 @@ const pageRows = 100
 // openTimeout is how long a page waits for a list.
 const openTimeout = 20 * time.Second
 
-// resource is the page of a list or of an object.
-func resource(ctx context.Context, c *Call) (*Answer, error) {
+// resourcePage is the page of a list or of an object.
+func resourcePage(ctx context.Context, c *Call) (*Answer, error) {
 	a, ok := parseAddress(c.Registry.Table(), c.R.Path)
 	if !ok {
 		return nil, notServed(c.R.Path)

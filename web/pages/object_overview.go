@@ -19,8 +19,13 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-func overviewTab(_ context.Context, c *Call, o *loaded, _ *view.Object) (templ.Component, error) {
-	w := &view.Overview{Facts: o.facts(), Finalizers: o.object.GetFinalizers()}
+func overviewTab(ctx context.Context, c *Call, o *loaded, _ *view.Object) (templ.Component, error) {
+	w := &view.Overview{Finalizers: o.object.GetFinalizers()}
+	if blocks := kindBlocks[o.object.GroupVersionKind().GroupKind()]; blocks != nil {
+		w.Closed = true
+		w.Lead, w.Gauged, w.Blocks = arrange(blocks(ctx, c, o))
+	}
+	w.Facts = o.facts(w.Closed)
 	for _, k := range sortedKeys(o.object.GetLabels()) {
 		pair := k + "=" + o.object.GetLabels()[k]
 		w.Labels = append(w.Labels, view.Link{Text: pair, Href: join(listPath(o.gvr, o.namespace), with(nil, "q", "-l "+pair))})
@@ -33,13 +38,34 @@ func overviewTab(_ context.Context, c *Call, o *loaded, _ *view.Object) (templ.C
 	}
 	w.Conditions = conditions(o.object.Object)
 	w.Containers = containers(&o.object)
-	w.Data = data(&o.object)
-	w.Sections = sections(o.object.Object)
+	w.Data = data(&o.object, c.Query.Get("reveal") != "")
+	w.Reveal = objectPath(o.gvr, o.namespace, o.name) + "?reveal=1"
+	w.Sections = sections(o.object.Object, w.Closed)
 	return tmpl.Overview(w), nil
 }
 
-// facts are the object's columns, the wide ones too, one below the other.
-func (o *loaded) facts() []view.Fact {
+// arrange takes the facts of the first block that has nothing else to the top,
+// beside those of every object, and the blocks with gauges before the others.
+func arrange(blocks []view.Block) (lead []view.Fact, gauged, rest []view.Block) {
+	for _, b := range blocks {
+		switch only := b.Table == nil && len(b.Gauges) == 0 && b.Note == ""; {
+		case only && lead == nil:
+			lead = b.Facts
+		case len(b.Gauges) > 0 && lead == nil:
+			lead, b.Facts = b.Facts, nil
+			gauged = append(gauged, b)
+		case len(b.Gauges) > 0:
+			gauged = append(gauged, b)
+		default:
+			rest = append(rest, b)
+		}
+	}
+	return lead, gauged, rest
+}
+
+// facts are the object's columns, the wide ones too, one below the other. few
+// leaves those out that an overview of the kind's own shows better.
+func (o *loaded) facts(few bool) []view.Fact {
 	var list []view.Fact
 	if o.namespace != "" {
 		list = append(list, view.Fact{Name: "Namespace", Cell: view.Cell{Text: o.namespace, Href: objectPath(namespaces, "", o.namespace)}})
@@ -47,7 +73,7 @@ func (o *loaded) facts() []view.Fact {
 	sh := &shape{state: &listState{address: o.address}}
 	for i, c := range o.columns {
 		text := cellOf(o.row, i)
-		if i == 0 || c.Name == "Age" || text == "" || text == "<none>" || text == "<unset>" {
+		if few && c.Name != "Status" && c.Name != "Restarts" || i == 0 || c.Name == "Age" || text == "" || text == "<none>" || text == "<unset>" {
 			continue
 		}
 		cell := sh.cell(o.row, shapeColumn{Column: c, index: i})
@@ -132,8 +158,9 @@ func text(v any) string {
 	return fmt.Sprint(v)
 }
 
-// data is the content of a ConfigMap or a Secret.
-func data(o *unstructured.Unstructured) []view.Datum {
+// data is the content of a ConfigMap or a Secret. The values of a Secret are not
+// sent to the browser before they are asked for.
+func data(o *unstructured.Unstructured, reveal bool) []view.Datum {
 	kind, group := o.GetKind(), o.GroupVersionKind().Group
 	if group != "" || kind != "ConfigMap" && kind != "Secret" {
 		return nil
@@ -151,6 +178,9 @@ func data(o *unstructured.Unstructured) []view.Datum {
 				}
 			}
 			d.Size = len(d.Value)
+			if d.Hidden = d.Secret && !reveal; d.Hidden {
+				d.Value = ""
+			}
 			list = append(list, d)
 		}
 	}
@@ -164,14 +194,17 @@ func data(o *unstructured.Unstructured) []view.Datum {
 var shownElsewhere = []string{"apiVersion", "kind", "metadata", "data", "binaryData"}
 
 // sections are the parts of an object as YAML: what every kind has, also those
-// that nobody knows here.
-func sections(o map[string]any) []view.Section {
+// that nobody knows here. few leaves single values out.
+func sections(o map[string]any, few bool) []view.Section {
 	var list []view.Section
 	for _, k := range sortedKeys(o) {
 		if slices.Contains(shownElsewhere, k) {
 			continue
 		}
 		v := o[k]
+		if _, scalar := v.(string); few && scalar {
+			continue
+		}
 		if m, ok := v.(map[string]any); ok && k == "status" {
 			m = cloneWithout(m, "conditions", "containerStatuses", "initContainerStatuses")
 			if len(m) == 0 {

@@ -155,14 +155,7 @@ func (p *Pool) release(s *Source) {
 // Source: a page can be shown before all its objects have been read. total is
 // the number of all objects.
 func First(ctx context.Context, c *client.Client, key Key, limit int64) (columns []Column, list []*Row, total int, err error) {
-	t, err := Page(ctx, c, key, metav1.ListOptions{FieldSelector: key.FieldSelector, Limit: limit})
-	if err != nil {
-		return nil, nil, 0, err
-	}
-	for i := range t.Rows {
-		list = append(list, t.Rows[i].row())
-	}
-	return t.Columns, list, len(list) + int(t.Metadata.RemainingItemCount), nil
+	return Pick(ctx, c, key, "", limit)
 }
 
 // Page makes one list request in the table form.
@@ -205,4 +198,17 @@ func One(ctx context.Context, c *client.Client, key Key, name string) ([]Column,
 		return t.Columns, &Row{Namespace: key.Namespace, Name: name}, nil
 	}
 	return t.Columns, t.Rows[0].row(), nil
+}
+
+// Pick gives at most limit rows that selectors choose, once, with the number of
+// all that they choose.
+func Pick(ctx context.Context, c *client.Client, key Key, labels string, limit int64) (columns []Column, list []*Row, total int, err error) {
+	t, err := Page(ctx, c, key, metav1.ListOptions{FieldSelector: key.FieldSelector, LabelSelector: labels, Limit: limit})
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	for i := range t.Rows {
+		list = append(list, t.Rows[i].row())
+	}
+	return t.Columns, list, len(list) + int(t.Metadata.RemainingItemCount), nil
 }

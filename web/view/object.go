@@ -47,7 +47,16 @@ type Overview struct {
 	Conditions  []Condition
 	Containers  []Container
 	Data        []Datum
-	Sections    []Section
+	// Reveal shows the values of a Secret.
+	Reveal string
+	// Lead, Gauged and Blocks are what is particular to the kind: facts, blocks
+	// with gauges, and the others. Closed then hides the sections behind their
+	// titles.
+	Lead     []Fact
+	Gauged   []Block
+	Blocks   []Block
+	Closed   bool
+	Sections []Section
 }
 
 // Fact is a name with a value.
@@ -73,6 +82,7 @@ type Container struct {
 type Datum struct {
 	Key, Value string
 	Secret     bool
+	Hidden     bool
 	Size       int
 	Binary     bool
 }

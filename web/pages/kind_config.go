@@ -1,0 +1,136 @@
+package pages
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"time"
+
+	"pilothouse/web/view"
+)
+
+// usedByBlocks are the pods that use a ConfigMap.
+func usedByBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
+	return []view.Block{c.usedBy(ctx, o)}
+}
+
+// secretBlocks are what is to be known of a Secret without looking inside: its
+// type, its certificate, who uses it.
+func secretBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
+	var f factList
+	f.add("Type", text(o.object.Object["type"]))
+	f.add("Immutable", boolWord(o.object.Object["immutable"]))
+	if account := o.object.GetAnnotations()["kubernetes.io/service-account.name"]; account != "" {
+		f.link("Token of", account, objectPath(core("serviceaccounts"), o.namespace, account))
+	}
+	blocks := []view.Block{{Title: "Secret", Facts: f}}
+	if b := certificateBlock(digText(o.object.Object, "data", "tls.crt")); b.Facts != nil {
+		blocks = append(blocks, b)
+	}
+	return append(blocks, c.usedBy(ctx, o))
+}
+
+// certificateBlock is what stands in a certificate; empty for what is none.
+func certificateBlock(encoded string) view.Block {
+	raw, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return view.Block{}
+	}
+	block, _ := pem.Decode(raw)
+	if block == nil {
+		return view.Block{}
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return view.Block{Title: "Certificate", Note: "It cannot be read: " + err.Error()}
+	}
+	var f factList
+	f.add("For", cert.Subject.String())
+	names := cert.DNSNames
+	for _, ip := range cert.IPAddresses {
+		names = append(names, ip.String())
+	}
+	f.add("Names", strings.Join(names, ", "))
+	f.add("By", cert.Issuer.String())
+	left := time.Until(cert.NotAfter)
+	valid := fmt.Sprintf("until %s, %s left", cert.NotAfter.UTC().Format("2 Jan 2006 15:04 UTC"), age(left))
+	tone := view.Good
+	switch {
+	case left < 0:
+		valid, tone = "expired on "+cert.NotAfter.UTC().Format("2 Jan 2006 15:04 UTC"), view.Bad
+	case left < 14*24*time.Hour:
+		tone = view.Warn
+	}
+	f = append(f, view.Fact{Name: "Valid", Cell: toned(valid, tone)})
+	return view.Block{Title: "Certificate", Facts: f}
+}
+
+// usedBy are the pods of the namespace that mention a ConfigMap, a Secret or a
+// claim in their volumes or their environment.
+func (c *Call) usedBy(ctx context.Context, o *loaded) view.Block {
+	b := view.Block{Title: "Used by"}
+	a, ok := c.served("", "pods")
+	if !ok {
+		return b
+	}
+	list, err := c.listObjects(ctx, a, o.namespace, "")
+	if err != nil {
+		b.Note = c.reason(err)
+		return b
+	}
+	b.Table = &view.Table{Columns: []string{"Pod", "As"}, Empty: "No pod of this namespace mentions it."}
+	for _, p := range list {
+		uses := usesOf(p, o.object.GetKind(), o.name)
+		if len(uses) == 0 {
+			continue
+		}
+		name := digText(p, "metadata", "name")
+		b.Table.Rows = append(b.Table.Rows, []view.Cell{linked(name, objectPath(a.gvr, o.namespace, name)), {Text: strings.Join(uses, ", ")}})
+		if len(b.Table.Rows) == shownRelated {
+			b.Note = "There may be more."
+			break
+		}
+	}
+	return b
+}
+
+// usesOf says how a pod uses an object of a kind.
+func usesOf(pod map[string]any, kind, name string) []string {
+	var list []string
+	spec := pod["spec"]
+	volume := map[string][2]string{"ConfigMap": {"configMap", "name"}, "Secret": {"secret", "secretName"}, "PersistentVolumeClaim": {"persistentVolumeClaim", "claimName"}}[kind]
+	projected := map[string]string{"ConfigMap": "configMap", "Secret": "secret"}[kind]
+	for _, v := range objects(dig(spec, "volumes")) {
+		found := digText(v, volume[0], volume[1]) == name
+		for _, s := range objects(dig(v, "projected", "sources")) {
+			found = found || projected != "" && digText(s, projected, "name") == name
+		}
+		if found {
+			list = append(list, "volume "+text(v["name"]))
+		}
+	}
+	for _, ref := range objects(dig(spec, "imagePullSecrets")) {
+		if kind == "Secret" && text(ref["name"]) == name {
+			list = append(list, "image pull secret")
+		}
+	}
+	one, all := map[string]string{"ConfigMap": "configMapKeyRef", "Secret": "secretKeyRef"}[kind], map[string]string{"ConfigMap": "configMapRef", "Secret": "secretRef"}[kind]
+	for _, part := range []string{"initContainers", "containers"} {
+		for _, k := range objects(dig(spec, part)) {
+			for _, e := range objects(k["envFrom"]) {
+				if all != "" && digText(e, all, "name") == name {
+					list = append(list, "all variables of "+text(k["name"]))
+				}
+			}
+			for _, e := range objects(k["env"]) {
+				if one != "" && digText(e, "valueFrom", one, "name") == name {
+					list = append(list, "variable "+text(e["name"])+" of "+text(k["name"]))
+				}
+			}
+		}
+	}
+	return list
+}

@@ -1,0 +1,36 @@
+package view
+
+// Block is one part of an object's overview that belongs to its kind. What is
+// empty is not shown.
+type Block struct {
+	Title string
+	// More leads to all of which the block shows a part.
+	More   *Link
+	Facts  []Fact
+	Gauges []Gauge
+	Table  *Table
+	// Note stands below: why there is nothing, or what it means.
+	Note string
+	// Lines is text as it is.
+	Lines []Line
+	// Closed hides the block behind its title until it is asked for.
+	Closed bool
+}
+
+// Table is a small table of an overview.
+type Table struct {
+	Columns []string
+	Rows    [][]Cell
+	// Empty is what stands there when there are no rows.
+	Empty string
+}
+
+// Gauge is how much there is of how much there may be.
+type Gauge struct {
+	Name string
+	// Text is both amounts, as people write them.
+	Text string
+	// Percent is the width of the bar, at most 100.
+	Percent int
+	Tone    string
+}

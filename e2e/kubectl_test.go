@@ -228,7 +228,13 @@ func (k *kubectl) background(t *testing.T, command string) (*output, *exec.Cmd) 
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cancel(); c.Wait() })
+	t.Cleanup(func() {
+		cancel()
+		c.Wait() //nolint:errcheck // it is killed
+		if t.Failed() {
+			t.Logf("kubectl %s said: %s", command, o.b.String())
+		}
+	})
 	return o, c
 }
 

@@ -20,7 +20,7 @@ func module(t *testing.T, folder, pkg string) string {
 	}
 	build, _ := modules.LoadOrStore(folder+" "+pkg, sync.OnceValues(func() (string, error) {
 		to := filepath.Join(built, folder)
-		c := exec.Command("go", "build", "-trimpath", "-o", to, pkg)
+		c := exec.Command("go", "build", "-o", to, pkg)
 		c.Dir = folder
 		if out, err := c.CombinedOutput(); err != nil {
 			t.Logf("build %s: %s", pkg, out)

@@ -170,6 +170,13 @@ func (k *kubectl) as(flags ...string) *kubectl {
 	return &c
 }
 
+// with gives a kubectl whose faults are those of another test.
+func (k *kubectl) with(t *testing.T) *kubectl {
+	c := *k
+	c.t = t
+	return &c
+}
+
 func (k *kubectl) command(ctx context.Context, stdin string, args ...string) *exec.Cmd {
 	all := append([]string{"--kubeconfig=" + k.p.kubeconfig}, k.more...)
 	c := exec.CommandContext(ctx, k.path, append(all, args...)...)

@@ -91,7 +91,9 @@ func (c *Client) Send(ctx context.Context, call Call) (*request.Response, error)
 		}
 	}
 	h.set("User-Agent", c.agent)
-	h.set("Accept", orJSON(call.Accept))
+	if call.Accept != "" || h.Get("Accept") == "" {
+		h.set("Accept", orJSON(call.Accept))
+	}
 	if call.Body != nil {
 		h.set("Content-Type", orJSON(call.ContentType))
 	}

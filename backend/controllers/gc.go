@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pilothouse/backend/registry"
@@ -31,13 +32,17 @@ type item struct {
 // It keeps, for every UID that some object names as its owner, the objects that
 // do. Whether an owner exists is asked of the registry's caches, which are
 // complete before the first loop starts; so there are no guesses about owners
-// that have not been seen yet.
+// that have not been seen yet. Objects of other API servers are watched, read
+// and deleted through the API (gc_remote.go).
 type collector struct {
 	Deps
 	q *queue[item]
+	// remote are the resources of other API servers.
+	remote atomic.Pointer[remoteKinds]
 
 	mu         sync.Mutex
 	dependents map[types.UID]map[item]bool      // value: blockOwnerDeletion
+	waiting    map[item]bool                    // objects of other servers that are being deleted in the foreground
 	owners     map[item][]metav1.OwnerReference // what dependents holds for an item, to take it out again
 }
 
@@ -45,9 +50,10 @@ type collector struct {
 const collectors = 4
 
 func newCollector(d Deps) func(context.Context) error {
-	c := &collector{Deps: d, q: newQueue[item]("garbage"), dependents: map[types.UID]map[item]bool{}, owners: map[item][]metav1.OwnerReference{}}
+	c := &collector{Deps: d, q: newQueue[item]("garbage"), dependents: map[types.UID]map[item]bool{}, waiting: map[item]bool{}, owners: map[item][]metav1.OwnerReference{}}
+	c.remote.Store(&remoteKinds{})
 	return func(ctx context.Context) error {
-		return together(ctx, c.follow, func(ctx context.Context) error { return c.q.work(ctx, collectors, c.process) })
+		return together(ctx, c.follow, c.followRemote, func(ctx context.Context) error { return c.q.work(ctx, collectors, c.process) })
 	}
 }
 
@@ -182,17 +188,27 @@ func itemOf(store *registry.Store, o *watchcache.Object) item {
 func (c *collector) event(store *registry.Store, e *watchcache.Event) {
 	it := itemOf(store, e.Object)
 	if e.Type == watchcache.Deleted {
-		owners := c.record(it, nil)
-		for _, dependent := range c.dependentsOf(it.uid) {
-			c.q.add(dependent)
-		}
-		c.queueWaiting(it, owners)
+		c.vanished(it)
 		return
 	}
-	l, more := read(e.Object)
+	l, _ := read(e.Object)
+	c.seen(it, l)
+}
+
+// seen takes in that an object is there.
+func (c *collector) seen(it item, l *lifeline) {
 	owners := c.record(it, l.Metadata.OwnerReferences)
-	if more && (len(l.Metadata.OwnerReferences) > 0 || l.waits() || l.orphans()) {
+	if len(l.Metadata.OwnerReferences) > 0 || l.waits() || l.orphans() {
 		c.q.add(it)
+	}
+	c.queueWaiting(it, owners)
+}
+
+// vanished takes in that an object is gone.
+func (c *collector) vanished(it item) {
+	owners := c.record(it, nil)
+	for _, dependent := range c.dependentsOf(it.uid) {
+		c.q.add(dependent)
 	}
 	c.queueWaiting(it, owners)
 }
@@ -201,7 +217,8 @@ func (c *collector) event(store *registry.Store, e *watchcache.Event) {
 // to a dependent.
 func (c *collector) queueWaiting(dependent item, owners []metav1.OwnerReference) {
 	for i := range owners {
-		if owner, state := c.owner(&owners[i], dependent.namespace); state == ownerWaits {
+		owner, state := c.owner(&owners[i], dependent.namespace)
+		if state == ownerWaits || state == ownerElsewhere && c.isWaiting(owner) {
 			c.q.add(owner)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"pilothouse/backend/client"
 	"pilothouse/backend/registry"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -26,13 +27,16 @@ const (
 	ownerThere
 	// ownerWaits: it is being deleted in the foreground.
 	ownerWaits
+	// ownerElsewhere: another API server knows.
+	ownerElsewhere
 )
 
 // unknownRetry is how often an object with an owner of unknown kind is looked at
 // again.
 const unknownRetry = 30 * time.Second
 
-// owner follows a reference of an object in a namespace.
+// owner follows a reference of an object in a namespace, as far as this server
+// knows.
 func (c *collector) owner(ref *metav1.OwnerReference, namespace string) (item, ownerState) {
 	gv, err := schema.ParseGroupVersion(ref.APIVersion)
 	if err != nil {
@@ -40,7 +44,7 @@ func (c *collector) owner(ref *metav1.OwnerReference, namespace string) (item, o
 	}
 	e, ok := c.Registry.Table().ForKind(gv.WithKind(ref.Kind))
 	if !ok || e.Store == nil {
-		return item{}, ownerUnknown
+		return c.remoteOwner(gv.WithKind(ref.Kind), ref, namespace)
 	}
 	if !e.Resource.Namespaced {
 		namespace = ""
@@ -63,20 +67,43 @@ func (c *collector) owner(ref *metav1.OwnerReference, namespace string) (item, o
 	return it, ownerThere
 }
 
+// lookAt gives the newest state of an object, nil when it is gone, another one,
+// or of a resource that is not served.
+func (c *collector) lookAt(ctx context.Context, it item) (*lifeline, error) {
+	l := &lifeline{}
+	if store := c.Registry.Store(it.resource.Group, it.resource.Resource); store != nil {
+		o, err := store.Get(ctx, it.namespace, it.name, registry.GetOptions{})
+		if err != nil {
+			return nil, ignoreNotFound(err)
+		}
+		if err := json.Unmarshal(o.Raw, l); err != nil {
+			return nil, fmt.Errorf("read %s %s: %w", it.resource, it.name, err)
+		}
+	} else {
+		gvr, ok := c.gvr(it)
+		if !ok {
+			return nil, nil
+		}
+		raw, err := c.Client.Bytes(ctx, client.Call{Method: "GET", Path: client.Path(gvr, it.namespace, it.name, ""), Accept: acceptMetadata})
+		if err != nil {
+			return nil, ignoreNotFound(err)
+		}
+		if err := json.Unmarshal(raw, l); err != nil {
+			return nil, fmt.Errorf("read %s %s: %w", it.resource, it.name, err)
+		}
+	}
+	if l.Metadata.UID != it.uid {
+		return nil, nil
+	}
+	return l, nil
+}
+
 // process does what an object's state asks for.
 func (c *collector) process(ctx context.Context, it item) error {
-	store := c.Registry.Store(it.resource.Group, it.resource.Resource)
-	if store == nil {
-		return nil
+	l, err := c.lookAt(ctx, it)
+	if err != nil || l == nil {
+		return err
 	}
-	o, err := store.Get(ctx, it.namespace, it.name, registry.GetOptions{})
-	if err != nil {
-		return ignoreNotFound(err)
-	}
-	if types.UID(o.UID) != it.uid {
-		return nil
-	}
-	l, _ := read(o)
 	switch {
 	case l.orphans():
 		return c.orphan(ctx, it)
@@ -96,7 +123,11 @@ func (c *collector) judge(ctx context.Context, it item, l *lifeline) error {
 	var waiting bool
 	keep := l.Metadata.OwnerReferences[:0:0]
 	for _, ref := range l.Metadata.OwnerReferences {
-		switch _, state := c.owner(&ref, it.namespace); state {
+		owner, state := c.owner(&ref, it.namespace)
+		if state == ownerElsewhere {
+			state = c.askOwner(ctx, owner)
+		}
+		switch state {
 		case ownerUnknown:
 			c.q.addAfter(it, unknownRetry)
 			return nil
@@ -149,16 +180,8 @@ func (c *collector) foreground(ctx context.Context, it item) error {
 // inCircle tells that an object is being deleted in the foreground itself and
 // that the one with the UID depends on it.
 func (c *collector) inCircle(ctx context.Context, it item, uid types.UID) bool {
-	store := c.Registry.Store(it.resource.Group, it.resource.Resource)
-	if store == nil {
-		return false
-	}
-	o, err := store.Get(ctx, it.namespace, it.name, registry.GetOptions{})
-	if err != nil {
-		return false
-	}
-	l, _ := read(o)
-	return l.waits() && slices.ContainsFunc(c.blockersOf(it.uid), func(b item) bool { return b.uid == uid })
+	l, err := c.lookAt(ctx, it)
+	return err == nil && l != nil && l.waits() && slices.ContainsFunc(c.blockersOf(it.uid), func(b item) bool { return b.uid == uid })
 }
 
 // unblock sets blockOwnerDeletion to false in an object's reference to an owner.
@@ -206,20 +229,12 @@ func (c *collector) setOwners(ctx context.Context, it item, l *lifeline, keep []
 // conflict. f gives false when there is nothing to change.
 func (c *collector) change(ctx context.Context, it item, f func(l *lifeline) (map[string]any, bool)) error {
 	for try := 0; ; try++ {
-		store := c.Registry.Store(it.resource.Group, it.resource.Resource)
-		if store == nil {
-			return nil
-		}
-		o, err := store.Get(ctx, it.namespace, it.name, registry.GetOptions{})
-		if err != nil {
-			return ignoreNotFound(err)
-		}
-		l := &lifeline{}
-		if err := json.Unmarshal(o.Raw, l); err != nil {
-			return fmt.Errorf("read %s %s: %w", it.resource, it.name, err)
+		l, err := c.lookAt(ctx, it)
+		if err != nil || l == nil {
+			return err
 		}
 		metadata, changed := f(l)
-		if l.Metadata.UID != it.uid || !changed {
+		if !changed {
 			return nil
 		}
 		err = c.patch(ctx, it, l, metadata)
@@ -259,7 +274,8 @@ func (c *collector) deleteItem(ctx context.Context, it item, l *lifeline, policy
 func (c *collector) gvr(it item) (schema.GroupVersionResource, bool) {
 	r, ok := c.Registry.Table().Resource(it.resource.Group, it.resource.Resource)
 	if !ok {
-		return schema.GroupVersionResource{}, false
+		remote := c.remote.Load().byResource[it.resource]
+		return remote.gvr, remote.gvr.Resource != ""
 	}
 	return it.resource.WithVersion(r.Versions[0].Name), true
 }

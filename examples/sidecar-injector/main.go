@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -37,13 +38,18 @@ func run(args []string) error {
 	url := flags.String("url", "", "where the API server finds the injector; empty for the Service of a Deployment")
 	image := flags.String("image", "sidecar-injector:latest", "image of the Deployment")
 	listen := flags.String("listen", ":9443", "address to serve on")
+	names := flags.String("names", "", "more names of the certificate, separated by commas")
 	proxy := flags.String("proxy", "envoyproxy/envoy:v1.35.0", "image of the proxy")
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
 	switch args[0] {
 	case "manifests":
-		pair, err := newPair(time.Now(), "sidecar-injector.sidecar-injector.svc", "localhost", "127.0.0.1")
+		all := []string{"sidecar-injector.sidecar-injector.svc", "localhost", "127.0.0.1"}
+		if *names != "" {
+			all = append(all, strings.Split(*names, ",")...)
+		}
+		pair, err := newPair(time.Now(), all...)
 		if err != nil {
 			return err
 		}

@@ -80,6 +80,21 @@ func (c *Caller) Patch(path string, body any) *Answer {
 	return c.Do("PATCH", path, body, "Content-Type", "application/merge-patch+json")
 }
 
+// TryPatch is Patch from another goroutine than the test's: what fails is not
+// said.
+func (c *Caller) TryPatch(path, body string) {
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPatch, c.s.URL()+path, strings.NewReader(body))
+	if err != nil {
+		return
+	}
+	req.Header.Set("Content-Type", "application/merge-patch+json")
+	if resp, err := c.client.Do(req); err == nil {
+		resp.Body.Close()
+	}
+}
+
 // Delete deletes.
 func (c *Caller) Delete(path string) *Answer { c.s.t.Helper(); return c.Do("DELETE", path, nil) }
 
@@ -167,6 +182,15 @@ type Event struct {
 	Object unstructured.Unstructured `json:"object"`
 }
 
+// Into decodes an event's object.
+func (e Event) Into(v any) error {
+	raw, err := json.Marshal(e.Object.Object)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, v)
+}
+
 // Watch is an open watch. Close ends it, and so does the end of the test.
 type Watch struct {
 	t      testing.TB
@@ -222,6 +246,9 @@ func (w *Watch) Next() Event {
 	}
 	return Event{}
 }
+
+// Events gives the events as they come, until the watch ends.
+func (w *Watch) Events() <-chan Event { return w.events }
 
 // Ended waits until the server has ended the watch.
 func (w *Watch) Ended() {

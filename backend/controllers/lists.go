@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"pilothouse/backend/controllers/endpoints"
+	"pilothouse/backend/controllers/replicaset"
 	"pilothouse/backend/scheduler"
 )
 
@@ -28,6 +29,7 @@ func All() []Loop {
 		{Name: "endpointslice-mirroring-controller", Account: "endpointslicemirroring-controller", New: newMirroring},
 		{Name: "endpoints-controller", Account: "endpoint-controller", Workload: true, New: endpoints.NewEndpoints},
 		{Name: "endpointslice-controller", Account: "endpointslice-controller", Workload: true, New: endpoints.NewSlices},
+		{Name: "replicaset-controller", Account: "replicaset-controller", Workload: true, New: replicaset.New},
 		{Name: "event-expiry-controller", New: newEventExpiry},
 		{Name: "validatingadmissionpolicy-status-controller", Account: "validatingadmissionpolicy-status-controller", New: newPolicyStatus},
 		{Name: "node-lifecycle-controller", Account: "node-controller", Workload: true, New: newNodeLifecycle},

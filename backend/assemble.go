@@ -86,6 +86,12 @@ func (s *Server) assemble() error {
 		return err
 	}
 	s.openLife()
+	if err := s.openTimeline(); err != nil {
+		return err
+	}
+	if err := s.openAudit(); err != nil {
+		return err
+	}
 	if s.aggregator, err = s.newAggregator(documents); err != nil {
 		return err
 	}
@@ -96,13 +102,11 @@ func (s *Server) assemble() error {
 		Admission:         chain,
 		AuthorizeCreate:   authorizeCreate(authorizer),
 		Aggregated:        s.aggregator.Handler,
+		Past:              s.past(),
 		Paths:             servePaths(s.paths(documents)),
 		Clock:             time.Now,
 		MinRequestTimeout: time.Duration(o.Limits.MinRequestTimeout) * time.Second,
 	})
-	if err := s.openAudit(); err != nil {
-		return err
-	}
 	auditAll, auditFailure := s.auditFilters()
 	trace, err := s.openTracing()
 	if err != nil {

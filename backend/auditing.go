@@ -2,7 +2,10 @@ package backend
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"path/filepath"
+	"strconv"
 	"time"
 
 	"pilothouse/backend/audit"
@@ -10,14 +13,29 @@ import (
 	"pilothouse/backend/request"
 	"pilothouse/backend/server"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 )
 
-// openAudit opens what records requests; without a policy or without a place for
-// events nothing does, and requests do not pass its filters.
+// openAudit opens what records requests: the journal, and what a policy asks for.
+// Without any of them requests do not pass its filters.
 func (s *Server) openAudit() error {
 	o := &s.options.Audit
+	a := audit.New(audit.Options{Status: func(r *request.Request, err error) *metav1.Status {
+		status, _ := server.ErrorStatus(r, err)
+		return status
+	}})
+	if j := &o.Journal; j.On {
+		journal, err := audit.OpenJournal(audit.JournalOptions{
+			Dir: filepath.Join(s.options.Storage.DataDir, "audit"), MaxAge: j.Retention, MaxBytes: int64(j.MaxSize) << 20,
+		})
+		if err != nil {
+			return err
+		}
+		a.Journal = journal
+		s.audit = a // from here on Close closes the sinks
+	}
 	if o.PolicyFile == "" {
 		if o.Log.Path != "" || o.Webhook.ConfigFile != "" {
 			klog.InfoS("Nothing is audited: there is no --audit-policy-file")
@@ -28,10 +46,7 @@ func (s *Server) openAudit() error {
 	if err != nil {
 		return fmt.Errorf("--audit-policy-file: %w", err)
 	}
-	a := audit.New(audit.Options{Policy: policy, Status: func(r *request.Request, err error) *metav1.Status {
-		status, _ := server.ErrorStatus(r, err)
-		return status
-	}})
+	a.Policy = policy
 	if l := &o.Log; l.Path != "" {
 		sink, err := audit.OpenLog(audit.LogOptions{
 			Path: l.Path, Format: l.Format, MaxAge: l.MaxAge, MaxBackups: l.MaxBackups, MaxSize: l.MaxSize, Compress: l.Compress,
@@ -64,7 +79,7 @@ func batchOptions(b *config.AuditBatch) audit.BatchOptions {
 // auditFilters gives the filters that record requests, nil ones when none are
 // recorded.
 func (s *Server) auditFilters() (all, failure server.Filter) {
-	if s.audit == nil || len(s.audit.Sinks) == 0 {
+	if s.audit == nil || len(s.audit.Sinks) == 0 && s.audit.Journal == nil {
 		return nil, nil
 	}
 	return s.audit.Filter, s.audit.Failure
@@ -83,4 +98,50 @@ func (s *Server) closeAudit() {
 	if err := s.audit.Close(ctx); err != nil {
 		klog.ErrorS(err, "Close the audit log")
 	}
+}
+
+// auditPath answers questions for what the journal has.
+const auditPath = "/debug/audit"
+
+// AuditList is its answer, the newest first.
+type AuditList struct {
+	Events []audit.Entry `json:"events"`
+}
+
+// maxAuditList bounds what one question gets.
+const maxAuditList = 5000
+
+// serveAudit answers ?user= &verb= &group= &resource= &namespace= &name= &id=
+// &q= &refused=true &since= &until= &limit=.
+func (s *Server) serveAudit(ctx context.Context, r *request.Request) (*request.Response, error) {
+	v := r.Query()
+	q := audit.Question{
+		User: v.Get("user"), Verb: v.Get("verb"), Group: v.Get("group"), Resource: v.Get("resource"), Namespace: v.Get("namespace"),
+		Name: v.Get("name"), ID: v.Get("id"), Text: v.Get("q"), Refused: v.Get("refused") == "true",
+	}
+	for name, into := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {
+		if text := v.Get(name); text != "" {
+			at, err := time.Parse(time.RFC3339Nano, text)
+			if err != nil {
+				return nil, apierrors.NewBadRequest(name + " must be a time as in RFC 3339")
+			}
+			*into = at
+		}
+	}
+	if text := v.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxAuditList {
+			return nil, apierrors.NewBadRequest(fmt.Sprintf("limit must be between 1 and %d", maxAuditList))
+		}
+		q.Limit = n
+	}
+	found, err := s.audit.Journal.Find(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(AuditList{Events: append([]audit.Entry{}, found...)})
+	if err != nil {
+		return nil, err
+	}
+	return &request.Response{ContentType: "application/json", Body: append(body, '\n')}, nil
 }

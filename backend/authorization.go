@@ -11,6 +11,7 @@ import (
 	"pilothouse/backend/authz/rbac"
 	"pilothouse/backend/authz/structured"
 	"pilothouse/backend/config"
+	"pilothouse/backend/history"
 	"pilothouse/backend/life"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
@@ -47,7 +48,7 @@ func newAuthorization(o *config.Options, r *registry.Registry) (*authorization, 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
-	return &authorization{authz.Union(authz.Masters(), life.AllowOwn(), configured), policy, configured}, nil
+	return &authorization{authz.Union(authz.Masters(), life.AllowOwn(), history.AllowQuestion(), configured), policy, configured}, nil
 }
 
 // authorizationConfig gives what the flags or the file say, and the flag that

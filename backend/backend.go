@@ -21,6 +21,7 @@ import (
 	"pilothouse/backend/controllers"
 	"pilothouse/backend/crd"
 	"pilothouse/backend/health"
+	"pilothouse/backend/history"
 	"pilothouse/backend/kubelet"
 	"pilothouse/backend/life"
 	"pilothouse/backend/pki"
@@ -59,6 +60,8 @@ type Server struct {
 	// life remembers requests; nil when it is off. spans sends OpenTelemetry spans.
 	life  *life.Recorder
 	spans *tracing.Tracer
+	// timeline knows when revisions were written; nil without a retention.
+	timeline *history.Timeline
 	// quota has the accounts of ResourceQuotas.
 	quota     *quota.Ledger
 	serving   *pki.Serving
@@ -194,10 +197,13 @@ func (s *Server) runBackground() {
 	s.background.Go(func() { s.authorization.configured.Run(s.ctx, certificateInterval) })
 	s.background.Go(func() { s.publishTrust(s.ctx, certificateInterval) })
 	s.background.Go(func() {
-		if err := storage.RunCompaction(s.ctx, s.engine, storage.DefaultCompaction); err != nil {
+		if err := storage.RunCompaction(s.ctx, s.engine, s.compaction()); err != nil {
 			klog.ErrorS(err, "Compaction has stopped")
 		}
 	})
+	if s.timeline != nil {
+		s.background.Go(func() { s.timeline.Run(s.ctx) })
+	}
 	s.background.Go(func() { s.crds.Run(s.ctx) }) //nolint:errcheck // it ends with the context
 	s.background.Go(func() { s.aggregator.Run(s.ctx) })
 	s.runNode()

@@ -9,6 +9,7 @@ import (
 
 	"pilothouse/backend/discovery"
 	"pilothouse/backend/health"
+	"pilothouse/backend/history"
 	"pilothouse/backend/life"
 	"pilothouse/backend/metrics"
 	"pilothouse/backend/openapi"
@@ -44,6 +45,12 @@ func (s *Server) paths(documents *openapi.Service) []pathHandler {
 			pathHandler{is("/debug/flags", "/debug/flags/", "/debug/flags/v"), serveFlags, fixed("/debug/flags", "/debug/flags/v")})
 	}
 	list = append(list, pathHandler{is(whoCanPath), s.serveWhoCan, fixed(whoCanPath)})
+	if s.audit != nil && s.audit.Journal != nil {
+		list = append(list, pathHandler{is(auditPath), s.serveAudit, fixed(auditPath)})
+	}
+	if s.timeline != nil {
+		list = append(list, pathHandler{is(history.ChangesPath), history.ServeChanges(s.registry, s.authorization, s.past()), fixed(history.ChangesPath)})
+	}
 	if s.life != nil {
 		list = append(list, pathHandler{life.Handles, s.life.Serve(s.explain), life.Paths})
 	}

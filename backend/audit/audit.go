@@ -24,9 +24,12 @@ type Sink interface {
 
 // Options are what an Auditor is made of.
 type Options struct {
+	// Policy may be nil: then only the journal records.
 	Policy *Policy
 	// Sinks get every event, in order.
 	Sinks []Sink
+	// Journal gets the last event of requests; see Journal. It may be nil.
+	Journal *Journal
 	// Status gives the Status that a client gets for an error.
 	Status func(r *request.Request, err error) *metav1.Status
 }
@@ -42,6 +45,9 @@ func (a *Auditor) Close(ctx context.Context) error {
 	var errs []error
 	for _, s := range a.Sinks {
 		errs = append(errs, s.Close(ctx))
+	}
+	if a.Journal != nil {
+		errs = append(errs, a.Journal.Close(ctx))
 	}
 	return errors.Join(errs...)
 }

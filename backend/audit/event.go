@@ -34,6 +34,8 @@ type Event struct {
 	received    time.Time
 	at          time.Time
 	annotations map[string]string
+	// written is what the request has committed; only the journal keeps it.
+	written []request.Written
 
 	// line is the event in JSON with a newline, made when first asked for.
 	line []byte

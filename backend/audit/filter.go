@@ -21,12 +21,13 @@ import (
 // authorization, so that it sees what they refuse.
 func (a *Auditor) Filter(next request.Handler) request.Handler {
 	return func(ctx context.Context, r *request.Request) (p *request.Response, err error) {
-		c := a.Policy.Match(r.User, &r.Info)
-		levelCounts[c.Level].Inc()
-		if c.Level == auditv1.LevelNone {
-			return next(ctx, r)
+		c := a.match(r.User, &r.Info)
+		kept := a.Journal.wants(r.User, &r.Info)
+		if c.Level == auditv1.LevelNone && !kept {
+			return a.unrecorded(ctx, r, next)
 		}
 		rec := a.begin(r, c)
+		rec.kept = kept || c.Level != auditv1.LevelNone
 		if err := rec.emit(auditv1.StageRequestReceived); err != nil {
 			rejected.Inc()
 			klog.ErrorS(err, "Request is refused, it cannot be audited", "audit-ID", r.ID)
@@ -38,17 +39,43 @@ func (a *Auditor) Filter(next request.Handler) request.Handler {
 	}
 }
 
+// match gives the level of a request; without a policy it is None.
+func (a *Auditor) match(u *request.User, i *request.Info) *Config {
+	if a.Policy == nil {
+		return &nothing
+	}
+	c := a.Policy.Match(u, i)
+	levelCounts[c.Level].Inc()
+	return c
+}
+
+var nothing = Config{Level: auditv1.LevelNone}
+
+// unrecorded is a request that only its refusal makes worth keeping.
+func (a *Auditor) unrecorded(ctx context.Context, r *request.Request, next request.Handler) (*request.Response, error) {
+	p, err := next(ctx, r)
+	if err != nil && a.Journal != nil {
+		if s := a.Status(r, err); a.Journal.keeps(&r.Info, int(s.Code)) {
+			rec := a.begin(r, &nothing)
+			rec.result(p, err)
+			rec.finish()
+		}
+	}
+	return p, err
+}
+
 // Failure records requests whose sender could not be authenticated. They have
 // one event, as in Kubernetes: ResponseStarted.
 func (a *Auditor) Failure(next request.Handler) request.Handler {
 	return func(ctx context.Context, r *request.Request) (*request.Response, error) {
 		p, err := next(ctx, r)
-		c := a.Policy.Match(nil, &r.Info)
-		levelCounts[c.Level].Inc()
-		if c.Level != auditv1.LevelNone {
+		c := a.match(nil, &r.Info)
+		if c.Level != auditv1.LevelNone || a.Journal != nil {
 			rec := a.begin(r, c)
+			rec.kept = c.Level != auditv1.LevelNone
 			rec.result(p, err)
 			rec.emit(auditv1.StageResponseStarted) //nolint:errcheck // it is refused anyway
+			rec.keep(auditv1.StageResponseStarted)
 			rec.release()
 		}
 		return p, err
@@ -70,6 +97,8 @@ type record struct {
 	r      *request.Request
 	c      *Config
 	refers auditv1.ObjectReference // memory for Event.ref
+	// kept tells that the journal keeps the request.
+	kept bool
 }
 
 var records = sync.Pool{New: func() any { return &record{} }}
@@ -80,7 +109,11 @@ const maxRoom = 64 << 10
 func (a *Auditor) begin(r *request.Request, c *Config) *record {
 	rec := records.Get().(*record)
 	rec.a, rec.r, rec.c = a, r, c
-	rec.level, rec.id, rec.verb, rec.user, rec.received = c.Level, r.ID, r.Info.Verb, r.User, r.Received
+	rec.level = c.Level
+	if c.Level == auditv1.LevelNone {
+		rec.level = auditv1.LevelMetadata // as the journal keeps it
+	}
+	rec.id, rec.verb, rec.user, rec.received = r.ID, r.Info.Verb, r.User, r.Received
 	rec.uri, rec.agent, rec.sourceIPs = cleanURI(r), userAgent(r), sourceIPs(r)
 	if i := &r.Info; i.IsResource {
 		rec.refers = auditv1.ObjectReference{
@@ -104,15 +137,41 @@ func (rec *record) release() {
 
 // emit writes the event of a stage unless the policy leaves it out.
 func (rec *record) emit(s auditv1.Stage) error {
-	if rec.c.Omits(s) {
+	if rec.c.Level == auditv1.LevelNone || rec.c.Omits(s) {
 		return nil
 	}
+	rec.reach(s)
+	return rec.a.write(&rec.Event)
+}
+
+// reach makes the event that of a stage.
+func (rec *record) reach(s auditv1.Stage) {
 	rec.stage, rec.at, rec.line = s, time.Now(), nil
 	if s == auditv1.StageRequestReceived {
 		rec.at = rec.received
 	}
 	rec.annotations = rec.r.Annotations()
-	return rec.a.write(&rec.Event)
+}
+
+// keep gives the event of the end to the journal.
+func (rec *record) keep(s auditv1.Stage) {
+	j := rec.a.Journal
+	if j == nil || !rec.kept && (!j.keeps(&rec.r.Info, rec.answer()) || !j.refusals.Take(rec.r.Received)) {
+		return
+	}
+	if rec.stage != s || rec.line == nil {
+		rec.reach(s)
+	}
+	rec.written, _ = rec.r.Written()
+	j.Write(&rec.Event) //nolint:errcheck // what it loses it counts
+}
+
+// answer is the code of the answer.
+func (rec *record) answer() int {
+	if rec.status != nil {
+		return int(rec.status.Code)
+	}
+	return rec.code
 }
 
 // answered writes the events of the end, or has a stream write them.
@@ -153,6 +212,7 @@ func (rec *record) started() {
 
 func (rec *record) finish() {
 	rec.emit(auditv1.StageResponseComplete) //nolint:errcheck // only the first event can stop a request
+	rec.keep(auditv1.StageResponseComplete)
 	rec.release()
 }
 
@@ -179,6 +239,7 @@ func (rec *record) panicked(v any) {
 		Message: fmt.Sprintf("APIServer panic'd: %v", v),
 	}
 	rec.emit(auditv1.StagePanic) //nolint:errcheck // it has failed already
+	rec.keep(auditv1.StagePanic)
 	rec.release()
 }
 

@@ -14,6 +14,15 @@ type Audit struct {
 	PolicyFile string
 	Log        AuditLog
 	Webhook    AuditWebhook
+	Journal    AuditJournal
+}
+
+// AuditJournal is the record of writes and refusals in the data folder.
+type AuditJournal struct {
+	On        bool
+	Retention time.Duration
+	// MaxSize is in megabytes.
+	MaxSize int
 }
 
 // AuditLog is the log file of audit events.
@@ -68,6 +77,10 @@ func (o *Audit) addFlags(fs *pflag.FlagSet) {
 	fs.DurationVar(&w.InitialBackoff, "audit-webhook-initial-backoff", 10*time.Second, "How long to wait before a failed post is tried again.")
 	w.Batch = AuditBatch{Mode: "batch", BufferSize: 10000, MaxSize: 400, MaxWait: 30 * time.Second, Throttle: true, QPS: 10, Burst: 15}
 	w.Batch.addFlags(fs, "webhook")
+	j := &o.Journal
+	fs.BoolVar(&j.On, "audit-journal", true, "Keeps writes and refusals, and what the audit policy records, in the data folder, for the dashboard, 'pilothouse history' and /debug/audit.")
+	fs.DurationVar(&j.Retention, "audit-journal-retention", 7*24*time.Hour, "How long the journal keeps an event. 0 means for ever.")
+	fs.IntVar(&j.MaxSize, "audit-journal-maxsize", 256, "How many megabytes the journal takes; the oldest events go first.")
 }
 
 func (o *AuditBatch) addFlags(fs *pflag.FlagSet, plugin string) {
@@ -97,6 +110,12 @@ func (o *Audit) check() error {
 		if v.value < 0 {
 			return fmt.Errorf("--audit-log-%s %d can't be a negative number", v.flag, v.value)
 		}
+	}
+	if o.Journal.Retention < 0 {
+		return fmt.Errorf("--audit-journal-retention can't be negative")
+	}
+	if o.Journal.MaxSize < 32 {
+		return fmt.Errorf("--audit-journal-maxsize %d must be at least 32", o.Journal.MaxSize)
 	}
 	if o.Webhook.InitialBackoff < 0 {
 		return fmt.Errorf("--audit-webhook-initial-backoff can't be negative")

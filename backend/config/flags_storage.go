@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -14,6 +15,11 @@ type Storage struct {
 	// DataDir is the folder of everything that the server keeps.
 	DataDir string
 	Etcd    Etcd
+	// HistoryRetention and HistorySize, in megabytes, bound the versions of objects
+	// that are kept besides the newest; without a retention they go as in
+	// kube-apiserver, after five to ten minutes.
+	HistoryRetention time.Duration
+	HistorySize      int
 }
 
 // Etcd is a cluster that holds the objects instead of the data folder.
@@ -30,14 +36,18 @@ type Etcd struct {
 func (o *Etcd) InUse() bool { return len(o.Servers) > 0 }
 
 // AddFlags adds the flags of storage alone, for commands that need no more.
-func (o *Storage) AddFlags(fs *pflag.FlagSet) { o.addFlags(fs) }
+func (o *Storage) AddFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&o.DataDir, "data-dir", "pilothouse-data", "The folder of everything that the server keeps: objects, certificates, kubeconfig.")
+	o.Etcd.addFlags(fs)
+}
 
 // Check tells what is wrong with the flags.
 func (o *Storage) Check() error { return o.check() }
 
 func (o *Storage) addFlags(fs *pflag.FlagSet) {
-	fs.StringVar(&o.DataDir, "data-dir", "pilothouse-data", "The folder of everything that the server keeps: objects, certificates, kubeconfig.")
-	o.Etcd.addFlags(fs)
+	o.AddFlags(fs)
+	fs.DurationVar(&o.HistoryRetention, "history-retention", 24*time.Hour, "How long old versions of objects and deleted ones are kept in the data folder (etcd keeps its own). 0 keeps them for some minutes, as kube-apiserver does.")
+	fs.IntVar(&o.HistorySize, "history-maxsize", 512, "How many megabytes of old versions are kept; the oldest go first. 0 is no limit.")
 }
 
 func (o *Etcd) addFlags(fs *pflag.FlagSet) {
@@ -51,6 +61,9 @@ func (o *Etcd) addFlags(fs *pflag.FlagSet) {
 func (o *Storage) check() error {
 	if o.DataDir == "" {
 		return errors.New("--data-dir must not be empty")
+	}
+	if o.HistoryRetention < 0 || o.HistorySize < 0 {
+		return errors.New("--history-retention and --history-maxsize must not be negative")
 	}
 	return o.Etcd.check()
 }

@@ -46,6 +46,9 @@ type Config struct {
 	// Aggregated gives the handler of a group version that another API server
 	// serves, nil when this one does. It is asked before the table.
 	Aggregated func(group, version string) request.Handler
+	// Past tells who wrote what when; nil leaves the parameter "history" without
+	// meaning.
+	Past Past
 	// Paths answers requests for what is no resource: discovery, health,
 	// OpenAPI. Nil answers 404.
 	Paths request.Handler

@@ -33,6 +33,9 @@ func (c *call) list(ctx context.Context) (*request.Response, error) {
 	if virtual := c.e.Resource.Virtual; virtual != nil {
 		return c.listVirtual(ctx, o)
 	}
+	if c.wantsPast() {
+		return c.past(ctx)
+	}
 	l, err := c.e.Store.List(ctx, c.storeListOptions(o))
 	if err != nil {
 		return nil, err

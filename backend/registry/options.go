@@ -25,6 +25,8 @@ type ValidateFunc func(ctx context.Context, obj, old scheme.Object) error
 type GetOptions struct {
 	// ResourceVersion is the client's; "" and "0" mean whatever is newest here.
 	ResourceVersion string
+	// Exact asks for the object as it was at ResourceVersion.
+	Exact bool
 }
 
 // ListOptions are the options of one list; the words are those of

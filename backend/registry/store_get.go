@@ -2,9 +2,11 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
+	"pilothouse/backend/storage"
 	"pilothouse/backend/watchcache"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -26,12 +28,52 @@ func (s *Store) Get(ctx context.Context, ns, name string, o GetOptions) (*watchc
 		if err := s.waitFor(ctx, revision); err != nil {
 			return nil, err
 		}
+		if o.Exact && revision > 0 {
+			return s.getExact(ctx, key, name, revision)
+		}
 	}
 	object := s.current(key)
 	if object == nil {
 		return nil, s.notFound(name)
 	}
 	return object, nil
+}
+
+// getExact gives an object as it was at a revision: a 404 when it was not there
+// then, a 410 when nobody knows any more.
+func (s *Store) getExact(ctx context.Context, key, name string, revision int64) (*watchcache.Object, error) {
+	if revision < s.floor.Load() {
+		return nil, expiredGet()
+	}
+	if object := s.current(key); object != nil && object.Revision <= revision {
+		return object, nil
+	}
+	object, err := s.stored(ctx, key, revision)
+	if err == nil && object == nil {
+		err = s.notFound(name)
+	}
+	return object, err
+}
+
+// stored gives what storage had under a key at a revision, nil for nothing.
+func (s *Store) stored(ctx context.Context, key string, revision int64) (object *watchcache.Object, err error) {
+	at := s.prefix + key
+	var faulty error
+	err = s.engine.ListAt(ctx, revision, at, at+"\x00", func(rec storage.Record) bool {
+		object, faulty = s.readRecord(rec)
+		return false
+	})
+	switch {
+	case errors.Is(err, storage.ErrCompacted):
+		return nil, expiredGet()
+	case err != nil:
+		return nil, storageError(err)
+	}
+	return object, faulty
+}
+
+func expiredGet() error {
+	return apierrors.NewResourceExpired("The resourceVersion for the provided get is too old.")
 }
 
 // waitFor waits until reads show a revision.

@@ -17,6 +17,10 @@ type CompactionPolicy struct {
 	// Keep is how many of the newest revisions stay readable whatever their
 	// age, so that watchers of a quiet server can go on after a restart.
 	Keep int64
+	// Until, when it is not nil, gives the newest revision that may be compacted
+	// in place of where the store stood at the tick before: what is after it is
+	// history that people may ask for.
+	Until func() int64
 }
 
 // DefaultCompaction is kube-apiserver's interval, with some history of a quiet
@@ -40,6 +44,9 @@ func RunCompaction(ctx context.Context, engine Engine, policy CompactionPolicy) 
 		case <-tick.C:
 		}
 		position := engine.Position()
+		if policy.Until != nil {
+			before = policy.Until()
+		}
 		if target := min(before, position.Revision-policy.Keep); target > position.Compacted {
 			err := engine.Compact(ctx, target)
 			if errors.Is(err, ErrClosed) {

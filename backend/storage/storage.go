@@ -62,6 +62,17 @@ type Shared interface {
 	Sync(ctx context.Context) error
 }
 
+// Historian is an engine that can tell what became of single keys.
+type Historian interface {
+	// Changes calls f for the events of the keys in [from, to) after the revision
+	// since and up to until, key by key, each key's newest first. Errors are
+	// History's.
+	Changes(ctx context.Context, from, to string, since, until int64, f func(Event) error) error
+	// Written is how many bytes of values were committed since the engine was
+	// opened.
+	Written() int64
+}
+
 // Position is where a store stands: its newest revision, and the oldest that
 // can be read, 0 before the first compaction.
 type Position struct {

@@ -77,8 +77,12 @@ func NewHub() *Hub {
 	}
 }
 
+// recentHistory is how many of the newest revisions are read at a start, so that
+// watchers can go on: storage may keep many more, for people.
+const recentHistory = 5000
+
 // Start fills the caches from an engine and becomes its sink: Load, History
-// since the compacted revision, Start.
+// of the newest revisions, Start.
 func (h *Hub) Start(ctx context.Context, e storage.Engine) error {
 	loader := h.newLoader()
 	position, err := e.Load(ctx, func(rec storage.Record) error {
@@ -89,14 +93,15 @@ func (h *Hub) Start(ctx context.Context, e storage.Engine) error {
 	if err != nil {
 		return fmt.Errorf("load objects: %w", err)
 	}
-	err = e.History(ctx, position.Compacted, func(ev storage.Event) error {
+	since := max(position.Compacted, position.Revision-recentHistory)
+	err = e.History(ctx, since, func(ev storage.Event) error {
 		h.History(ev)
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("load history since revision %d: %w", position.Compacted, err)
+		return fmt.Errorf("load history since revision %d: %w", since, err)
 	}
-	h.Ready(position, position.Compacted, e)
+	h.Ready(position, since, e)
 	return e.Start(h.Apply)
 }
 

@@ -92,6 +92,11 @@ func (e *Engine) commit(batch []*pending) {
 		return
 	}
 	e.published.Store(events[len(events)-1].Revision)
+	size := int64(0)
+	for i := range events {
+		size += int64(len(events[i].Key) + len(events[i].Value))
+	}
+	e.written.Add(size)
 	e.sink(events)
 }
 

@@ -28,6 +28,7 @@ type Engine struct {
 	// it: Badger would show a state that a write in flight still changes.
 	published atomic.Int64
 	compacted atomic.Int64
+	written   atomic.Int64 // bytes of values since Open
 	compactMu sync.Mutex // makes Compact one at a time
 
 	queue queue

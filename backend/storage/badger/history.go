@@ -26,7 +26,11 @@ func (e *Engine) History(ctx context.Context, since int64, f func(storage.Event)
 	case since < e.compacted.Load():
 		return storage.ErrCompacted
 	}
-	events, err := e.eventsBetween(ctx, since, newest)
+	var events []storage.Event
+	err := e.eventsBetween(ctx, "", "", since, newest, func(ofKey []storage.Event) error {
+		events = append(events, ofKey...)
+		return nil
+	})
 	if err != nil {
 		return err
 	}
@@ -45,39 +49,91 @@ func (e *Engine) History(ctx context.Context, since int64, f func(storage.Event)
 	return nil
 }
 
-// eventsBetween are the versions in (since, newest], in key order.
-func (e *Engine) eventsBetween(ctx context.Context, since, newest int64) ([]storage.Event, error) {
-	txn := e.db.NewTransactionAt(uint64(newest), false)
+// Changes calls f for the events of some keys.
+func (e *Engine) Changes(ctx context.Context, from, to string, since, until int64, f func(storage.Event) error) error {
+	if err := e.uses.begin(); err != nil {
+		return err
+	}
+	defer e.uses.end()
+	switch newest := e.published.Load(); {
+	case since > newest || until > newest:
+		return storage.ErrFuture
+	case since < e.compacted.Load():
+		return storage.ErrCompacted
+	}
+	err := e.eventsBetween(ctx, from, to, since, until, func(ofKey []storage.Event) error {
+		for i := range ofKey {
+			if err := f(ofKey[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil && since < e.compacted.Load() { // compacted meanwhile: some may be missing
+		return storage.ErrCompacted
+	}
+	return err
+}
+
+// Written is how many bytes were committed since Open.
+func (e *Engine) Written() int64 { return e.written.Load() }
+
+// eventsBetween calls f with the versions in (since, until] of each key in [from,
+// to), key by key, the newest first.
+func (e *Engine) eventsBetween(ctx context.Context, from, to string, since, until int64, f func([]storage.Event) error) error {
+	txn := e.db.NewTransactionAt(uint64(until), false)
 	defer txn.Discard()
 	it := txn.NewIterator(badgerdb.IteratorOptions{
-		Prefix: []byte{objectPrefix}, AllVersions: true, SinceTs: uint64(since),
+		Prefix: objectKey(commonPrefix(from, to)), AllVersions: true, SinceTs: uint64(since),
 	})
 	defer it.Close()
 	before := e.db.NewTransactionAt(uint64(since), false)
 	defer before.Discard()
 
-	var events []storage.Event
-	begin := 0 // where the events of the current key begin
-	for it.Rewind(); it.Valid(); it.Next() {
+	var events []storage.Event // of one key
+	end := func() error {
+		if len(events) == 0 {
+			return nil
+		}
+		if err := chain(before, events); err != nil {
+			return err
+		}
+		err := f(events)
+		events = events[:0]
+		return err
+	}
+	for it.Seek(objectKey(from)); it.Valid(); it.Next() {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return err
 		}
-		ev, err := eventOf(it.Item())
+		item := it.Item()
+		if key := item.Key()[1:]; to != "" && string(key) >= to {
+			break
+		}
+		ev, err := eventOf(item)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if len(events) > begin && events[begin].Key != ev.Key {
-			if err := chain(before, events[begin:]); err != nil {
-				return nil, err
+		if len(events) > 0 && events[0].Key != ev.Key {
+			if err := end(); err != nil {
+				return err
 			}
-			begin = len(events)
 		}
-		if len(events) > begin {
-			ev.Key = events[begin].Key // one string for all of a key's events
+		if len(events) > 0 {
+			ev.Key = events[0].Key // one string for all of a key's events
 		}
 		events = append(events, ev)
 	}
-	return events, chain(before, events[begin:])
+	return end()
+}
+
+// commonPrefix is what all keys in [from, to) begin with.
+func commonPrefix(from, to string) string {
+	n := 0
+	for n < len(from) && n < len(to) && from[n] == to[n] {
+		n++
+	}
+	return from[:n]
 }
 
 func eventOf(item *badgerdb.Item) (storage.Event, error) {

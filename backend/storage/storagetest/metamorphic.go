@@ -174,8 +174,9 @@ func (r *run) wantError(revision int64) error {
 	return nil
 }
 
+var bounds = []string{"", "g/r/ns0/", "g/r/ns1/", "g/r/ns1/c", "g/r/ns2/", "z"}
+
 func (r *run) lists() {
-	bounds := []string{"", "g/r/ns0/", "g/r/ns1/", "g/r/ns1/c", "g/r/ns2/", "z"}
 	from, to := bounds[r.rand.IntN(len(bounds))], bounds[r.rand.IntN(len(bounds))]
 	revision := r.anyRevision()
 	r.note("list at %d from %q to %q", revision, from, to)
@@ -204,6 +205,41 @@ func (r *run) histories() {
 	} else if want == nil {
 		wantLines(r.t, "history", got, r.model.history(since))
 	}
+	r.changes(since)
+}
+
+// changes compares what an engine that can tell says of some keys with the
+// history of all.
+func (r *run) changes(since int64) {
+	h, ok := r.Engine.(storage.Historian)
+	if !ok || since > r.model.newest {
+		return
+	}
+	from, to := bounds[r.rand.IntN(len(bounds))], bounds[r.rand.IntN(len(bounds))]
+	until := since + r.rand.Int64N(r.model.newest-since+1)
+	r.note("changes in (%d, %d] from %q to %q", since, until, from, to)
+	var got []storage.Event
+	err := h.Changes(background(), from, to, since, until, func(ev storage.Event) error {
+		if n := len(got); n > 0 && (got[n-1].Key > ev.Key || got[n-1].Key == ev.Key && got[n-1].Revision <= ev.Revision) {
+			r.t.Errorf("changes of %s at %d come after those of %s at %d", ev.Key, ev.Revision, got[n-1].Key, got[n-1].Revision)
+		}
+		got = append(got, ev)
+		return nil
+	})
+	if want := r.wantError(since); !errors.Is(err, want) {
+		r.t.Errorf("changes since %d: got %v, want %v", since, err, want)
+		return
+	} else if want != nil {
+		return
+	}
+	slices.SortFunc(got, func(a, b storage.Event) int { return int(a.Revision - b.Revision) })
+	var want []storage.Event
+	for _, ev := range r.model.events {
+		if ev.Revision > since && ev.Revision <= until && ev.Key >= from && (to == "" || ev.Key < to) {
+			want = append(want, ev)
+		}
+	}
+	wantLines(r.t, "changes", describeAll(got), describeAll(want))
 }
 
 func (r *run) compacts() {

@@ -1,0 +1,166 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+)
+
+// Entry is an event of the journal with the revisions that its request wrote.
+type Entry struct {
+	auditv1.Event
+	Written []int64 `json:"written,omitempty"`
+}
+
+// Question selects entries; empty fields select all.
+type Question struct {
+	User, Verb, Group, Resource, Namespace, Name string
+	ID                                           string
+	// Refused selects those that were answered with 400 or more.
+	Refused bool
+	// Text is somewhere in the event, in whatever case.
+	Text         string
+	Since, Until time.Time
+	// Limit is how many of the newest are given; 0 is 100.
+	Limit int
+}
+
+const usualEntries = 100
+
+// Find gives the newest entries that fit, the newest first.
+func (j *Journal) Find(ctx context.Context, q Question) ([]Entry, error) {
+	if q.Limit <= 0 {
+		q.Limit = usualEntries
+	}
+	var out []Entry
+	err := j.backwards(ctx, q.Since, q.Until, func(revisions []int64, raw []byte) bool {
+		if !q.mayFit(raw) {
+			return true
+		}
+		var e Entry
+		if json.Unmarshal(raw, &e.Event) != nil || !q.fits(&e.Event) {
+			return true
+		}
+		e.Written = revisions
+		out = append(out, e)
+		return len(out) < q.Limit
+	})
+	return out, err
+}
+
+// mayFit looks for the words of a question without decoding.
+func (q *Question) mayFit(raw []byte) bool {
+	for _, word := range []string{q.User, q.Name, q.Namespace, q.Resource, q.ID} {
+		if word != "" && !bytes.Contains(raw, []byte(word)) {
+			return false
+		}
+	}
+	return q.Text == "" || bytes.Contains(bytes.ToLower(raw), []byte(strings.ToLower(q.Text)))
+}
+
+func (q *Question) fits(e *auditv1.Event) bool {
+	same := func(want, have string) bool { return want == "" || want == have }
+	ref := e.ObjectRef
+	if ref == nil {
+		ref = &auditv1.ObjectReference{}
+	}
+	as := ""
+	if e.ImpersonatedUser != nil {
+		as = e.ImpersonatedUser.Username
+	}
+	switch at := e.RequestReceivedTimestamp.Time; {
+	case q.User != "" && e.User.Username != q.User && as != q.User,
+		!same(q.Verb, e.Verb), !same(q.Group, ref.APIGroup), !same(q.Resource, ref.Resource), !same(q.Namespace, ref.Namespace),
+		!same(q.Name, ref.Name), !same(q.ID, string(e.AuditID)),
+		q.Refused && (e.ResponseStatus == nil || e.ResponseStatus.Code < 400),
+		!q.Since.IsZero() && at.Before(q.Since), !q.Until.IsZero() && at.After(q.Until):
+		return false
+	}
+	return true
+}
+
+// Authors gives the entries of the requests that wrote revisions, as far as the
+// journal has them.
+func (j *Journal) Authors(ctx context.Context, revisions []int64) (map[int64]*Entry, error) {
+	out := make(map[int64]*Entry, len(revisions))
+	if len(revisions) == 0 {
+		return out, nil
+	}
+	wanted := slices.Clone(revisions)
+	slices.Sort(wanted)
+	oldest := wanted[0]
+	err := j.backwards(ctx, time.Time{}, time.Time{}, func(written []int64, raw []byte) bool {
+		var e *Entry
+		for _, r := range written {
+			if _, ok := slices.BinarySearch(wanted, r); !ok || out[r] != nil {
+				continue
+			}
+			if e == nil {
+				e = &Entry{Written: written}
+				if json.Unmarshal(raw, &e.Event) != nil {
+					return true
+				}
+			}
+			out[r] = e
+		}
+		// Lines are in the order in which requests ended, which may be much later
+		// than they wrote only for those that write a lot.
+		return len(out) < len(wanted) && (len(written) == 0 || written[len(written)-1] > oldest-farBack)
+	})
+	return out, err
+}
+
+// farBack is how many revisions a line may be older than one before it.
+const farBack = 10_000
+
+// backwards gives lines, the newest first, until f is false; files that hold
+// nothing between since and until are left out.
+func (j *Journal) backwards(ctx context.Context, since, until time.Time, f func(revisions []int64, event []byte) bool) error {
+	list, err := j.dir.list()
+	if err != nil {
+		return err
+	}
+	for i := len(list) - 1; i >= 0; i-- {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !until.IsZero() && list[i].began.After(until.Add(segmentAge)) {
+			continue
+		}
+		if i+1 < len(list) && !since.IsZero() && list[i+1].began.Before(since) {
+			return nil
+		}
+		raw, err := os.ReadFile(list[i].path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it has become too old
+		}
+		if err != nil {
+			return err
+		}
+		if !eachBackwards(raw, f) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// eachBackwards gives the whole lines of a file, the last first.
+func eachBackwards(raw []byte, f func(revisions []int64, event []byte) bool) bool {
+	end := bytes.LastIndexByte(raw, '\n') // what comes after it is not whole
+	for end > 0 {
+		begin := bytes.LastIndexByte(raw[:end], '\n') + 1
+		if revisions, event, ok := revisionsOf(raw[begin:end]); ok && !f(revisions, event) {
+			return false
+		}
+		end = begin - 1
+	}
+	return true
+}

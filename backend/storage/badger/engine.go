@@ -29,7 +29,7 @@ type Engine struct {
 	published atomic.Int64
 	compacted atomic.Int64
 	written   atomic.Int64 // bytes of values since Open
-	compactMu sync.Mutex // makes Compact one at a time
+	compactMu sync.Mutex   // makes Compact one at a time
 
 	queue queue
 	// head is every live key's revision, for compare-and-set. Load or Start

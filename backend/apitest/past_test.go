@@ -10,20 +10,20 @@ import (
 	"pilothouse/backend"
 	"pilothouse/backend/apitest"
 	"pilothouse/backend/config"
-	"pilothouse/backend/endpoints"
+	verbs "pilothouse/backend/endpoints"
 	"pilothouse/backend/life"
 )
 
 const maps = "/api/v1/namespaces/default/configmaps"
 
-func history(c *apitest.Caller, path string) endpoints.History {
-	var h endpoints.History
+func history(c *apitest.Caller, path string) verbs.History {
+	var h verbs.History
 	c.Get(path).Must(200).Into(&h)
 	return h
 }
 
 // tells is a history in a few words.
-func tells(h endpoints.History) string {
+func tells(h verbs.History) string {
 	var out []string
 	for _, v := range h.Versions {
 		text := v.Action + " " + v.Name

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"pilothouse/backend/controllers/deployment"
 	"pilothouse/backend/controllers/endpoints"
 	"pilothouse/backend/controllers/replicaset"
 	"pilothouse/backend/scheduler"
@@ -29,6 +30,7 @@ func All() []Loop {
 		{Name: "endpointslice-mirroring-controller", Account: "endpointslicemirroring-controller", New: newMirroring},
 		{Name: "endpoints-controller", Account: "endpoint-controller", Workload: true, New: endpoints.NewEndpoints},
 		{Name: "endpointslice-controller", Account: "endpointslice-controller", Workload: true, New: endpoints.NewSlices},
+		{Name: "deployment-controller", Account: "deployment-controller", Workload: true, New: deployment.New},
 		{Name: "replicaset-controller", Account: "replicaset-controller", Workload: true, New: replicaset.New},
 		{Name: "event-expiry-controller", New: newEventExpiry},
 		{Name: "validatingadmissionpolicy-status-controller", Account: "validatingadmissionpolicy-status-controller", New: newPolicyStatus},

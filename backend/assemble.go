@@ -96,6 +96,7 @@ func (s *Server) assemble() error {
 		return err
 	}
 	s.health.Add(health.Check{Name: "etcd", Run: s.storageIsOpen}, "healthz", "livez", "readyz")
+	s.flow = newFlowControl(o, s.registry)
 	api := endpoints.New(endpoints.Config{
 		Registry:          s.registry,
 		FieldManager:      fields,
@@ -130,6 +131,7 @@ func (s *Server) assemble() error {
 		Impersonate:    impersonation.Filter(authorizer),
 		Authorizer:     authorizer,
 		RequestTimeout: o.Limits.RequestTimeout,
+		FlowControl:    flowFilter(s.flow),
 		MaxInFlight:    o.Limits.MaxInFlight, MaxMutatingInFlight: o.Limits.MaxMutatingInFlight,
 	})...)
 	s.dashboard.SetAPI(s.chain)

@@ -20,6 +20,7 @@ import (
 	"pilothouse/backend/config"
 	"pilothouse/backend/controllers"
 	"pilothouse/backend/crd"
+	"pilothouse/backend/flowcontrol"
 	"pilothouse/backend/health"
 	"pilothouse/backend/history"
 	"pilothouse/backend/kubelet"
@@ -55,6 +56,8 @@ type Server struct {
 	node           *embedded
 	authentication *authentication
 	authorization  *authorization
+	// flow lets requests take turns; nil when it is off.
+	flow *flowcontrol.Controller
 	// audit records requests; nil without a policy.
 	audit *audit.Auditor
 	// life remembers requests; nil when it is off. spans sends OpenTelemetry spans.
@@ -203,6 +206,9 @@ func (s *Server) runBackground() {
 	})
 	if s.timeline != nil {
 		s.background.Go(func() { s.timeline.Run(s.ctx) })
+	}
+	if s.flow != nil {
+		s.background.Go(func() { s.flow.Run(s.ctx) })
 	}
 	s.background.Go(func() { s.crds.Run(s.ctx) }) //nolint:errcheck // it ends with the context
 	s.background.Go(func() { s.aggregator.Run(s.ctx) })

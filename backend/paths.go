@@ -51,10 +51,22 @@ func (s *Server) paths(documents *openapi.Service) []pathHandler {
 	if s.timeline != nil {
 		list = append(list, pathHandler{is(history.ChangesPath), history.ServeChanges(s.registry, s.authorization, s.past()), fixed(history.ChangesPath)})
 	}
+	if s.flow != nil {
+		for name, dump := range s.flow.Dumps() {
+			list = append(list, pathHandler{is("/debug/api_priority_and_fairness/" + name), text(dump), fixed()})
+		}
+	}
 	if s.life != nil {
 		list = append(list, pathHandler{life.Handles, s.life.Serve(s.explain), life.Paths})
 	}
 	return list
+}
+
+// text serves what give gives as plain text.
+func text(give func() []byte) request.Handler {
+	return func(context.Context, *request.Request) (*request.Response, error) {
+		return &request.Response{ContentType: "text/plain; charset=utf-8", Body: give()}, nil
+	}
 }
 
 func is(paths ...string) func(string) bool {

@@ -11,7 +11,10 @@ import (
 type Limits struct {
 	MaxInFlight         int
 	MaxMutatingInFlight int
-	RequestTimeout      time.Duration
+	// FlowControl makes requests take turns by FlowSchemas, with the sum of both
+	// numbers as seats.
+	FlowControl    bool
+	RequestTimeout time.Duration
 	// MinRequestTimeout is the least time after which a watch without a
 	// timeout of its own ends.
 	MinRequestTimeout int
@@ -20,6 +23,7 @@ type Limits struct {
 func (o *Limits) addFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&o.MaxInFlight, "max-requests-inflight", 400, "The number of reading requests that are handled at the same time; more are refused. 0 for no limit.")
 	fs.IntVar(&o.MaxMutatingInFlight, "max-mutating-requests-inflight", 200, "The number of changing requests that are handled at the same time; more are refused. 0 for no limit.")
+	fs.BoolVar(&o.FlowControl, "enable-priority-and-fairness", true, "Lets requests take turns by FlowSchemas and PriorityLevelConfigurations; the two limits above add up to the seats then.")
 	fs.DurationVar(&o.RequestTimeout, "request-timeout", time.Minute, "How long a request may take, unless it is a watch or a stream.")
 	fs.IntVar(&o.MinRequestTimeout, "min-request-timeout", 1800, "The least number of seconds after which a watch ends that names no timeout itself.")
 }

@@ -96,6 +96,9 @@ func (s *Store) HubKind() schema.GroupVersionKind { return s.gvk }
 // Revision is the newest revision that reads show.
 func (s *Store) Revision() int64 { return s.hub.Revision() }
 
+// Count tells how many objects there are in a namespace, "" for all.
+func (s *Store) Count(namespace string) int { return s.cache.Snapshot().Count(namespace, "") }
+
 // Decode gives a fresh copy of a cached object in the storage version, with the
 // defaults that it lacked when it was written.
 func (s *Store) Decode(o *watchcache.Object) (scheme.Object, error) {

@@ -60,6 +60,9 @@ type Request struct {
 	// without one and for unconstrained impersonation. It goes into the audit
 	// event.
 	ImpersonationConstraint string
+	// FlowSchema and PriorityLevel are the UIDs of what flow control put the
+	// request into; the response names them.
+	FlowSchema, PriorityLevel string
 
 	mu          sync.Mutex
 	query       url.Values

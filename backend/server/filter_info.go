@@ -16,7 +16,7 @@ import (
 const maxAuditID = 64
 
 // auditID gives the request its id, the client's own if it sent one, and the
-// response the header that tells it.
+// response the headers that tell it and what flow control made of the request.
 func auditID(next request.Handler) request.Handler {
 	return func(ctx context.Context, r *request.Request) (*request.Response, error) {
 		if r.ID == "" {
@@ -29,6 +29,11 @@ func auditID(next request.Handler) request.Handler {
 		p, err := next(ctx, r)
 		if p != nil {
 			p.Header = append(p.Header[:len(p.Header):len(p.Header)], request.HeaderLine{Name: "Audit-Id", Value: r.ID})
+			if r.FlowSchema != "" {
+				p.Header = append(p.Header,
+					request.HeaderLine{Name: "X-Kubernetes-Pf-Flowschema-Uid", Value: r.FlowSchema},
+					request.HeaderLine{Name: "X-Kubernetes-Pf-Prioritylevel-Uid", Value: r.PriorityLevel})
+			}
 		}
 		return p, err
 	}

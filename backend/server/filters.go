@@ -21,6 +21,9 @@ type FilterOptions struct {
 	// MaxInFlight and MaxMutatingInFlight bound the requests that are handled
 	// at the same time; 0 means no bound.
 	MaxInFlight, MaxMutatingInFlight int
+	// FlowControl lets requests take turns in place of these bounds; nil leaves
+	// them in force.
+	FlowControl Filter
 	// Dashboard answers what browsers ask for, and knows who they are by its own
 	// sessions; nil leaves it out.
 	Dashboard Filter
@@ -50,10 +53,18 @@ func Filters(o FilterOptions) []Filter {
 		optional(o.Trace),       // knows whose trace it may go on with
 		optional(o.Audit),       // knows who, and sees what is refused below
 		optional(o.Impersonate), // the real user's rights to be someone else
-		limitInFlight(o.MaxInFlight, o.MaxMutatingInFlight), // after authentication: masters are not held up
-		authorize(o.Authorizer),                             //
-		limitBody,                                           // after authorization, as Kubernetes reads bodies then
+		o.limits(),              // after authentication: masters are not held up
+		authorize(o.Authorizer), //
+		limitBody,               // after authorization, as Kubernetes reads bodies then
 	}
+}
+
+// limits gives the filter that bounds the requests at one time.
+func (o *FilterOptions) limits() Filter {
+	if o.FlowControl != nil {
+		return o.FlowControl
+	}
+	return limitInFlight(o.MaxInFlight, o.MaxMutatingInFlight)
 }
 
 // Chain puts filters around a handler, the first outermost.

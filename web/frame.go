@@ -55,7 +55,7 @@ func (d *Dashboard) picker(ctx context.Context, c *pages.Call, p *pages.Picker) 
 	defer cancel()
 	names, err := c.NamespaceNames(ctx)
 	if err != nil {
-		n.Error = "You may not list namespaces; write ?ns=NAME into the address."
+		n.Error = "You may not list namespaces; these are the ones in which you may see something."
 	}
 	for _, name := range p.Chosen {
 		if !slices.Contains(names, name) {

@@ -7,7 +7,7 @@ import { Server, context, done, live, login, quit, until } from '../harness.js'
 let server
 before(async () => {
   server = await Server.start()
-  await cluster(server, 20)
+  await cluster(server, 40)
   await kinds(server)
   await server.create('/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings', {
     apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'RoleBinding', metadata: { name: 'viewers', namespace: 'shop' },
@@ -82,7 +82,73 @@ test('the overview counts by state, warns, and follows', async () => {
   await done(c)
   const other = await context()
   const second = await login(server, other, 'token-dev', '/ui/')
-  assert.match(await second.innerText('.tile[aria-label="Pods"]'), /not yours to list/)
+  assert.match(await second.innerText('.tile[aria-label="Pods"]'), /in shop/)
+  assert.match(await second.innerText('.tile[aria-label="Nodes"]'), /not yours to list/)
   assert.equal(await second.$('[data-testid=plots]'), null)
   await done(other)
+})
+
+test('who may see some namespaces only sees them together', async () => {
+  await server.create('/apis/rbac.authorization.k8s.io/v1/namespaces/platform/rolebindings', {
+    apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'RoleBinding', metadata: { name: 'viewers', namespace: 'platform' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'view' }, subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'dev' }],
+  })
+  const path = (ns) => `/api/v1/namespaces/${ns}/configmaps`
+  await server.create(path('platform'), { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'mine' } })
+  const expected = (await Promise.all(['shop', 'platform'].map((ns) => server.api('GET', path(ns))))).reduce((n, l) => n + l.items.length, 0)
+  const c = await context()
+  const page = await login(server, c, 'token-dev', '/ui/api/v1/configmaps')
+  await live(page)
+  assert.equal(await page.textContent('[data-testid=count]'), String(expected))
+  assert.match(await page.textContent('[data-testid=narrowed]'), /platform, shop/)
+  await server.create(path('platform'), { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'another' } })
+  await server.create(path('team-red'), { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'hidden' } })
+  await until(async () => await page.textContent('[data-testid=count]') === String(expected + 1))
+  assert.ok(!/hidden/.test(await page.innerText('[data-body]')))
+  // The picker knows the same namespaces; all but one of them is the other one.
+  await page.click('#namespaces summary')
+  assert.deepEqual((await page.$$eval('#namespaces .choices a', (l) => l.map((a) => a.textContent))).sort(), ['platform', 'shop'])
+  await page.check('#namespaces [value=shop]')
+  await page.click('#namespaces button[name=except]')
+  await page.waitForURL(/except=1/)
+  await live(page)
+  await until(async () => (await page.$$eval('[data-body] tr[data-uid] td:nth-child(2)', (l) => l.map((td) => td.textContent))).every((ns) => ns === 'platform'))
+  await done(c)
+})
+
+test('what can be done with an object is a button, and one with many a job', async () => {
+  const c = await context()
+  const base = '/apis/apps/v1/namespaces/shop/deployments'
+  const page = await login(server, c, 'token-admin', `/ui${base}/api-gateway`)
+  await page.click('[data-act-name=scale]')
+  await page.waitForURL(/act=scale/)
+  await page.fill('[name=change]', 'many')
+  await page.click('[data-testid=confirm]')
+  await page.waitForSelector('.problem')
+  await page.fill('[name=change]', '5')
+  await page.click('[data-testid=confirm]')
+  await page.waitForURL((u) => u.pathname.endsWith('/api-gateway') && !u.search)
+  assert.equal((await server.api('GET', base + '/api-gateway')).spec.replicas, 5)
+  await page.click('[data-act-name=restart]')
+  await page.click('[data-testid=confirm]')
+  await until(async () => (await server.api('GET', base + '/api-gateway')).spec.template.metadata.annotations?.['kubectl.kubernetes.io/restartedAt'])
+  await page.goto(server.url + '/ui/apis/batch/v1/namespaces/shop/cronjobs/report?act=trigger')
+  await page.click('[data-testid=confirm]')
+  await until(async () => (await server.api('GET', '/apis/batch/v1/namespaces/shop/jobs')).items.some((j) => /^report-manual-/.test(j.metadata.name)))
+  await page.goto(server.url + '/ui/api/v1/nodes/node-03?act=cordon')
+  await page.click('[data-testid=confirm]')
+  await page.waitForSelector('[data-act-name=uncordon]')
+  // Many: scale all deployments of a namespace.
+  await page.goto(server.url + `/ui${base}`)
+  await live(page)
+  await page.press('body', 'j')
+  await page.press('body', 'x')
+  await page.click('[data-act=select-all]')
+  await page.click('[data-bulk] button[value=scale]')
+  await page.fill('[name=change]', '2')
+  await page.click('[data-testid=confirm]')
+  await page.waitForURL(/\/ui\/jobs\//)
+  await until(async () => /done/.test(await page.textContent('[data-testid=progress]')))
+  assert.ok((await server.api('GET', base)).items.every((d) => d.spec.replicas === 2))
+  await done(c)
 })

@@ -109,3 +109,11 @@ func choices(p view.OperationParameter) templ.Attributes {
 	}
 	return a
 }
+
+// bulkBack is where a question about objects came from.
+func bulkBack(b view.Bulk) string {
+	if b.One != "" {
+		return b.One
+	}
+	return b.List
+}

@@ -28,24 +28,6 @@ const (
 	shownNames = 50
 )
 
-// bulkActs are what can be done with many objects: how it is called, and what it
-// does with one of them.
-var bulkActs = map[string]struct {
-	verb string
-	// needs tells that a key and a value are asked for.
-	needs bool
-	do    func(ctx context.Context, c *Call, t target, change string) error
-}{
-	"delete": {"Delete", false, deleteTarget},
-	"label": {"Label", true, func(ctx context.Context, c *Call, t target, change string) error {
-		return setMetadata(ctx, c, t, "labels", change)
-	}},
-	"annotate": {"Annotate", true, func(ctx context.Context, c *Call, t target, change string) error {
-		return setMetadata(ctx, c, t, "annotations", change)
-	}},
-	"restart": {"Restart", false, restartTarget},
-}
-
 // target is one object of a change of many.
 type target struct {
 	address
@@ -59,8 +41,11 @@ func bulk(ctx context.Context, c *Call) (*Answer, error) {
 		return nil, notServed(c.Form.Get("list"))
 	}
 	a, ok := parseAddress(c.Registry.Table(), list.Path)
-	act, known := bulkActs[c.Form.Get("act")]
-	if !ok || !known {
+	if !ok {
+		return nil, notServed(list.Path)
+	}
+	act := doingOf(c.Form.Get("act"), a.entry)
+	if act == nil {
 		return nil, notServed(list.Path)
 	}
 	s := parseList(a, list.Query())
@@ -70,7 +55,7 @@ func bulk(ctx context.Context, c *Call) (*Answer, error) {
 	}
 	v := view.Bulk{
 		FormToken: c.FormToken(), Act: c.Form.Get("act"), List: s.url(), All: c.Form.Get("all") != "", More: max(0, len(targets)-shownNames),
-		Verb: fmt.Sprintf("%s %d %s", act.verb, len(targets), a.entry.Resource.Name), NeedsChange: act.needs, Change: strings.TrimSpace(c.Form.Get("change")),
+		Verb: fmt.Sprintf("%s %d %s", act.verb, len(targets), a.entry.Resource.Name), Asks: act.asks, One: localPath(c.Form.Get("one")), Change: strings.TrimSpace(c.Form.Get("change")),
 	}
 	for i, t := range targets {
 		if !v.All {
@@ -89,13 +74,25 @@ func bulk(ctx context.Context, c *Call) (*Answer, error) {
 	switch {
 	case v.Typed != "" && c.Form.Get("typed") != v.Typed:
 		v.Problem = "Type the number of objects: " + v.Typed
-	case act.needs && !strings.Contains(v.Change, "=") && !strings.HasSuffix(v.Change, "-"):
-		v.Problem = "Write KEY=VALUE, or KEY- to remove it."
+	case act.wrong != nil:
+		v.Problem = act.wrong(v.Change)
 	}
 	if v.Problem != "" {
 		return bulkAnswer(v, a, http.StatusBadRequest), nil
 	}
+	if v.One != "" && len(targets) == 1 {
+		v.Verb = act.verb + " " + a.entry.Resource.Kind + " " + targets[0].name
+		return c.doOne(ctx, act, v, targets[0])
+	}
 	return c.startJob(v, targets, act.do)
+}
+
+// localPath is a page of the dashboard to go back to; empty for what is none.
+func localPath(path string) string {
+	if !strings.HasPrefix(path, "/ui/") || strings.ContainsAny(path, "\\\r\n") {
+		return ""
+	}
+	return path
 }
 
 func bulkAnswer(v view.Bulk, a address, status int) *Answer {
@@ -123,7 +120,7 @@ func (c *Call) targets(ctx context.Context, s *listState) ([]target, error) {
 		}
 		return list, nil
 	}
-	key, query, err := s.ask()
+	key, query, _, err := c.ask(ctx, s)
 	if err != nil {
 		return nil, queryError{err}
 	}
@@ -163,27 +160,29 @@ func deleteTarget(ctx context.Context, c *Call, t target, _ string) error {
 }
 
 // setMetadata sets or removes one label or annotation: "key=value" or "key-".
-func setMetadata(ctx context.Context, c *Call, t target, field, change string) error {
-	key, value, set := strings.Cut(change, "=")
-	var v any = value
-	if !set {
-		key, v = strings.TrimSuffix(change, "-"), nil
+func setMetadata(field string) func(ctx context.Context, c *Call, t target, change string) error {
+	return func(ctx context.Context, c *Call, t target, change string) error {
+		key, value, set := strings.Cut(change, "=")
+		var v any = value
+		if !set {
+			key, v = strings.TrimSuffix(change, "-"), nil
+		}
+		return c.patch(ctx, t, "", map[string]any{"metadata": map[string]any{"uid": t.uid, field: map[string]any{key: v}}})
 	}
-	return c.patch(ctx, t, map[string]any{"metadata": map[string]any{"uid": t.uid, field: map[string]any{key: v}}})
 }
 
 // restartTarget does what kubectl rollout restart does.
 func restartTarget(ctx context.Context, c *Call, t target, _ string) error {
 	at := c.Clock().UTC().Format(time.RFC3339)
-	return c.patch(ctx, t, map[string]any{"metadata": map[string]any{"uid": t.uid}, "spec": map[string]any{"template": map[string]any{
+	return c.patch(ctx, t, "", map[string]any{"metadata": map[string]any{"uid": t.uid}, "spec": map[string]any{"template": map[string]any{
 		"metadata": map[string]any{"annotations": map[string]any{"kubectl.kubernetes.io/restartedAt": at}},
 	}}})
 }
 
-func (c *Call) patch(ctx context.Context, t target, change map[string]any) error {
+func (c *Call) patch(ctx context.Context, t target, subresource string, change map[string]any) error {
 	raw, err := json.Marshal(change)
 	if err != nil {
 		return err
 	}
-	return c.Client.Patch(ctx, t.gvr, t.namespace, t.name, "", types.MergePatchType, raw, nil)
+	return c.Client.Patch(ctx, t.gvr, t.namespace, t.name, subresource, types.MergePatchType, raw, nil)
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"pilothouse/backend/registry"
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/apidoc"
 	"pilothouse/web/rows"
@@ -120,7 +119,7 @@ func list(ctx context.Context, c *Call, a address) (*Answer, error) {
 		return nil, &apierrors.StatusError{ErrStatus: statusNotFound(a.entry.Resource.Kind + " objects are made by requests and are not kept, so there is no list of them.")}
 	}
 	s := parseList(a, c.Query)
-	v := c.listView(&s)
+	v := c.listView(ctx, &s)
 	status := http.StatusOK
 	if err := c.fillList(ctx, &s, &v); err != nil {
 		switch f, ok := c.Fault(err); {
@@ -161,14 +160,18 @@ func (s *listState) picker() *Picker {
 }
 
 // listView is the list's view without its rows.
-func (c *Call) listView(s *listState) view.List {
+func (c *Call) listView(ctx context.Context, s *listState) view.List {
 	r := s.entry.Resource
 	v := view.List{
 		Resource: r.Name, Kind: plural(r.Kind), GroupVersion: s.gvr.GroupVersion().String(), Namespaced: r.Namespaced,
 		Path: listPath(s.gvr, s.namespace), URL: s.url(), Filter: s.filter, Wide: s.wide, Command: s.command(c.Registry.Table()),
-		FormToken: c.FormToken(), CanDelete: can(s.entry, "delete"), Acts: acts(s.entry),
+		FormToken: c.FormToken(), CanDelete: can(s.entry, "delete"), Acts: c.acts(ctx, s),
+	}
+	if v.CanDelete {
+		v.DeleteDenied = c.mayIn(ctx, right{verb: "delete", address: s.address})
 	}
 	if can(s.entry, "create") {
+		v.CreateDenied = c.mayIn(ctx, right{verb: "create", address: s.address})
 		v.CreateHref = join("/ui/apply", with(nil, "list", listPath(s.gvr, s.namespace)))
 	}
 	if can(s.entry, "watch") {
@@ -188,16 +191,28 @@ func (c *Call) listView(s *listState) view.List {
 }
 
 // acts are what can be done with many objects of a resource, besides deleting
-// them.
-func acts(e *registry.Entry) []view.Param {
-	if !can(e, "patch") {
-		return nil
+// them; those that the user may not do anywhere in the list say why.
+func (c *Call) acts(ctx context.Context, s *listState) []view.Act {
+	var list []view.Act
+	at := s.address
+	if len(s.namespaces) > 0 && !s.except {
+		at.namespace = s.namespaces[0]
 	}
-	list := []view.Param{{Name: "label", Value: "Label"}, {Name: "annotate", Value: "Annotate"}}
-	if e.Resource.Group == "apps" && slices.Contains([]string{"deployments", "statefulsets", "daemonsets"}, e.Resource.Name) {
-		list = append(list, view.Param{Name: "restart", Value: "Restart"})
+	for i := range doings {
+		if d := &doings[i]; d.on(s.entry) && d.name != "delete" {
+			list = append(list, view.Act{Name: d.name, Text: d.verb, Denied: c.mayIn(ctx, d.right(at))})
+		}
 	}
 	return list
+}
+
+// mayIn is may, where the whole cluster stands for any namespace.
+func (c *Call) mayIn(ctx context.Context, r right) *view.Denied {
+	d := c.may(ctx, r)
+	if d != nil && r.namespace == "" && r.entry.Resource.Namespaced && len(c.namespacesWith(ctx, r.verb, r.address)) > 0 {
+		return nil // in some; where not, the object's own request says so
+	}
+	return d
 }
 
 func toggled(on bool) string {
@@ -209,14 +224,17 @@ func toggled(on bool) string {
 
 // fillList puts the rows of the state's page into a view.
 func (c *Call) fillList(ctx context.Context, s *listState, v *view.List) error {
-	key, query, err := s.ask()
+	key, query, narrowed, err := c.ask(ctx, s)
 	if err != nil {
 		return queryError{err}
+	}
+	if len(narrowed) > 0 {
+		v.Narrowed = strings.Join(narrowed, ", ")
 	}
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	from := (s.page - 1) * pageRows
-	if query.Plain() && key.FieldSelector == "" && from == 0 && !c.Pool.Ready(c.Client, key) {
+	if query.Plain() && key.FieldSelector == "" && len(narrowed) < 2 && from == 0 && !c.Pool.Ready(c.Client, key) {
 		columns, list, total, err := rows.First(ctx, c.Client, key, pageRows)
 		if err != nil {
 			return err

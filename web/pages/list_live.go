@@ -57,7 +57,7 @@ type liveList struct {
 const untold = "\x00"
 
 func (c *Call) openList(ctx context.Context, s listState, r live.Request, wake func()) (live.Subscription, error) {
-	key, query, err := s.ask()
+	key, query, _, err := c.ask(ctx, &s)
 	if err != nil {
 		return nil, queryError{err}
 	}

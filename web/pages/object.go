@@ -42,7 +42,11 @@ func object(ctx context.Context, c *Call, a address) (*Answer, error) {
 	case c.Query.Get("delete") != "" && can(a.entry, "delete"):
 		return deletePage(ctx, c, o)
 	}
+	if c.Query.Get("act") != "" {
+		return doPage(ctx, c, o)
+	}
 	v := c.objectView(o)
+	c.fillDoings(ctx, o, &v)
 	c.fillActs(ctx, o, &v)
 	body, ok, err := c.fillTabs(ctx, o, &v)
 	if err != nil {

@@ -95,10 +95,17 @@ func (c *Call) mayReadMetrics(ctx context.Context) *view.Denied {
 // tile counts the objects of a resource by state.
 func (c *Call) tile(ctx context.Context, a address) view.Tile {
 	t := view.Tile{Title: plural(a.entry.Resource.Kind), Href: listPath(a.gvr, "")}
-	if t.Denied = c.may(ctx, right{verb: "list", address: a}); t.Denied != nil {
-		return t
+	all := parseList(a, nil)
+	key, query, narrowed, err := c.ask(ctx, &all)
+	if err == nil && len(narrowed) == 0 {
+		if t.Denied = c.may(ctx, right{verb: "list", address: a}); t.Denied != nil {
+			return t
+		}
 	}
-	v, err := c.Pool.Open(ctx, c.Client, rows.Key{GVR: a.gvr}, rows.Query{})
+	if len(narrowed) > 0 {
+		t.Where = "in " + strings.Join(narrowed, ", ")
+	}
+	v, err := c.Pool.Open(ctx, c.Client, key, query)
 	if err != nil {
 		t.Note = "not known yet"
 		if !isContext(err) {

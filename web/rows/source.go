@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,10 +36,16 @@ const retry = time.Second
 
 // Key says what a Source has.
 type Key struct {
-	GVR           schema.GroupVersionResource
+	GVR schema.GroupVersionResource
+	// Namespace is one namespace, several with commas between them for someone
+	// who may not list all, or empty for all.
 	Namespace     string
 	FieldSelector string
 }
+
+// several tells a key of more than one namespace, which the API has no request
+// for.
+func (k Key) several() bool { return strings.Contains(k.Namespace, ",") }
 
 // State tells how fresh a Source is.
 type State struct {
@@ -64,26 +71,45 @@ type Source struct {
 	ageCol  int
 	rows    map[string]*Row
 	state   State
+	errs    map[string]error // why a namespace has nothing new
 	views   map[string]*View
 	users   int
 	idle    *time.Timer
 }
 
-// run lists and watches until ctx ends.
+// run lists and watches until ctx ends, each namespace for itself.
 func (s *Source) run(ctx context.Context) {
-	var once sync.Once
+	var first, all sync.WaitGroup
+	for namespace := range strings.SplitSeq(s.key.Namespace, ",") {
+		first.Add(1)
+		all.Go(func() { s.follow(ctx, namespace, sync.OnceFunc(first.Done)) })
+	}
+	first.Wait()
+	close(s.loaded)
+	all.Wait()
+}
+
+// follow keeps the rows of a namespace up to date. listed is called after the
+// first list, or its failure.
+func (s *Source) follow(ctx context.Context, namespace string, listed func()) {
+	defer listed()
 	for ctx.Err() == nil {
-		version, err := s.list(ctx)
-		once.Do(func() { close(s.loaded) })
-		for err == nil && ctx.Err() == nil {
-			version, err = s.watch(ctx, version)
+		version, err := s.list(ctx, namespace)
+		if err != nil && !expired(err) {
+			s.fail(namespace, err)
 		}
-		if ctx.Err() == nil && !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err) {
-			s.fail(err)
+		listed()
+		for err == nil && ctx.Err() == nil {
+			version, err = s.watch(ctx, namespace, version)
+		}
+		if ctx.Err() == nil && !expired(err) {
+			s.fail(namespace, err)
 			wait(ctx, retry)
 		}
 	}
 }
+
+func expired(err error) bool { return apierrors.IsResourceExpired(err) || apierrors.IsGone(err) }
 
 func wait(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
@@ -94,13 +120,14 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// list reads all objects and puts them in the place of those before.
-func (s *Source) list(ctx context.Context) (version string, err error) {
+// list reads all objects of a namespace and puts them in the place of those
+// before.
+func (s *Source) list(ctx context.Context, namespace string) (version string, err error) {
 	rows := map[string]*Row{}
 	var columns []Column
 	o := metav1.ListOptions{FieldSelector: s.key.FieldSelector, Limit: pageSize}
 	for {
-		t, err := s.page(ctx, o)
+		t, err := s.page(ctx, namespace, o)
 		if err != nil {
 			return "", err
 		}
@@ -116,16 +143,19 @@ func (s *Source) list(ctx context.Context) (version string, err error) {
 			break
 		}
 	}
-	s.replace(columns, rows, version)
+	s.replace(namespace, columns, rows, version)
 	return version, nil
 }
 
-func (s *Source) page(ctx context.Context, o metav1.ListOptions) (*table, error) {
-	return Page(ctx, s.client, s.key, o)
+func (s *Source) page(ctx context.Context, namespace string, o metav1.ListOptions) (*table, error) {
+	key := s.key
+	key.Namespace = namespace
+	return Page(ctx, s.client, key, o)
 }
 
-// replace takes the result of a list. What did not change stays the same Row.
-func (s *Source) replace(columns []Column, rows map[string]*Row, version string) {
+// replace takes the result of a list of a namespace. What did not change stays
+// the same Row.
+func (s *Source) replace(namespace string, columns []Column, rows map[string]*Row, version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sameColumns := len(columns) == len(s.columns)
@@ -133,6 +163,16 @@ func (s *Source) replace(columns []Column, rows map[string]*Row, version string)
 		sameColumns = sameColumns && columns[i] == s.columns[i]
 	}
 	old := s.rows
+	if s.key.several() {
+		old = map[string]*Row{}
+		for uid, r := range s.rows {
+			if r.Namespace == namespace {
+				old[uid] = r
+			} else {
+				rows[uid] = r
+			}
+		}
+	}
 	s.columns, s.rows = columns, rows
 	s.ageCol = AgeColumn(columns, slices.Collect(maps.Values(rows)))
 	for uid, was := range old {
@@ -144,7 +184,7 @@ func (s *Source) replace(columns []Column, rows map[string]*Row, version string)
 		s.tell(was, now)
 	}
 	for uid, now := range rows {
-		if old[uid] == nil {
+		if old[uid] == nil && (now.Namespace == namespace || !s.key.several()) {
 			s.tell(nil, now)
 		}
 	}
@@ -153,18 +193,28 @@ func (s *Source) replace(columns []Column, rows map[string]*Row, version string)
 			v.restart()
 		}
 	}
-	s.fresh(version)
+	s.fresh(namespace, version)
 }
 
-func (s *Source) fresh(version string) {
+// fresh notes that a namespace is up to date. s.mu is held.
+func (s *Source) fresh(namespace, version string) {
 	stale := s.state.Err != nil
-	s.state = State{Since: time.Now(), Version: version}
+	delete(s.errs, namespace)
+	s.state = State{Since: time.Now(), Version: version, Err: s.anyErr()}
 	if stale {
 		s.tellState()
 	}
 }
 
-func (s *Source) fail(err error) {
+// anyErr is one of the errors of the namespaces. s.mu is held.
+func (s *Source) anyErr() error {
+	for _, namespace := range slices.Sorted(maps.Keys(s.errs)) {
+		return s.errs[namespace]
+	}
+	return nil
+}
+
+func (s *Source) fail(namespace string, err error) {
 	if err == nil {
 		return
 	}
@@ -172,14 +222,16 @@ func (s *Source) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	was := s.state.Err
-	s.state.Err = err
+	s.errs[namespace] = err
+	s.state.Err = s.anyErr()
 	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
-		s.rows = map[string]*Row{} // what may not be seen any more is not shown
+		// What may not be seen any more is not shown.
+		maps.DeleteFunc(s.rows, func(_ string, r *Row) bool { return !s.key.several() || r.Namespace == namespace })
 		for _, v := range s.views {
 			v.restart()
 		}
 	}
-	if was == nil || was.Error() != err.Error() {
+	if was == nil || was.Error() != s.state.Err.Error() {
 		s.tellState()
 	}
 }
@@ -198,9 +250,9 @@ func (s *Source) tell(was, now *Row) {
 }
 
 // watch takes events until the watch ends and gives the version to go on from.
-func (s *Source) watch(ctx context.Context, version string) (string, error) {
+func (s *Source) watch(ctx context.Context, namespace, version string) (string, error) {
 	timeout := int64(rewatch / time.Second)
-	q := client.Call{Method: "GET", Path: client.Path(s.key.GVR, s.key.Namespace, "", ""), Accept: accept}
+	q := client.Call{Method: "GET", Path: client.Path(s.key.GVR, namespace, "", ""), Accept: accept}
 	q.Query = query(metav1.ListOptions{FieldSelector: s.key.FieldSelector, ResourceVersion: version})
 	q.Query.Set("watch", "true")
 	q.Query.Set("allowWatchBookmarks", "true")
@@ -221,7 +273,7 @@ func (s *Source) watch(ctx context.Context, version string) (string, error) {
 	}})
 	if err == nil {
 		s.mu.Lock()
-		s.fresh(version)
+		s.fresh(namespace, version)
 		s.mu.Unlock()
 	}
 	return version, err

@@ -82,9 +82,12 @@ type Bulk struct {
 	More      int
 	Typed     string
 	Problem   string
-	// Change is the label or annotation to set, where NeedsChange says so.
-	Change      string
-	NeedsChange bool
+	// Change is what was written where Asks asks for it.
+	Change, Asks string
+	// One is the page of the object that it is about, where it is one.
+	One     string
+	Fault   *Fault
+	Command string
 }
 
 // Job is the page of work that goes on on the server.

@@ -33,7 +33,10 @@ type List struct {
 	FormToken string
 	CanDelete bool
 	// Acts are what else can be done with the selected objects.
-	Acts   []Param
+	Acts                       []Act
+	DeleteDenied, CreateDenied *Denied
+	// Narrowed are the namespaces that are shown to somebody who may not see all.
+	Narrowed string
 	Labels []string
 }
 

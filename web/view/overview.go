@@ -24,6 +24,8 @@ type Tile struct {
 	Denied      *Denied
 	// Note is why there is no number, in the place of one.
 	Note string
+	// Where are the namespaces that were counted, where it is not all of them.
+	Where string
 }
 
 // TilePart are the objects of a tile in one state.

@@ -1,0 +1,209 @@
+package pages
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"pilothouse/backend/registry"
+	"pilothouse/web/view"
+
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// doing is a change that can be made to one object or to many.
+type doing struct {
+	name, verb string
+	// on tells the types that it is for; verbs and sub are the right that it
+	// needs.
+	on       func(e *registry.Entry) bool
+	verbs    string
+	sub      string
+	resource schema.GroupVersionResource // of the right, where it is not the object's own
+	// asks is what is asked for before, empty for nothing; wrong tells what is
+	// wrong with the answer.
+	asks  string
+	wrong func(change string) string
+	do    func(ctx context.Context, c *Call, t target, change string) error
+	// shown narrows it down to objects on whose page it has a button; nil for
+	// none.
+	shown func(o *loaded) bool
+}
+
+// doings are what can be done, in the order of the buttons.
+var doings = []doing{
+	{name: "scale", verb: "Scale", on: ofTypes("apps", "deployments", "statefulsets", "replicasets").or("", "replicationcontrollers"), verbs: "patch", sub: "scale", asks: "Replicas", wrong: wrongReplicas, do: scaleTarget, shown: always},
+	{name: "restart", verb: "Restart", on: ofTypes("apps", "deployments", "statefulsets", "daemonsets").test, verbs: "patch", do: restartTarget, shown: always},
+	{name: "pause", verb: "Pause", on: ofTypes("apps", "deployments").test, verbs: "patch", do: setField(true, "spec", "paused"), shown: unless("spec", "paused")},
+	{name: "resume", verb: "Resume", on: ofTypes("apps", "deployments").test, verbs: "patch", do: setField(nil, "spec", "paused"), shown: when("spec", "paused")},
+	{name: "suspend", verb: "Suspend", on: ofTypes("batch", "cronjobs", "jobs").test, verbs: "patch", do: setField(true, "spec", "suspend"), shown: unless("spec", "suspend")},
+	{name: "unsuspend", verb: "Go on", on: ofTypes("batch", "cronjobs", "jobs").test, verbs: "patch", do: setField(false, "spec", "suspend"), shown: when("spec", "suspend")},
+	{name: "trigger", verb: "Run now", on: ofTypes("batch", "cronjobs").test, verbs: "create", resource: batchv1.SchemeGroupVersion.WithResource("jobs"), do: triggerTarget, shown: always},
+	{name: "cordon", verb: "Cordon", on: ofTypes("", "nodes").test, verbs: "patch", do: setField(true, "spec", "unschedulable"), shown: unless("spec", "unschedulable")},
+	{name: "uncordon", verb: "Uncordon", on: ofTypes("", "nodes").test, verbs: "patch", do: setField(nil, "spec", "unschedulable"), shown: when("spec", "unschedulable")},
+	{name: "label", verb: "Label", on: patchable, verbs: "patch", asks: "KEY=VALUE, or KEY- to remove it", wrong: wrongPair, do: setMetadata("labels")},
+	{name: "annotate", verb: "Annotate", on: patchable, verbs: "patch", asks: "KEY=VALUE, or KEY- to remove it", wrong: wrongPair, do: setMetadata("annotations")},
+	{name: "delete", verb: "Delete", on: func(e *registry.Entry) bool { return can(e, "delete") }, verbs: "delete", do: deleteTarget},
+}
+
+// doingOf finds a doing by its name; nil when a type has no such.
+func doingOf(name string, e *registry.Entry) *doing {
+	i := slices.IndexFunc(doings, func(d doing) bool { return d.name == name && d.on(e) })
+	if i < 0 {
+		return nil
+	}
+	return &doings[i]
+}
+
+// right is what a doing needs at an address.
+func (d *doing) right(a address) right {
+	r := right{verb: d.verbs, address: a, sub: d.sub}
+	if d.resource.Resource != "" {
+		r.gvr, r.name = d.resource, ""
+	}
+	return r
+}
+
+type typeSet resourceList
+
+func ofTypes(group string, resources ...string) typeSet {
+	return typeSet(resourceList{}.and(group, resources...))
+}
+
+func (s typeSet) test(e *registry.Entry) bool { return slices.Contains(s, e.Resource.GroupResource()) }
+
+func (s typeSet) or(group string, resources ...string) func(e *registry.Entry) bool {
+	return typeSet(resourceList(s).and(group, resources...)).test
+}
+
+func patchable(e *registry.Entry) bool { return can(e, "patch") }
+
+func always(*loaded) bool { return true }
+
+func when(path ...string) func(o *loaded) bool {
+	return func(o *loaded) bool { return dig(o.object.Object, path...) == true }
+}
+
+func unless(path ...string) func(o *loaded) bool {
+	return func(o *loaded) bool { return dig(o.object.Object, path...) != true }
+}
+
+func wrongReplicas(change string) string {
+	if n, err := strconv.Atoi(change); err != nil || n < 0 {
+		return "Write how many replicas there are to be: a number from 0."
+	}
+	return ""
+}
+
+func wrongPair(change string) string {
+	if !strings.Contains(change, "=") && !strings.HasSuffix(change, "-") {
+		return "Write KEY=VALUE, or KEY- to remove it."
+	}
+	return ""
+}
+
+// scaleTarget does what kubectl scale does.
+func scaleTarget(ctx context.Context, c *Call, t target, change string) error {
+	n, err := strconv.Atoi(change)
+	if err != nil {
+		return err
+	}
+	return c.patch(ctx, t, "scale", map[string]any{"spec": map[string]any{"replicas": n}})
+}
+
+// setField sets a field of an object, or with nil removes it.
+func setField(value any, path ...string) func(ctx context.Context, c *Call, t target, change string) error {
+	return func(ctx context.Context, c *Call, t target, _ string) error {
+		var change any = value
+		for _, name := range slices.Backward(path) {
+			change = map[string]any{name: change}
+		}
+		tree := change.(map[string]any)
+		tree["metadata"] = map[string]any{"uid": t.uid}
+		return c.patch(ctx, t, "", tree)
+	}
+}
+
+// triggerTarget makes a Job of a CronJob's template now, as kubectl create job
+// --from does.
+func triggerTarget(ctx context.Context, c *Call, t target, _ string) error {
+	var cron batchv1.CronJob
+	if err := c.Client.Get(ctx, t.gvr, t.namespace, t.name, &cron); err != nil {
+		return err
+	}
+	template := cron.Spec.JobTemplate
+	job := batchv1.Job{ObjectMeta: metav1.ObjectMeta{
+		GenerateName: t.name[:min(len(t.name), 50)] + "-manual-", Namespace: t.namespace, Labels: template.Labels, Annotations: map[string]string{"cronjob.kubernetes.io/instantiate": "manual"},
+		OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(&cron, batchv1.SchemeGroupVersion.WithKind("CronJob"))},
+	}, Spec: template.Spec}
+	for k, v := range template.Annotations {
+		job.Annotations[k] = v
+	}
+	job.SetGroupVersionKind(batchv1.SchemeGroupVersion.WithKind("Job"))
+	return c.Client.Create(ctx, batchv1.SchemeGroupVersion.WithResource("jobs"), t.namespace, &job)
+}
+
+// fillDoings puts the object's doings into its buttons.
+func (c *Call) fillDoings(ctx context.Context, o *loaded, v *view.Object) {
+	for i := range doings {
+		d := &doings[i]
+		if d.shown == nil || !d.on(o.entry) || !d.shown(o) {
+			continue
+		}
+		v.Acts = append(v.Acts, view.Act{Name: d.name, Text: d.verb, Href: v.Path + "?act=" + d.name, Denied: c.may(ctx, d.right(o.address))})
+	}
+}
+
+// doPage asks before something is done with one object.
+func doPage(_ context.Context, c *Call, o *loaded) (*Answer, error) {
+	d := doingOf(c.Query.Get("act"), o.entry)
+	if d == nil || d.shown == nil {
+		return nil, notServed(c.URL())
+	}
+	v := view.Bulk{
+		FormToken: c.FormToken(), Act: d.name, Verb: d.verb + " " + o.object.GetKind() + " " + o.name, List: listPath(o.gvr, o.namespace), Asks: d.asks,
+		One: objectPath(o.gvr, o.namespace, o.name), Selected: []string{string(o.object.GetUID()) + " " + o.namespace + "/" + o.name}, Names: []string{strings.TrimPrefix(o.namespace+"/"+o.name, "/")},
+	}
+	if d.name == "scale" {
+		v.Change = digText(o.object.Object, "spec", "replicas")
+	}
+	v.Command = d.command(c, o)
+	return bulkAnswer(v, o.address, http.StatusOK), nil
+}
+
+// command is the same for kubectl, empty where it has none.
+func (d *doing) command(c *Call, o *loaded) string {
+	name := kubectlName(c.Registry.Table(), o.gvr) + "/" + o.name
+	command := ""
+	switch d.name {
+	case "scale":
+		command = "kubectl scale " + name + " --replicas=N"
+	case "restart", "pause", "resume":
+		command = "kubectl rollout " + d.name + " " + name
+	case "cordon", "uncordon":
+		return "kubectl " + d.name + " " + o.name
+	case "trigger":
+		command = "kubectl create job NAME --from=" + name
+	case "suspend", "unsuspend":
+		command = fmt.Sprintf(`kubectl patch %s --type=merge -p '{"spec":{"suspend":%t}}'`, name, d.name == "suspend")
+	}
+	return command + " -n " + o.namespace
+}
+
+// doOne does something with one object while its page waits.
+func (c *Call) doOne(ctx context.Context, d *doing, v view.Bulk, t target) (*Answer, error) {
+	if err := d.do(ctx, c, t, v.Change); err != nil {
+		f, ok := c.Fault(err)
+		if !ok {
+			return nil, err
+		}
+		v.Fault = f
+		return bulkAnswer(v, t.address, f.Code), nil
+	}
+	return &Answer{Redirect: v.One}, nil
+}

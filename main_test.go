@@ -30,7 +30,7 @@ func program(args ...string) *exec.Cmd {
 }
 
 // serving starts a server on free ports and gives it once it is ready.
-func serving(t *testing.T, dataDir string, more ...string) (c *exec.Cmd, greeting string) {
+func serving(t testing.TB, dataDir string, more ...string) (c *exec.Cmd, greeting string) {
 	t.Helper()
 	c = program(append([]string{"--data-dir=" + dataDir, "--secure-port=0", "--dashboard-address=127.0.0.1:0"}, more...)...)
 	out, err := c.StdoutPipe()
@@ -109,23 +109,47 @@ func TestSignalStopsTheServerAndTheDataStays(t *testing.T) {
 	dir := t.TempDir()
 	for range 2 {
 		c, _ := serving(t, dir)
-		if err := c.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan error, 1)
-		go func() { ended <- c.Wait() }()
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Errorf("%v", err)
-			}
-		case <-time.After(10 * time.Second):
-			t.Fatal("the server does not stop")
-		}
+		stop(t, c)
 	}
 	info, err := os.Stat(filepath.Join(dir, "admin.kubeconfig"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("kubeconfig: %v %v", info, err)
+	}
+}
+
+// stop ends a server as an init system does.
+func stop(t testing.TB, c *exec.Cmd) {
+	t.Helper()
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("%v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the server does not stop")
+	}
+}
+
+// A server that nobody asks anything takes less than 40 MB.
+func TestIdleMemory(t *testing.T) {
+	if _, err := os.Stat("/proc/self/status"); err != nil {
+		t.Skip("there is no /proc to ask")
+	}
+	c, _ := serving(t, t.TempDir())
+	for end := time.Now().Add(30 * time.Second); ; {
+		mb := resident(c.Process.Pid)
+		if mb > 0 && mb < 40 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%.0f MB", mb)
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 }
 

@@ -3,6 +3,7 @@ package controllers
 import (
 	"pilothouse/backend/controllers/deployment"
 	"pilothouse/backend/controllers/endpoints"
+	"pilothouse/backend/controllers/job"
 	"pilothouse/backend/controllers/replicaset"
 	"pilothouse/backend/scheduler"
 )
@@ -32,6 +33,7 @@ func All() []Loop {
 		{Name: "endpointslice-controller", Account: "endpointslice-controller", Workload: true, New: endpoints.NewSlices},
 		{Name: "deployment-controller", Account: "deployment-controller", Workload: true, New: deployment.New},
 		{Name: "replicaset-controller", Account: "replicaset-controller", Workload: true, New: replicaset.New},
+		{Name: "job-controller", Account: "job-controller", Workload: true, New: job.New},
 		{Name: "event-expiry-controller", New: newEventExpiry},
 		{Name: "validatingadmissionpolicy-status-controller", Account: "validatingadmissionpolicy-status-controller", New: newPolicyStatus},
 		{Name: "node-lifecycle-controller", Account: "node-controller", Workload: true, New: newNodeLifecycle},

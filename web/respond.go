@@ -41,6 +41,8 @@ func (d *Dashboard) respond(ctx context.Context, c *pages.Call, a *pages.Answer)
 	case a.Redirect != "":
 		p.Status = http.StatusSeeOther
 		p.Header = append(p.Header, request.HeaderLine{Name: "Location", Value: a.Redirect})
+	case a.Chunked != nil:
+		p.ContentType, p.Chunked = a.Type, a.Chunked
 	case a.Body == nil:
 		p.ContentType, p.Body = a.Type, a.Raw
 	default:

@@ -76,6 +76,9 @@ func (d *Dashboard) serve(ctx context.Context, r *request.Request) (*request.Res
 	if r.Path == "/ui/live" {
 		return d.live(c)
 	}
+	if r.Path == "/ui/terminal" {
+		return d.terminal(c)
+	}
 	p := pages.Find(r.Method, r.Path)
 	switch {
 	case p == nil:

@@ -21,6 +21,7 @@ import (
 	"pilothouse/web/pages"
 	"pilothouse/web/rows"
 	"pilothouse/web/session"
+	"pilothouse/web/terminal"
 	"pilothouse/web/trend"
 )
 
@@ -67,7 +68,7 @@ func New(o Options) (*Dashboard, error) {
 	d.background.Go(func() { samples.Run(ctx) })
 	d.site = pages.Site{
 		Registry: o.Registry, Pool: rows.NewPool(ctx), Sessions: sessions, Links: session.NewLinks(o.Clock),
-		Logins: o.Logins, Begun: session.NewBox(), Jobs: jobs.New(ctx), Docs: apidoc.New(),
+		Logins: o.Logins, Begun: session.NewBox(), Jobs: jobs.New(ctx), Docs: apidoc.New(), Terminals: terminal.New(ctx),
 		Authenticate: o.Authenticator.Authenticate, Authorizer: o.Authorizer, WhoCan: o.WhoCan, Clock: o.Clock, Trend: samples, Started: o.Clock(), Version: o.Version,
 	}
 	return d, nil
@@ -83,9 +84,10 @@ func (d *Dashboard) Link(user *request.User) string {
 	return "/login?token=" + d.site.Links.New(user)
 }
 
-// Close ends the live lists.
+// Close ends the live lists and the terminals.
 func (d *Dashboard) Close() {
 	d.cancel()
+	d.site.Terminals.Wait()
 	d.site.Pool.Wait()
 	d.site.Jobs.Wait()
 	d.background.Wait()

@@ -17,7 +17,7 @@ before(async () => {
   const pod = `/ui/api/v1/namespaces/${namespace}/pods/${name}`
   routes = [
     '/ui/', '/ui/resources', '/ui/api/v1/pods', `/ui/api/v1/namespaces/${namespace}/pods?sort=restarts&desc=1&wide=1`, '/ui/api/v1/pods?q=-l+app%3D(', '/ui/api/v1/pods?q=nothing-has-this',
-    pod, pod + '?tab=yaml', pod + '?tab=events', pod + '?tab=related', pod + '?tab=access', pod + '?edit=1', pod + '?delete=1', '/ui/apply?list=/ui/api/v1/configmaps',
+    pod, pod + '?tab=yaml', pod + '?tab=events', pod + '?tab=related', pod + '?tab=logs', pod + '?tab=shell', `/ui/logs?ns=${namespace}&q=-l+tier%3Dweb`, pod + '?tab=access', pod + '?edit=1', pod + '?delete=1', '/ui/apply?list=/ui/api/v1/configmaps',
     // An overview of each kind that has one of its own.
     '/ui/api/v1/namespaces/shop/pods/api-gateway-6c9f-x2b7q', shop('apps/deployments/api-gateway'), shop('apps/daemonsets/log-agent'), '/ui/api/v1/namespaces/shop/services/api-gateway', shop('networking.k8s.io/ingresses/shop'),
     shop('networking.k8s.io/networkpolicies/gateway'), '/ui/api/v1/nodes/node-01', '/ui/api/v1/namespaces/shop', '/ui/api/v1/namespaces/shop/secrets/gateway-token', '/ui/api/v1/namespaces/shop/persistentvolumeclaims/gateway-data',

@@ -8,6 +8,7 @@ import { here } from './navigate.js'
 import './keys.js'
 import './palette.js'
 import './login.js'
+import './dockstart.js'
 
 document.addEventListener('click', (e) => {
   const b = e.target.closest?.('[data-act]')

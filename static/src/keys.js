@@ -1,6 +1,7 @@
 // The keyboard. Keys do nothing while something is typed.
 import { $, $$ } from './html.js'
 import { current } from './list.js'
+import { toggleDock } from './dockstart.js'
 import { closeMenus } from './menus.js'
 import { follow, go } from './navigate.js'
 import * as panel from './panel.js'
@@ -41,6 +42,7 @@ const bindings = [
   { keys: ['p'], what: 'Pause or go on', when: () => !$('#live').hidden, run: toggle },
   { keys: ['g'], what: 'Go to: ' + Object.entries(places).map(([k, [name]]) => `${k} ${name}`).join(', '), when: () => true, run: () => { prefix = performance.now() } },
   { keys: [':', 'Control+k'], what: 'Search or jump to', when: () => $('#palette'), run: () => document.dispatchEvent(new CustomEvent('palette')) },
+  { keys: ['Control+`'], what: 'Dock: small or not', when: () => !$('#dock').hidden, run: toggleDock },
   { keys: ['?'], what: 'This help', when: () => true, run: help },
   { keys: ['Escape'], what: 'Back', when: () => true, run: back },
 ]
@@ -118,6 +120,10 @@ document.addEventListener('keydown', (e) => {
   if (name === 'Control+k') {
     e.preventDefault()
     return document.dispatchEvent(new CustomEvent('palette'))
+  }
+  if (name === 'Control+`' && !$('#dock').hidden) {
+    e.preventDefault()
+    return toggleDock()
   }
   if (e.altKey || e.ctrlKey || e.metaKey || $('dialog[open]')) return
   if (typing(e.target)) {

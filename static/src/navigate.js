@@ -2,6 +2,7 @@
 // the tab keeps its websocket. Without this file they are just links.
 import { $, $$, page, say } from './html.js'
 import * as forms from './forms.js'
+import { openDock, startLogs } from './dockstart.js'
 import * as feed from './feed.js'
 import * as job from './job.js'
 import { closeMenus } from './menus.js'
@@ -22,6 +23,7 @@ export function here() {
   feed.start($('#main'))
   refresh.start($('#main'))
   job.start($('#main'), () => go(location.pathname + location.search, { push: false, focus: false }))
+  startLogs($('#main'))
   panel.fromAddress()
   document.dispatchEvent(new CustomEvent('page'))
 }
@@ -105,6 +107,7 @@ function sort(u) {
 /** follow does what a click on a link does. */
 export function follow(a) {
   const u = new URL(a.href)
+  if (a.dataset.dock) return openDock(a)
   const here = list.current()
   if (here && (a.matches('[data-sort]') || a.matches('[data-wide]'))) {
     if (a.matches('[data-sort]')) sort(u)

@@ -41,7 +41,7 @@ async function load(root, el) {
   const text = await answer.text()
   const now = root.id === 'panel' ? $('[data-object]', fragment(text)) : $('#main [data-object]', page(text))
   if (!now) return
-  Idiomorph.morph(el, now, { ignoreActiveValue: true, callbacks: { beforeAttributeUpdated: (name, node) => !(name === 'open' && node.nodeName === 'DETAILS') } })
+  Idiomorph.morph(el, now, { ignoreActiveValue: true, callbacks: { beforeNodeMorphed: (node) => !node.hasAttribute?.('data-keep'), beforeAttributeUpdated: (name, node) => !(name === 'open' && node.nodeName === 'DETAILS') } })
   tick(el)
 }
 

@@ -1,5 +1,6 @@
 // The panel beside a list shows the object of the current row.
 import { $, fragment } from './html.js'
+import { startLogs } from './dockstart.js'
 import * as list from './list.js'
 import * as object from './object.js'
 import { tick } from './time.js'
@@ -41,6 +42,7 @@ export async function load(href) {
   document.body.classList.add('panel-open')
   tick(el)
   object.start(el)
+  startLogs(el)
 }
 
 /** close closes the panel and goes back to its row. */
@@ -51,6 +53,7 @@ export function close(focus = true) {
   el.replaceChildren()
   document.body.classList.remove('panel-open')
   object.start(el)
+  startLogs(el)
   const u = new URL(location)
   if (u.searchParams.has('sel')) {
     u.searchParams.delete('sel')

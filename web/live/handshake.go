@@ -21,6 +21,12 @@ import (
 // Accept answers the handshake of a tab's websocket. Only pages of this origin
 // may open one.
 func Accept(r *request.Request, tab Tab) (*request.Response, error) {
+	return Upgrade(r, func(ctx context.Context, conn *websocket.Conn) { serve(ctx, conn, tab) })
+}
+
+// Upgrade answers the handshake of a websocket that a page of this origin opens,
+// and hands it over.
+func Upgrade(r *request.Request, serve func(ctx context.Context, conn *websocket.Conn)) (*request.Response, error) {
 	if !SameOrigin(r) {
 		return nil, apierrors.NewForbidden(schema.GroupResource{}, "", errors.New("a page of another origin may not open a live connection"))
 	}
@@ -41,7 +47,7 @@ func Accept(r *request.Request, tab Tab) (*request.Response, error) {
 			klog.V(2).InfoS("Live socket was not opened", "err", err)
 			return
 		}
-		serve(ctx, ws, tab)
+		serve(ctx, ws)
 	}}, nil
 }
 

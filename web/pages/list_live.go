@@ -22,6 +22,9 @@ func (c *Call) OpenLive(ctx context.Context, r live.Request, wake func()) (live.
 	if r.Kind == "job" {
 		return c.openJob(u.Path, wake)
 	}
+	if r.Kind == "logs" {
+		return c.openLogs(ctx, u, r.Have, wake)
+	}
 	if r.Kind == "overview" {
 		return c.openOverview(ctx, wake)
 	}

@@ -35,6 +35,8 @@ func object(ctx context.Context, c *Call, a address) (*Answer, error) {
 		return nil, err
 	}
 	switch {
+	case c.Query.Get("download") == "log" && hasLogs(o):
+		return c.downloadLogs(ctx, o.logQuery(c.Query), o.name)
 	case c.Query.Get("download") != "":
 		return download(o)
 	case c.Query.Get("edit") != "" && can(a.entry, "update"):
@@ -136,13 +138,18 @@ func download(o *loaded) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := strings.Map(func(r rune) rune {
+	name := fileName(o.object.GetKind() + "-" + o.name)
+	a := &Answer{Raw: []byte(text), Type: "application/yaml; charset=utf-8"}
+	a.header("Content-Disposition", `attachment; filename="`+name+`.yaml"`)
+	return a, nil
+}
+
+// fileName makes a name that every system takes.
+func fileName(s string) string {
+	return strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.' {
 			return r
 		}
 		return '-'
-	}, strings.ToLower(o.object.GetKind())+"-"+o.name)
-	a := &Answer{Raw: []byte(text), Type: "application/yaml; charset=utf-8"}
-	a.header("Content-Disposition", `attachment; filename="`+name+`.yaml"`)
-	return a, nil
+	}, strings.ToLower(s))
 }

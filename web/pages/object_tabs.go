@@ -21,6 +21,9 @@ type objectTab struct {
 	// own tells that the tab keeps itself up to date: it is not made anew when
 	// the object changes.
 	own bool
+	// whole tells that the tab has the whole area, dock that scripts open it in
+	// the dock.
+	whole, dock bool
 	// body makes what stands below the tabs.
 	body func(ctx context.Context, c *Call, o *loaded, v *view.Object) (templ.Component, error)
 }
@@ -33,6 +36,8 @@ var objectTabs = []objectTab{
 	{name: "Events", query: "events", key: "v", body: eventsTab},
 	{name: "Related", query: "related", key: "r", body: relatedTab},
 	{name: "Access", query: "access", key: "a", body: accessTab},
+	{name: "Logs", query: "logs", key: "l", shown: hasLogs, own: true, whole: true, body: logsTab},
+	{name: "Shell", query: "shell", key: "s", shown: isPod, dock: true, body: shellTab},
 }
 
 // fillTabs puts the object's tabs into v and gives what the chosen one shows; ok
@@ -48,17 +53,17 @@ func (c *Call) fillTabs(ctx context.Context, o *loaded, v *view.Object) (body te
 		if t.query != "" {
 			href += "?tab=" + t.query
 		}
-		v.Tabs = append(v.Tabs, view.Tab{Name: t.name, Href: href, Current: current, Key: t.key})
+		v.Tabs = append(v.Tabs, view.Tab{Name: t.name, Href: href, Current: current, Key: t.key, Dock: t.dock})
 		if !current {
 			continue
 		}
-		ok, v.Own = true, t.own
+		ok, v.Own, v.Whole = true, t.own, t.whole
 		if body, err = t.body(ctx, c, o, v); err != nil {
 			f, known := c.Fault(err)
 			if !known {
 				return nil, ok, err
 			}
-			body, err = tmpl.Fault(f), nil
+			body, err, v.Whole = tmpl.Fault(f), nil, false
 		}
 	}
 	return body, ok, nil

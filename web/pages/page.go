@@ -19,6 +19,7 @@ import (
 	"pilothouse/web/jobs"
 	"pilothouse/web/rows"
 	"pilothouse/web/session"
+	"pilothouse/web/terminal"
 	"pilothouse/web/trend"
 	"pilothouse/web/view"
 
@@ -39,6 +40,8 @@ type Site struct {
 	Begun  *session.Box
 	Jobs   *jobs.Table
 	Docs   *apidoc.Library
+	// Terminals are the shells that browsers have open.
+	Terminals *terminal.Table
 	// Authenticate finds out who a request is from; for logins.
 	Authenticate func(ctx context.Context, r *request.Request) (*request.User, error)
 	// Authorizer tells which buttons would work; WhoCan lists RBAC's grants that
@@ -97,6 +100,8 @@ type Answer struct {
 	Redirect string
 	Raw      []byte
 	Type     string
+	// Chunked writes a body of any length as it comes.
+	Chunked func(ctx context.Context, w request.ChunkWriter) error
 	Headers  []request.HeaderLine
 	// Secret begins a session for the browser, End ends it.
 	Secret string

@@ -20,6 +20,8 @@ type Object struct {
 	Acts      []Act
 	// Own tells that the tab keeps itself up to date.
 	Own bool
+	// Whole tells that the tab has the whole area, with a foot of its own.
+	Whole bool
 }
 
 // Act is a button of an object's page.
@@ -35,6 +37,8 @@ type Tab struct {
 	Name, Href string
 	Current    bool
 	Key        string
+	// Dock tells that scripts open it in the dock.
+	Dock bool
 }
 
 // Overview is what is to be known of an object at a glance.

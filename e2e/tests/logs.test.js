@@ -1,0 +1,254 @@
+// R18, R19, R20: logs of one container and of many, on a node that is a fake.
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { Server, context, done, live, login, quit, until } from '../harness.js'
+import { Kubelet } from '../kubelet.js'
+
+let server, node
+before(async () => {
+  server = await Server.start()
+  node = await Kubelet.start(server)
+  await server.create('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } })
+  await server.create('/api/v1/namespaces/shop/serviceaccounts', { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: 'shop' } }).catch(() => {})
+})
+after(async () => {
+  await quit()
+  await node?.stop()
+  await server?.stop()
+})
+
+const page = (pod, query = '') => `/ui/api/v1/namespaces/shop/pods/${pod}?tab=logs${query}`
+const status = (p) => p.textContent('[data-log=status]')
+const numbered = (n, from = 1) => Array.from({ length: n }, (_, i) => `number ${from + i}`)
+const shown = (p) => p.$$eval('#main .lr .lx', (l) => l.map((e) => e.textContent))
+const wait = 30_000
+// all gives the numbers of all lines, from the top.
+async function all(p) {
+  return p.evaluate(async () => {
+    const box = document.querySelector('#main [data-log=lines]')
+    const seen = []
+    box.scrollTop = 0
+    for (;;) {
+      await new Promise((ok) => requestAnimationFrame(() => requestAnimationFrame(ok)))
+      for (const e of document.querySelectorAll('#main .lr .lx')) {
+        const n = Number(e.textContent.match(/number (\d+)/)?.[1])
+        if (n && n !== seen.at(-1) && !(seen.length && n < seen.at(-1))) seen.push(n)
+      }
+      if (box.scrollTop + box.clientHeight >= box.scrollHeight - 2) return seen
+      box.scrollTop += box.clientHeight / 2
+    }
+  })
+}
+
+test('a log is there without scripts', async () => {
+  await node.pod('shop', 'plain')
+  node.log('shop/plain/main', ['one', 'two <b>', 'three'])
+  const c = await context({ javaScriptEnabled: false })
+  const p = await login(server, c, 'token-admin', page('plain'))
+  await p.goto(server.url + page('plain'))
+  assert.deepEqual(await shown(p), ['one', 'two <b>', 'three'])
+  await p.selectOption('[name=since]', 'tail100')
+  await p.click('.logbar button:visible >> text=Show')
+  assert.match(p.url(), /since=tail100/)
+  await done(c)
+})
+
+test('R18: lines are followed, looked through, and stand still when one reads', async () => {
+  await node.pod('shop', 'web', { containers: ['main', 'proxy'], init: ['prepare'], restarts: 1 })
+  node.log('shop/web/main', [...numbered(300), 'plain \x1b[31mred\x1b[0m \x1b[38;5;208morange\x1b[0m \x1b[48;2;1;2;3mtrue\x1b[0m', '{"level":"info","message":"started","port":8080}'])
+  node.container('shop/web/main').previous = [{ t: '2026-01-02T03:04:05.000000006Z', text: 'before the restart' }]
+  const c = await context()
+  const p = await login(server, c, 'token-admin', page('web'))
+  await live(p)
+  await p.waitForFunction(() => /302 lines/.test(document.querySelector('[data-log=status]').textContent), null, { timeout: wait })
+  assert.ok((await shown(p)).at(-1).includes('"level"'))
+  assert.ok((await p.$$('.lr')).length < 150)
+  // Colours.
+  const colours = await p.$$eval('.lr .lx span', (l) => l.map((e) => [e.textContent, getComputedStyle(e).color, getComputedStyle(e).backgroundColor]))
+  assert.equal(colours.find((k) => k[0] === 'red')[1], 'rgb(255, 138, 128)')
+  assert.equal(colours.find((k) => k[0] === 'orange')[1], 'rgb(255, 135, 0)')
+  assert.equal(colours.find((k) => k[0] === 'true')[2], 'rgb(1, 2, 3)')
+  // New lines come at the end.
+  node.log('shop/web/main', 'number 303')
+  await p.waitForFunction(() => [...document.querySelectorAll('.lr')].at(-1)?.textContent.includes('number 303'), null, { timeout: wait })
+  // Who scrolls up stays where they are, and is told.
+  await p.hover('[data-log=lines]')
+  await p.mouse.wheel(0, -1500)
+  await p.waitForSelector('[data-log=follow][aria-pressed=false]')
+  const before = await p.$eval('[data-log=lines]', (e) => e.scrollTop)
+  node.log('shop/web/main', ['number 304', 'number 305'])
+  await p.waitForSelector('[data-log=pill]:visible', { timeout: wait })
+  assert.match(await p.textContent('[data-log=pill]'), /^2 new lines/)
+  assert.equal(await p.$eval('[data-log=lines]', (e) => e.scrollTop), before)
+  await p.click('[data-log=pill]')
+  await p.waitForFunction(() => [...document.querySelectorAll('.lr')].at(-1)?.textContent.includes('number 305'), null, { timeout: wait })
+  // Looking for something.
+  await p.keyboard.press('/')
+  await p.keyboard.type('/number 1\\d$/')
+  await p.waitForFunction(() => document.querySelector('[data-log=count]').textContent === '10 lines', null, { timeout: wait })
+  await p.click('[data-log=only]')
+  await until(async () => (await shown(p)).length === 10)
+  assert.equal((await p.$$('.lr mark')).length, 10)
+  await p.selectOption('[data-log=around]', '2')
+  await until(async () => (await shown(p)).length === 14)
+  node.log('shop/web/main', 'number 19')
+  await p.waitForFunction(() => document.querySelector('[data-log=count]').textContent === '11 lines', null, { timeout: wait })
+  await p.fill('[data-log=find]', '/(/')
+  await p.waitForSelector('[data-log=find][aria-invalid]')
+  await p.fill('[data-log=find]', '')
+  await p.click('[data-log=only]')
+  // JSON, times, wrapping.
+  await p.click('.lj')
+  await p.waitForFunction(() => [...document.querySelectorAll('.lr')].some((e) => e.textContent.includes('"port": 8080')))
+  await p.selectOption('[data-log=time]', 'utc')
+  await p.waitForFunction(() => /^\d\d:\d\d:\d\d\.\d{3}$/.test(document.querySelector('.lr .lt')?.textContent ?? ''))
+  node.log('shop/web/main', 'wide '.repeat(200) + 'end')
+  await p.click('[data-log=follow][aria-pressed=false]').catch(() => {})
+  await p.click('[data-log=wrap]')
+  await p.waitForFunction(() => { const e = [...document.querySelectorAll('.lr')].at(-1); return e?.textContent.endsWith('end') && e.clientHeight > 40 }, null, { timeout: wait })
+  assert.ok(await p.$eval('[data-log=lines]', (e) => e.scrollWidth <= e.clientWidth + 1))
+  // The address is the state: a page loaded again shows the same.
+  await p.fill('[data-log=find]', 'number 30')
+  await p.waitForFunction(() => location.search.includes('find='))
+  await p.reload()
+  await p.waitForFunction(() => document.querySelector('[data-log=count]')?.textContent === '5 lines', null, { timeout: wait })
+  assert.equal(await p.getAttribute('[data-log=wrap]', 'aria-pressed'), 'true')
+  // Before the restart, and other containers.
+  await p.fill('[data-log=find]', '')
+  await p.check('[name=previous]')
+  await until(async () => (await shown(p))[0] === 'before the restart')
+  await p.uncheck('[name=previous]')
+  node.log('shop/web/prepare', 'prepared')
+  await p.selectOption('[name=container]', 'prepare')
+  await until(async () => (await shown(p))[0] === 'prepared')
+  assert.match(await status(p), /ended/)
+  // A line that is marked is in the address, and is found by it.
+  await p.selectOption('[name=container]', 'main')
+  await until(async () => /30\d lines/.test(await status(p)))
+  await p.click('[data-log=wrap]')
+  await p.$eval('[data-log=lines]', (e) => { e.scrollTop = 0 })
+  await p.waitForFunction(() => document.querySelector('.lr .lx').textContent === 'number 1')
+  await p.click('.lr:nth-child(3) .lg')
+  await p.waitForFunction(() => location.hash.startsWith('#t='))
+  await p.reload()
+  await p.waitForSelector('.lr.marked', { timeout: wait })
+  assert.match(await p.textContent('.lr.marked .lx'), /number 3$/)
+  await done(c)
+})
+
+test('a log is downloaded as a whole', async () => {
+  await node.pod('shop', 'long')
+  node.log('shop/long/main', numbered(3000))
+  const c = await context({ acceptDownloads: true })
+  const p = await login(server, c, 'token-admin', page('long', '&since=tail100'))
+  await live(p)
+  await until(async () => /100 lines/.test(await status(p)), wait)
+  const [file] = await Promise.all([p.waitForEvent('download'), p.click('a[download] >> text=Download')])
+  const text = await (await file.createReadStream()).toArray()
+  const lines = Buffer.concat(text).toString().trim().split('\n')
+  assert.equal(lines.length, 3000)
+  assert.match(lines[2999], /number 3000$/)
+  assert.equal(file.suggestedFilename(), 'long.log')
+  await done(c)
+})
+
+test('R20: a connection that is cut loses no line and shows none twice', async () => {
+  await node.pod('shop', 'steady')
+  const c = await context()
+  const p = await login(server, c, 'token-admin', page('steady', '&since=all'))
+  await live(p)
+  let n = 0
+  const writing = setInterval(() => node.log('shop/steady/main', numbered(5, n + 1) && Array.from({ length: 5 }, () => `number ${++n}`)), 40)
+  await until(async () => /\d\d lines/.test(await status(p)), wait)
+  await c.setOffline(true)
+  await p.waitForSelector('#live[data-state=lost]', { timeout: wait })
+  const lost = n
+  await until(() => n > lost + 50, wait)
+  await c.setOffline(false)
+  await live(p)
+  await until(() => n > lost + 150, wait)
+  // The log itself ends and begins again, as at the end of a node's connection.
+  node.container('shop/steady/main').end()
+  const ended = n
+  await until(() => n > ended + 100, wait)
+  clearInterval(writing)
+  await until(async () => (await status(p)).startsWith(`${n.toLocaleString('en')} lines`), wait)
+  assert.deepEqual(await all(p), Array.from({ length: n }, (_, i) => i + 1))
+  await done(c)
+})
+
+test('R18: 10,000 lines a second neither hold the page up nor fill the memory', async () => {
+  await node.pod('shop', 'busy')
+  const c = await context()
+  const p = await login(server, c, 'token-admin', page('busy'))
+  await live(p)
+  await p.evaluate(() => {
+    window.longest = 0
+    new PerformanceObserver((l) => { for (const e of l.getEntries()) window.longest = Math.max(window.longest, e.duration) }).observe({ type: 'longtask', buffered: false })
+  })
+  const seconds = Number(process.env.LOG_SECONDS ?? 12)
+  let n = 0
+  const begun = Date.now()
+  await new Promise((ok) => {
+    const t = setInterval(() => {
+      const due = Math.min(seconds * 10_000, Math.floor((Date.now() - begun) * 10))
+      node.log('shop/busy/main', Array.from({ length: due - n }, (_, i) => `number ${n + i + 1} ${'and some text that a server may say '.repeat(2)}`))
+      n = due
+      if (n >= seconds * 10_000) { clearInterval(t); ok() }
+    }, 20)
+  })
+  await p.waitForFunction((last) => [...document.querySelectorAll('.lr .lx')].at(-1)?.textContent.startsWith(`number ${last} `), n, { timeout: 60_000 })
+  assert.match(await status(p), new RegExp(`100,000 lines · ${(n - 100_000).toLocaleString('en')} older lines dropped`))
+  const longest = await p.evaluate(() => window.longest)
+  console.log(`${n} lines in ${Date.now() - begun} ms, longest task ${Math.round(longest)} ms`)
+  if (process.env.LOG_SECONDS) assert.ok(longest < 100, `a task of ${longest} ms`)
+  await done(c)
+})
+
+test('R19: the logs of a workload stand together, new pods join, pods that have gone stay', async () => {
+  await server.create('/apis/apps/v1/namespaces/shop/deployments', {
+    apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'cart', namespace: 'shop' },
+    spec: { selector: { matchLabels: { app: 'cart' } }, template: { metadata: { labels: { app: 'cart' } }, spec: { containers: [{ name: 'main', image: 'i' }] } } },
+  })
+  const at = Date.now() - 60_000
+  for (const [i, name] of ['cart-a', 'cart-b'].entries()) {
+    await node.pod('shop', name, { labels: { app: 'cart' } })
+    for (let k = 0; k < 10; k++) node.log(`shop/${name}/main`, `number ${2 * k + i + 1} of ${name}`, at + 1000 * (2 * k + i))
+  }
+  const c = await context()
+  const p = await login(server, c, 'token-admin', '/ui/apis/apps/v1/namespaces/shop/deployments/cart?tab=logs')
+  await live(p)
+  await until(async () => /20 lines/.test(await status(p)), wait)
+  assert.deepEqual((await shown(p)).map((t) => Number(t.match(/number (\d+)/)[1])), Array.from({ length: 20 }, (_, i) => i + 1))
+  assert.deepEqual(await p.$$eval('.logsource span', (l) => l.map((e) => e.textContent)), ['cart-a', 'cart-b'])
+  const [a, b] = await p.$$eval('.lr .ls', (l) => l.slice(0, 2).map((e) => getComputedStyle(e).color))
+  assert.notEqual(a, b)
+  // A new pod joins within a second.
+  await node.pod('shop', 'cart-c', { labels: { app: 'cart' } })
+  const begun = Date.now()
+  node.log('shop/cart-c/main', 'number 100 of cart-c')
+  await until(async () => (await shown(p)).some((t) => t.includes('cart-c')), wait)
+  console.log(`a new pod's line was there after ${Date.now() - begun} ms`)
+  // One of them can be left out.
+  await p.click('.logsource >> text=cart-a')
+  await until(async () => (await shown(p)).length === 11)
+  await p.click('.logsource >> text=cart-a')
+  // A pod that is deleted stays, and is marked.
+  await server.api('DELETE', '/api/v1/namespaces/shop/pods/cart-b?gracePeriodSeconds=0')
+  await until(async () => (await p.textContent('.logsource:nth-child(2) em')) === 'deleted', wait)
+  assert.equal((await shown(p)).length, 21)
+  // A selector has a page of its own.
+  await p.goto(server.url + '/ui/logs?ns=shop&q=-l+app%3Dcart')
+  await until(async () => /11 lines/.test(await status(p)), wait)
+  await done(c)
+})
+
+test('who may not read logs is told so', async () => {
+  await server.create('/apis/rbac.authorization.k8s.io/v1/namespaces/shop/roles', { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role', metadata: { name: 'look', namespace: 'shop' }, rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] }] })
+  await server.create('/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings', { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'RoleBinding', metadata: { name: 'look', namespace: 'shop' }, roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'look' }, subjects: [{ kind: 'User', name: 'dev', apiGroup: 'rbac.authorization.k8s.io' }] })
+  await node.pod('shop', 'private')
+  const c = await context()
+  const p = await login(server, c, 'token-dev', page('private'))
+  await until(async () => /User "dev" cannot get resource "pods\/log"/.test(await status(p)), wait)
+  await done(c)
+})

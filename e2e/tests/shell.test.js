@@ -1,0 +1,317 @@
+// R21, R20, R9: shells in the dock, on a node that is a fake.
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { Server, context, done, live, login, quit, until } from '../harness.js'
+import { Kubelet } from '../kubelet.js'
+
+let server, node
+before(async () => {
+  server = await Server.start()
+  node = await Kubelet.start(server)
+  await server.create('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } })
+  await server.create('/api/v1/namespaces/shop/serviceaccounts', { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: 'shop' } }).catch(() => {})
+  await node.pod('shop', 'web', { containers: ['main', 'proxy'] })
+})
+after(async () => {
+  await quit()
+  await node?.stop()
+  await server?.stop()
+})
+
+const wait = 30_000
+const pod = '/ui/api/v1/namespaces/shop/pods/web'
+// screen is the text of the terminal that is in front.
+const screen = (p) => p.$$eval('.dockpane:not([hidden]) .xterm-rows > div', (l) => l.map((e) => e.textContent.replaceAll('\u00a0', ' ').trimEnd()).join('\n').trim())
+const says = (p, what) => until(async () => { const s = await screen(p); return typeof what === 'string' ? s.includes(what) : what.test(s) }, wait)
+
+async function openShell(c, where = pod) {
+  const p = await login(server, c, 'token-admin', where)
+  await live(p)
+  await p.keyboard.press('s')
+  await p.waitForSelector('.docktab[data-state=open]', { timeout: wait })
+  await says(p, '/ #')
+  return p
+}
+
+test('R21: one types into a shell, and sees what a terminal shows', async () => {
+  const c = await context()
+  const p = await openShell(c)
+  // The keys are the shell's, not the page's.
+  await p.keyboard.type('echo yes, dwellers')
+  await p.keyboard.press('Enter')
+  await says(p, /^yes, dwellers$/m)
+  assert.ok(!/tab=/.test(p.url()))
+  // The shell knows the size of the grid, also after it has changed.
+  const grid = () => p.$$eval('.dockpane:not([hidden]) .xterm-rows > div', (l) => l.length)
+  await p.keyboard.type('stty size\r')
+  await says(p, new RegExp(`^${await grid()} \\d+$`, 'm'))
+  const before = await grid()
+  const grip = await p.$('.dockgrip')
+  await grip.focus()
+  for (let i = 0; i < 4; i++) await p.keyboard.press('ArrowUp')
+  await until(async () => await grid() > before)
+  await p.click('.term')
+  await p.keyboard.type('stty size\r')
+  const after = await grid()
+  await says(p, new RegExp(`^${after} \\d+$`, 'm'))
+  await p.setViewportSize({ width: 900, height: 700 })
+  await p.keyboard.type('stty size\r')
+  await until(async () => {
+    const widths = [...(await screen(p)).matchAll(/^\d+ (\d+)$/gm)].map((m) => Number(m[1]))
+    return widths.at(-1) < widths[0]
+  }, wait)
+  await p.setViewportSize({ width: 1440, height: 900 })
+  // Colours, and letters that come in pieces.
+  await p.keyboard.type('colours\r')
+  await says(p, 'on blue')
+  const colours = await p.$$eval('.dockpane:not([hidden]) .xterm-rows span', (l) => Object.fromEntries(l.map((e) => [e.textContent.trim(), getComputedStyle(e).color])))
+  assert.equal(colours.red, 'rgb(255, 138, 128)')
+  assert.equal(colours.orange, 'rgb(255, 135, 0)')
+  assert.equal(colours.true, 'rgb(10, 200, 90)')
+  await p.keyboard.type('emoji\r')
+  await says(p, '😀é')
+  // What is pasted is told apart from what is typed.
+  await p.evaluate(() => {
+    const data = new DataTransfer()
+    data.setData('text/plain', 'two\nlines')
+    document.querySelector('.dockpane:not([hidden]) .xterm-helper-textarea').dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }))
+  })
+  await says(p, '[pasted "two\\rlines"]')
+  // Ctrl C copies what is selected, and interrupts when nothing is.
+  await p.keyboard.press('Control+c')
+  await says(p, '^C')
+  // Shift Escape leaves the shell.
+  await p.keyboard.press('Shift+Escape')
+  assert.equal(await p.evaluate(() => document.activeElement.getAttribute('role')), 'tab')
+  // It ends with a code; Enter opens a new one.
+  await p.click('.term')
+  await p.keyboard.type('exit 3\r')
+  await says(p, 'Exit code 3.')
+  assert.equal(await p.textContent('.docktab em'), 'exit 3')
+  await p.keyboard.press('Enter')
+  await p.waitForSelector('.docktab[data-state=open]', { timeout: wait })
+  await says(p, /Enter opens a new one\.|^\/ #/m)
+  await p.keyboard.type('exit\r')
+  await says(p, 'exit code 0')
+  await done(c)
+})
+
+test('R21: what a shell takes from a key to its echo', async () => {
+  const c = await context()
+  const p = await openShell(c)
+  const times = []
+  for (let i = 0; i < 60; i++) {
+    const key = 'abcdefghij'[i % 10]
+    times.push(await p.evaluate((key) => new Promise((ok) => {
+      const rows = document.querySelector('.dockpane:not([hidden]) .xterm-rows')
+      const before = rows.textContent
+      const begun = performance.now()
+      const o = new MutationObserver(() => {
+        if (rows.textContent === before) return
+        o.disconnect()
+        ok(performance.now() - begun)
+      })
+      o.observe(rows, { childList: true, subtree: true, characterData: true })
+      const t = document.querySelector('.dockpane:not([hidden]) .xterm-helper-textarea')
+      t.value = key
+      t.dispatchEvent(new InputEvent('input', { data: key, inputType: 'insertText', bubbles: true, composed: true }))
+    }), key))
+  }
+  times.sort((a, b) => a - b)
+  console.log(`echo in the browser: median ${times[30].toFixed(1)} ms, p95 ${times[56].toFixed(1)} ms`)
+  await done(c)
+})
+
+test('R20: a shell goes on after the network was cut, and after the page was loaded again', async () => {
+  const c = await context()
+  const others = node.open.size
+  const p = await openShell(c)
+  await p.keyboard.type('echo before\r')
+  await says(p, /^before$/m)
+  await c.setOffline(true)
+  await p.waitForSelector('.docktab[data-state=lost]', { timeout: wait })
+  await p.waitForTimeout(1000)
+  await c.setOffline(false)
+  await p.waitForSelector('.docktab[data-state=open]', { timeout: wait })
+  await p.keyboard.type('echo after\r')
+  await says(p, /^before\n\/ # echo after\nafter$/m)
+  await p.reload()
+  await p.waitForSelector('.docktab[data-state=open]', { timeout: wait })
+  await says(p, /^before\n\/ # echo after\nafter$/m)
+  await p.click('.term')
+  await p.keyboard.type('echo third\r')
+  await says(p, /^third$/m)
+  assert.equal(node.open.size, others + 1)
+  await p.click('.docktab .dockclose')
+  await until(() => node.open.size === others, wait)
+  assert.ok(await p.isHidden('#dock'))
+  await done(c)
+})
+
+test('R20: no byte is lost when the network is cut in the middle', async () => {
+  const c = await context()
+  const p = await openShell(c)
+  await p.keyboard.type('seq 60000\r')
+  await says(p, 'line ')
+  await c.setOffline(true)
+  await p.waitForSelector('.docktab[data-state=lost]', { timeout: wait })
+  await c.setOffline(false)
+  await says(p, 'line 60000')
+  await p.waitForSelector('.docktab[data-state=open]')
+  await p.keyboard.press('Shift+Escape')
+  const [text] = await Promise.all([
+    p.evaluate(() => new Promise((ok) => { navigator.clipboard.writeText = async (t) => ok(t) })),
+    p.waitForTimeout(50).then(() => p.click('.shellbar button >> text=Copy')),
+  ])
+  const numbers = [...text.matchAll(/^line (\d+)$/gm)].map((m) => Number(m[1]))
+  assert.equal(numbers.at(-1), 60000)
+  for (let i = 1; i < numbers.length; i++) assert.equal(numbers[i], numbers[i - 1] + 1)
+  assert.ok(numbers.length > 9000)
+  await done(c)
+})
+
+test('R20: an idle shell stays, and one that is dead is noticed', async () => {
+  const c = await context()
+  await c.addInitScript(() => {
+    const Real = WebSocket
+    window.sockets = []
+    window.WebSocket = class extends Real { constructor(...a) { super(...a); if (/terminal/.test(a[0])) window.sockets.push(this) } }
+  })
+  const p = await c.newPage()
+  await p.clock.install()
+  await p.goto(`${server.url}/login?next=${encodeURIComponent(pod)}`)
+  await p.fill('#token', 'token-admin')
+  await p.click('[data-testid=login]')
+  await live(p)
+  await p.keyboard.press('s')
+  await p.waitForSelector('.docktab[data-state=open]', { timeout: wait })
+  // Ten minutes in which nobody types: signs of life go to and fro, so a proxy
+  // between sees no silence of a minute.
+  await p.evaluate(() => { const s = window.sockets[0]; window.pongs = 0; s.addEventListener('message', (e) => { if (String(e.data).includes('pong')) window.pongs++ }) })
+  for (let i = 1; i <= 40; i++) {
+    await p.clock.runFor(15_000)
+    await until(() => p.evaluate((n) => window.pongs >= n, i), wait)
+  }
+  assert.equal(await p.evaluate(() => window.sockets.length), 1)
+  assert.equal(await p.getAttribute('.docktab', 'data-state'), 'open')
+  // A connection that gives no sign of life is given up and made again.
+  await p.evaluate(() => { const s = window.sockets[0]; s.send = () => {}; s.onmessage = null })
+  await p.clock.runFor(15_000)
+  await p.clock.runFor(10_000)
+  await until(async () => {
+    await p.clock.runFor(500)
+    return p.evaluate(() => window.sockets.length > 1 && document.querySelector('.docktab').dataset.state === 'open')
+  }, wait)
+  await p.click('.term')
+  await p.keyboard.type('echo alive\r')
+  await says(p, /^alive$/m)
+  await done(c)
+})
+
+test('R21: containers without sh, and without any shell', async () => {
+  node.shells = new Set(['ash'])
+  const c = await context()
+  const p = await openShell(c)
+  assert.equal(await screen(p), '/ #')
+  node.shells = new Set()
+  await p.keyboard.type('exit\r')
+  await says(p, 'exit code 0')
+  await p.keyboard.press('Enter')
+  await says(p, 'There is no shell in this container.')
+  assert.ok(!(await screen(p)).includes('executable'))
+  node.shells = new Set(['sh'])
+  await done(c)
+})
+
+test('R21: several shells and logs stay in the dock from page to page', async () => {
+  node.log('shop/web/main', ['one', 'two'])
+  const c = await context()
+  const others = node.open.size
+  const p = await openShell(c)
+  await p.keyboard.press('Shift+Escape')
+  await p.goto(server.url + pod + '?tab=shell')
+  await p.waitForSelector('.docktab[data-state=open]', { timeout: wait })
+  for (const n of [1, 2]) await p.click(`[data-testid=shells] tr:nth-child(${n}) >> text=Shell`)
+  await p.click('[data-testid=shells] tr:nth-child(1) >> text=Attach')
+  await says(p, 'attached')
+  await until(() => node.open.size === others + 4, wait)
+  await p.click('.tabs >> text=Logs')
+  await p.click('#main [data-dock=logs]')
+  await p.waitForSelector('.dockpane.logs:not([hidden]) .lr', { timeout: wait })
+  await p.click('#nav >> text=ConfigMaps')
+  await p.waitForURL('**/configmaps')
+  assert.equal(await p.$$eval('.docktab', (l) => l.length), 5)
+  assert.equal(node.open.size, others + 4)
+  node.log('shop/web/main', 'three')
+  await until(async () => (await p.$$eval('.dockpane.logs .lr', (l) => l.map((e) => e.textContent))).includes('three'), wait)
+  await p.click('.docktab >> nth=1')
+  await p.keyboard.type('echo still here\r')
+  await says(p, /^still here$/m)
+  await p.keyboard.press('Control+`')
+  assert.ok(await p.isHidden('.dockbody'))
+  await p.reload()
+  await p.waitForFunction(() => document.querySelectorAll('.docktab[data-state=open]').length === 4, null, { timeout: wait })
+  assert.ok(await p.isHidden('.dockbody'))
+  await p.click('.docktab >> nth=1')
+  await says(p, /^still here$/m)
+  await p.setViewportSize({ width: 375, height: 812 })
+  await p.waitForFunction(() => document.documentElement.scrollWidth <= 375)
+  await p.keyboard.type('echo small\r')
+  await says(p, /^small$/m)
+  for (let i = 5; i > 0; i--) await p.click('.docktab .dockclose >> nth=0')
+  await until(() => node.open.size === others, wait)
+  await done(c)
+})
+
+test('a debug container is added and attached to', async () => {
+  await node.pod('shop', 'bare', { containers: ['only'] })
+  const c = await context()
+  const p = await login(server, c, 'token-admin', '/ui/api/v1/namespaces/shop/pods/bare?tab=shell')
+  await live(p)
+  await p.selectOption('[data-debug] [name=target]', 'only')
+  await p.click('[data-debug] button')
+  const name = await until(async () => (await server.api('GET', '/api/v1/namespaces/shop/pods/bare')).spec.ephemeralContainers?.[0]?.name, wait)
+  await server.api('PATCH', '/api/v1/namespaces/shop/pods/bare/status', { status: { ephemeralContainerStatuses: [{ name, image: 'i', imageID: '', ready: false, restartCount: 0, state: { running: {} } }] } }, 'application/strategic-merge-patch+json')
+  await says(p, 'attached')
+  await done(c)
+})
+
+test('a shell ends with the session, and needs the right to exec', async () => {
+  const c = await context()
+  const others = node.open.size
+  const p = await openShell(c)
+  await p.evaluate(async () => {
+    const form = document.querySelector('form[action="/logout"]')
+    await fetch('/logout', { method: 'POST', body: new URLSearchParams(new FormData(form)), redirect: 'manual' })
+  })
+  await until(() => node.open.size === others, wait)
+  await says(p, 'Your session has ended')
+  await p.waitForSelector('#login[open]')
+  await done(c)
+  const other = await context()
+  const q = await login(server, other, 'token-dev', '/ui/whoami')
+  await q.evaluate(() => sessionStorage.setItem('dock', JSON.stringify({ active: 0, tabs: [{ kind: 'shell', title: 'web', target: { ns: 'shop', pod: 'web', container: 'main' } }] })))
+  await q.reload()
+  await says(q, /User "dev" cannot (get|create) resource "pods\/exec"/)
+  await done(other)
+})
+
+test('pages of other origins and people without a session get no shell', async () => {
+  const c = await context()
+  const p = await login(server, c)
+  const [cookie] = (await c.cookies()).filter((k) => k.name.startsWith('pilothouse-' + server.port))
+  const { request } = await import('node:http')
+  const shake = (headers) => new Promise((ok) => {
+    const r = request(`${server.url}/ui/terminal?ns=shop&pod=web`, { headers: { Upgrade: 'websocket', Connection: 'Upgrade', 'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Key': 'AAAAAAAAAAAAAAAAAAAAAA==', ...headers } })
+    r.on('upgrade', (_, s) => { s.destroy(); ok(101) })
+    r.on('response', (a) => { a.resume(); ok(a.statusCode) })
+    r.on('error', () => ok(0))
+    r.end()
+  })
+  const mine = `${cookie.name}=${cookie.value}`
+  assert.equal(await shake({ Cookie: mine, Origin: server.url }), 101)
+  assert.equal(await shake({ Cookie: mine, Origin: 'http://evil.example' }), 403)
+  assert.equal(await shake({ Cookie: mine }), 403)
+  assert.equal(await shake({ Origin: server.url }), 401)
+  await done(c)
+})

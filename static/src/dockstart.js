@@ -1,0 +1,47 @@
+// What the dock needs of every page; the dock itself is loaded when something is
+// in it.
+import { $, say } from './html.js'
+
+const dock = () => import('./dock.js')
+
+/** openDock opens in the dock what a link leads to. */
+export const openDock = (a) => dock().then((m) => m.openFrom(a))
+
+/** toggleDock makes the dock small or shows it. */
+export const toggleDock = () => dock().then((m) => m.toggle())
+
+/** startLogs brings the logs below root to life. */
+export function startLogs(root) {
+  if ($('[data-logs]', root) || startLogs.begun) {
+    startLogs.begun = true
+    import('./logs.js').then((m) => m.start(root))
+  }
+}
+
+// A debug container is added without leaving the page, and attached to.
+document.addEventListener('submit', async (e) => {
+  const f = e.target.closest?.('[data-debug]')
+  if (!f) return
+  e.preventDefault()
+  e.stopImmediatePropagation()
+  const problem = $('.problem', f)
+  problem.hidden = true
+  const answer = await fetch('/ui/debug', { method: 'POST', body: new URLSearchParams(new FormData(f)), headers: { 'X-Pilothouse': 'debug' } }).catch(() => null)
+  if (answer?.status === 401) return document.dispatchEvent(new CustomEvent('session-ended'))
+  const m = await answer?.json().catch(() => null)
+  if (!m?.container) {
+    problem.textContent = m?.problem ?? 'The server does not answer.'
+    problem.hidden = false
+    return
+  }
+  say(`Added ${m.container}.`)
+  const [ns, pod] = [f.elements.ns.value, f.elements.pod.value]
+  const { open } = await dock()
+  open({ kind: 'shell', title: pod, hint: m.container, target: { ns, pod, container: m.container, attach: '1', await: '1' } })
+}, true)
+
+if ($('#dock')) {
+  try {
+    if (JSON.parse(sessionStorage.getItem('dock'))?.tabs?.length) dock().then((m) => m.restore())
+  } catch { /* nothing was open */ }
+}

@@ -1,0 +1,571 @@
+// Shows a log: only the lines in sight are in the document; the others are in
+// memory, up to a bound.
+import { $, $$, say } from './html.js'
+import { dress, runs } from './ansi.js'
+import { Lines, cellsOf, textOf } from './lines.js'
+import { subscribe } from './socket.js'
+
+const more = 20 // lines beyond what is in sight
+const stampCells = 13
+const colours = 8
+const views = new Map() // element -> LogView
+
+const kept = (name, value) => {
+  try {
+    if (value === undefined) return localStorage.getItem('logs ' + name) ?? ''
+    localStorage.setItem('logs ' + name, value)
+  } catch { return '' }
+}
+
+/** start brings the logs below root to life, and ends those that have gone. */
+export function start(root) {
+  for (const [el, v] of views) if (!el.isConnected) v.close()
+  for (const el of $$('[data-logs]', root)) if (!views.has(el)) views.set(el, new LogView(el))
+}
+
+class LogView {
+  constructor(el) {
+    this.el = el
+    this.part = Object.fromEntries($$('[data-log]', el).map((e) => [e.dataset.log, e]))
+    this.form = $('[data-logform]', el)
+    this.lines = new Lines()
+    this.lines.rows = (l) => this.rowsOf(l)
+    this.sources = new Map() // key -> source
+    this.byIndex = []
+    this.nodes = new Map() // line -> row
+    this.follow = true
+    this.fresh = 0
+    this.lastTop = 0
+    this.current = null // the match that was gone to
+    this.inPage = !!el.closest('#main') && !!$('#main').contains(el)
+    this.controls()
+    this.options()
+    this.connect()
+  }
+
+  close() {
+    this.sub?.close()
+    this.size?.disconnect()
+    cancelAnimationFrame(this.frame)
+    views.delete(this.el)
+  }
+
+  // controls gives every control what it does.
+  controls() {
+    const { find, only, around, time, wrap, follow, clear, lines, pill } = this.part
+    const set = (name, f) => { if (this.part[name]) f(this.part[name]) }
+    this.form.addEventListener('submit', (e) => { e.preventDefault(); e.stopPropagation() })
+    for (const name of ['container', 'since', 'previous']) this.form.elements[name]?.addEventListener('change', () => this.ask())
+    let typing = 0
+    find.addEventListener('input', () => { clearTimeout(typing); typing = setTimeout(() => this.look(), 120) })
+    find.addEventListener('keydown', (e) => {
+      if (e.key === 'Enter') { e.preventDefault(); this.look(); this.step(e.shiftKey ? -1 : 1) }
+      if (e.key === 'Escape') { e.preventDefault(); e.stopPropagation(); if (find.value) { find.value = ''; this.look() } else lines.focus() }
+    })
+    only.onclick = () => this.setOnly(!this.lines.only)
+    around.onchange = () => { this.lines.around = Number(around.value); this.lines.relist(); this.draw(true) }
+    time.onchange = () => { kept('time', time.value); this.remember(); this.redraw() }
+    wrap.onclick = () => this.setWrap(!this.wrap)
+    follow.onclick = () => this.setFollow(!this.follow)
+    pill.onclick = () => this.setFollow(true)
+    clear.onclick = () => { this.lines.clear(); this.fresh = 0; this.nodes.clear(); this.redraw() }
+    lines.addEventListener('scroll', () => this.scrolled(), { passive: true })
+    lines.addEventListener('keydown', (e) => this.key(e))
+    lines.addEventListener('click', (e) => this.click(e))
+    set('sources', (s) => s.addEventListener('click', (e) => this.toggleSource(e.target.closest('[data-source]'))))
+    this.size = new ResizeObserver(() => this.resized())
+    this.size.observe(lines)
+  }
+
+  // options are those of the address, else those of the last time.
+  options() {
+    const q = new URLSearchParams(this.inPage ? location.search : '')
+    const { time, find, around } = this.part
+    time.value = q.get('time') ?? kept('time')
+    this.setWrap((q.get('wrap') ?? kept('wrap')) === '1', false)
+    find.value = q.get('find') ?? ''
+    if (q.get('around')) { around.value = q.get('around'); this.lines.around = Number(around.value) || 0 }
+    if (q.has('only')) this.setOnly(true, false)
+    this.goal = this.inPage && location.hash.startsWith('#t=') ? decodeURIComponent(location.hash.slice(3)) : null
+    if (this.goal) {
+      this.follow = false
+      this.part.follow.setAttribute('aria-pressed', 'false')
+    }
+    this.look(false)
+  }
+
+  // remember writes the options into the address of the page.
+  remember() {
+    if (!this.inPage) return
+    const u = new URL(location)
+    const set = (name, value) => value ? u.searchParams.set(name, value) : u.searchParams.delete(name)
+    for (const name of ['container', 'since']) set(name, this.form.elements[name]?.value)
+    set('previous', this.form.elements.previous?.checked ? '1' : '')
+    set('find', this.part.find.value)
+    set('only', this.lines.only ? '1' : '')
+    set('around', this.lines.only && this.lines.around ? String(this.lines.around) : '')
+    set('time', this.part.time.value)
+    set('wrap', this.wrap ? '1' : '')
+    history.replaceState(history.state, '', u.pathname + u.search + u.hash)
+  }
+
+  // address is what the server is asked for.
+  address() {
+    const u = new URL(this.el.dataset.logs, location)
+    for (const name of ['container', 'since']) {
+      const v = this.form.elements[name]?.value
+      if (v) u.searchParams.set(name, v)
+      else u.searchParams.delete(name)
+    }
+    if (this.form.elements.previous?.checked) u.searchParams.set('previous', '1')
+    else u.searchParams.delete('previous')
+    if (this.goal) {
+      u.searchParams.delete('since')
+      u.searchParams.set('from', new Date(Date.parse(this.goal) - 5000).toISOString().replace(/\.\d+/, ''))
+    }
+    return u
+  }
+
+  // ask begins anew, with other options.
+  ask() {
+    this.goal = null
+    this.remember()
+    this.el.dataset.logs = this.address().pathname + this.address().search
+    const dock = $('[data-dock="logs"]', this.el), download = $('a[download]', this.el)
+    if (dock) dock.href = this.el.dataset.logs
+    if (download) {
+      const u = this.address()
+      u.searchParams.set('download', 'log')
+      u.searchParams.set('since', 'all')
+      download.href = u.pathname + u.search
+    }
+    this.connect()
+  }
+
+  connect() {
+    this.sub?.close()
+    this.lines.clear()
+    this.nodes.clear()
+    this.sources.clear()
+    this.byIndex = []
+    this.fresh = 0
+    this.begun = false
+    const url = this.address()
+    this.sub = subscribe(() => ({ kind: 'logs', url: url.pathname + url.search, from: 0, size: 1, have: this.have() }), (m) => this.got(m))
+    this.draw()
+  }
+
+  // have tells the server how far each source was seen.
+  have() {
+    return [...this.sources.values()].filter((s) => s.last).map((s) => `${s.key} ${s.last} ${s.count}`)
+  }
+
+  got(m) {
+    if (m.error) return this.problem(m.error.problem ?? m.error.Message)
+    if (!m.logs) return
+    if (m.logs.sources) this.setSources(m.logs)
+    this.problem(m.logs.problem)
+    if (!this.begun) {
+      this.begun = true
+      this.part.rows.replaceChildren()
+    }
+    const batch = (m.logs.lines ?? []).map(([i, t, x]) => {
+      const s = this.byIndex[i]
+      if (t && s) {
+        if (s.last === t) s.count++
+        else [s.last, s.count] = [t, 1]
+      }
+      return { s: s?.n ?? 0, t, x }
+    })
+    const lost = this.lines.add(batch, this.byIndex.length > 1)
+    if (!this.follow) {
+      this.fresh += batch.length
+      if (lost) this.part.lines.scrollTop = this.lastTop = Math.max(0, this.part.lines.scrollTop - lost)
+    }
+    if (this.goal && !m.logs.more) this.toGoal()
+    this.draw()
+  }
+
+  problem(text) {
+    this.part.problem.hidden = !text
+    this.part.problem.textContent = text ?? ''
+  }
+
+  // setSources takes the list of what there is to read.
+  setSources({ sources, tooMany }) {
+    this.tooMany = tooMany
+    this.byIndex = sources.map((s) => {
+      let mine = this.sources.get(s.key)
+      if (!mine) {
+        mine = { n: this.sources.size }
+        this.sources.set(s.key, mine)
+      }
+      return Object.assign(mine, s)
+    })
+    const pods = new Set(sources.map((s) => s.pod))
+    const many = pods.size > 1 || sources.length > 1
+    for (const s of this.sources.values()) {
+      // One pod: its containers are told apart; many: the pods are.
+      s.label = pods.size > 1 ? short(s.pod) + (this.containersDiffer() ? '/' + s.container : '') : s.container
+      s.colour = (pods.size > 1 ? [...pods].indexOf(s.pod) : s.n) % colours
+    }
+    if (many !== this.many) {
+      this.many = many
+      this.nodes.clear()
+      this.part.rows.replaceChildren()
+    }
+    this.labelCells = many ? Math.min(28, Math.max(...[...this.sources.values()].map((s) => s.label.length))) : 0
+    this.el.style.setProperty('--label', this.labelCells + 'ch')
+    this.drawSources(many)
+  }
+
+  containersDiffer() { return new Set(this.byIndex.map((s) => s.container)).size > 1 }
+
+  drawSources(many) {
+    const box = this.part.sources
+    box.hidden = !many
+    if (!many) return
+    for (const s of this.sources.values()) {
+      let b = s.button
+      if (!b) {
+        b = s.button = document.createElement('button')
+        b.type = 'button'
+        b.dataset.source = s.key
+        b.append(document.createElement('i'), document.createElement('span'), document.createElement('em'))
+        box.append(b)
+      }
+      if (!b.isConnected) box.append(b)
+      const off = this.lines.hidden.has(s.n)
+      b.className = `logsource c${s.colour}`
+      b.setAttribute('aria-pressed', String(!off))
+      b.title = `${s.pod}/${s.container}${s.note ? ': ' + s.note : ''}`
+      b.children[1].textContent = s.label
+      b.children[2].textContent = s.state === 'live' ? '' : s.note || s.state
+    }
+    for (const b of [...box.children]) if (!this.sources.has(b.dataset.source)) b.remove()
+  }
+
+  toggleSource(b) {
+    const s = b && this.sources.get(b.dataset.source)
+    if (!s) return
+    if (!this.lines.hidden.delete(s.n)) this.lines.hidden.add(s.n)
+    b.setAttribute('aria-pressed', String(!this.lines.hidden.has(s.n)))
+    this.lines.relist()
+    this.draw(true)
+  }
+
+  // look looks for what is written into the field.
+  look(remember = true) {
+    const text = this.part.find.value
+    let find = null
+    this.part.find.removeAttribute('aria-invalid')
+    const m = text.match(/^\/(.+?)\/?([i]?)$/s)
+    try {
+      if (m) find = new RegExp(m[1], 'g' + m[2])
+      else if (text) find = new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), 'gi')
+    } catch {
+      this.part.find.setAttribute('aria-invalid', 'true')
+      this.part.count.textContent = 'not a regular expression'
+      return
+    }
+    if (remember) this.remember()
+    if (String(find) === String(this.lines.find)) return
+    this.current = null
+    this.lines.search(find, () => this.redraw())
+  }
+
+  setOnly(on, remember = true) {
+    this.lines.only = on
+    this.part.only.setAttribute('aria-pressed', String(on))
+    this.part.around.hidden = !on
+    if (remember) this.remember()
+    this.lines.relist()
+    this.draw(true)
+  }
+
+  setWrap(on, remember = true) {
+    this.wrap = on
+    this.part.wrap.setAttribute('aria-pressed', String(on))
+    this.el.classList.toggle('wrapped', on)
+    if (!remember) return
+    kept('wrap', on ? '1' : '')
+    this.remember()
+    this.redraw()
+  }
+
+  setFollow(on) {
+    this.follow = on
+    this.part.follow.setAttribute('aria-pressed', String(on))
+    if (on) this.fresh = 0
+    this.draw()
+  }
+
+  // step goes to the next match.
+  step(d) {
+    const list = this.lines.list
+    if (!this.lines.hits) return
+    let i = this.current ? list.indexOf(this.current) : d > 0 ? this.lines.at(this.part.lines.scrollTop) - 1 : list.length
+    for (let n = 0; n < list.length; n++) {
+      i = (i + d + list.length) % list.length
+      if (list[i].hit) break
+    }
+    this.current = list[i]
+    this.setFollow(false)
+    this.reveal(i)
+    this.redraw()
+  }
+
+  reveal(i) {
+    const box = this.part.lines
+    const y = this.lines.place(i)
+    if (y < box.scrollTop || y + 40 > box.scrollTop + box.clientHeight) box.scrollTop = Math.max(0, y - box.clientHeight / 2)
+    this.lastTop = box.scrollTop
+  }
+
+  // toGoal shows the line that the address names.
+  toGoal() {
+    const i = this.lines.list.findIndex((l) => l.t >= this.goal)
+    if (i < 0) return
+    this.goal = null
+    this.lines.list[i].m = true
+    this.draw()
+    requestAnimationFrame(() => this.reveal(i))
+  }
+
+  rowsOf(l) {
+    if (l.e) return l.e
+    if (!this.wrap || !this.cols) return 1
+    return Math.max(1, Math.ceil(cellsOf(l) / this.cols))
+  }
+
+  // resized finds out how many characters fit.
+  resized() {
+    const box = this.part.lines
+    const probe = document.createElement('span')
+    probe.className = 'lprobe'
+    probe.textContent = 'x'.repeat(100)
+    this.part.pad.append(probe)
+    const width = probe.getBoundingClientRect().width / 100
+    probe.remove()
+    if (!width || !box.clientWidth) return
+    this.cell = width
+    this.count()
+    this.draw(true)
+    if (this.wrap) this.redraw()
+  }
+
+  count() {
+    if (!this.cell) return
+    const beside = (this.part.time.value ? stampCells : 0) + (this.many ? this.labelCells + 2 : 0)
+    this.cols = Math.max(10, Math.floor((this.part.lines.clientWidth - 30 - beside * this.cell) / this.cell))
+  }
+
+  scrolled() {
+    const box = this.part.lines
+    const end = box.scrollTop + box.clientHeight >= box.scrollHeight - this.lines.rowHeight
+    if (end && !this.follow && box.scrollTop > this.lastTop) this.setFollow(true)
+    else if (!end && this.follow && box.scrollTop < this.lastTop - 1) this.setFollow(false)
+    this.lastTop = box.scrollTop
+    this.draw()
+  }
+
+  key(e) {
+    if (e.ctrlKey || e.metaKey || e.altKey) return
+    const does = { f: () => this.setFollow(!this.follow), w: () => this.setWrap(!this.wrap), '/': () => this.part.find.focus(), End: () => this.setFollow(true), n: () => this.step(1), N: () => this.step(-1) }[e.key]
+    if (!does) return
+    e.preventDefault()
+    does()
+  }
+
+  // click marks a line by its beginning, or spreads its JSON out.
+  click(e) {
+    const row = e.target.closest?.('.lr')
+    const l = row && [...this.nodes].find(([, n]) => n === row)?.[0]
+    if (!l) return
+    if (e.target.closest('.lj')) {
+      l.e = l.e ? undefined : pretty(textOf(l)).split('\n').length
+      this.lines.measure()
+      return this.redraw()
+    }
+    if (!e.target.closest('.lg, .lt')) return
+    l.m = !l.m
+    if (l.m && this.inPage && l.t) {
+      history.replaceState(history.state, '', `${location.pathname}${location.search}#t=${encodeURIComponent(l.t)}`)
+      say('This line is in the address now.')
+    }
+    this.redraw()
+  }
+
+  redraw() {
+    this.count()
+    this.lines.measure()
+    this.nodes.clear()
+    this.part.rows.replaceChildren()
+    this.draw()
+  }
+
+  // draw puts the lines in sight into the document, with the next frame.
+  draw(keep) {
+    if (keep) this.keep = true
+    this.frame ||= requestAnimationFrame(() => { this.frame = 0; this.paint() })
+  }
+
+  paint() {
+    const { lines: box, pad, rows } = this.part
+    if (!this.begun) return this.tell()
+    pad.style.height = this.lines.height + 8 + 'px'
+    if (this.follow) box.scrollTop = this.lastTop = box.scrollHeight
+    const list = this.lines.list
+    const first = Math.max(0, this.lines.at(box.scrollTop) - more)
+    const last = Math.min(list.length, this.lines.at(box.scrollTop + box.clientHeight) + 1 + more)
+    const wanted = list.slice(first, last)
+    const keep = new Set(wanted)
+    for (const [l, n] of this.nodes) {
+      if (keep.has(l)) continue
+      n.remove()
+      this.nodes.delete(l)
+    }
+    let before = null
+    for (const l of wanted) {
+      let n = this.nodes.get(l)
+      if (!n) this.nodes.set(l, n = this.row(l))
+      const next = before ? before.nextSibling : rows.firstChild
+      if (next !== n) rows.insertBefore(n, next)
+      before = n
+    }
+    rows.style.transform = `translateY(${this.lines.place(first)}px)`
+    this.keep = false
+    this.tell()
+  }
+
+  tell() {
+    const { pill, status, count } = this.part
+    pill.hidden = this.follow || !this.fresh
+    pill.textContent = `${this.fresh.toLocaleString('en')} new ${this.fresh === 1 ? 'line' : 'lines'} ↓`
+    const all = this.lines.all.length
+    const text = [`${all.toLocaleString('en')} ${all === 1 ? 'line' : 'lines'}`]
+    if (this.lines.dropped) text.push(`${this.lines.dropped.toLocaleString('en')} older lines dropped`)
+    const states = [...this.sources.values()]
+    const live = states.filter((s) => s.state === 'live').length
+    if (states.length > 1) text.push(`${live} of ${states.length} containers live`)
+    else if (states[0] && states[0].state !== 'live') text.push(states[0].note ? `${states[0].state}: ${states[0].note}` : states[0].state)
+    if (this.begun && !states.length) text.push('no pods yet')
+    if (this.tooMany) text.push(`${this.tooMany} more containers are not shown`)
+    status.textContent = text.join(' · ')
+    if (this.part.find.hasAttribute('aria-invalid')) return
+    count.textContent = this.lines.find ? `${this.lines.hits.toLocaleString('en')} ${this.lines.hits === 1 ? 'line' : 'lines'}` : ''
+  }
+
+  // row is the element of a line.
+  row(l) {
+    const el = document.createElement('div')
+    el.className = 'lr' + (l.m ? ' marked' : '') + (l === this.current ? ' here' : '')
+    const s = [...this.sources.values()][l.s]
+    const gutter = document.createElement('span')
+    gutter.className = 'lg' + (s && this.many ? ` c${s.colour}` : '')
+    gutter.title = l.t ? `${l.t}\nClick to mark` : 'Click to mark'
+    el.append(gutter)
+    if (this.part.time.value) {
+      const t = document.createElement('span')
+      t.className = 'lt'
+      t.textContent = l.t ? clock(l.t, this.part.time.value) : ''
+      t.title = l.t
+      el.append(t)
+    }
+    if (s && this.many) {
+      const name = document.createElement('span')
+      name.className = `ls c${s.colour}`
+      name.textContent = s.label
+      name.title = `${s.pod}/${s.container}`
+      el.append(name)
+    }
+    const text = document.createElement('span')
+    text.className = 'lx'
+    if (isJSON(textOf(l))) {
+      const b = document.createElement('button')
+      b.type = 'button'
+      b.className = 'lj'
+      b.textContent = l.e ? '−' : '+'
+      b.setAttribute('aria-label', l.e ? 'Fold' : 'Spread out')
+      b.tabIndex = -1
+      text.append(b)
+    }
+    if (l.e) {
+      text.classList.add('spread')
+      text.append(...this.marked([{ text: pretty(textOf(l)), style: null }]))
+    } else text.append(...this.marked(runs(l.x)))
+    el.append(text)
+    return el
+  }
+
+  // marked makes nodes of pieces of text, with what is looked for marked.
+  marked(pieces) {
+    const find = this.lines.find
+    if (!find && pieces.length === 1 && !pieces[0].style) return [pieces[0].text]
+    const whole = pieces.map((p) => p.text).join('')
+    const spots = []
+    if (find) {
+      find.lastIndex = 0
+      for (const m of whole.matchAll(find)) {
+        if (m[0]) spots.push([m.index, m.index + m[0].length])
+        if (spots.length > 200) break
+      }
+    }
+    const out = []
+    let at = 0
+    for (const { text, style } of pieces) {
+      const end = at + text.length
+      let from = at
+      const add = (to, hit) => {
+        if (to <= from) return
+        const piece = text.slice(from - at, to - at)
+        if (!hit && !style) out.push(piece)
+        else {
+          const el = document.createElement(hit ? 'mark' : 'span')
+          if (style) dress(el, style)
+          el.textContent = piece
+          out.push(el)
+        }
+        from = to
+      }
+      for (const [a, b] of spots) {
+        if (b <= at || a >= end) continue
+        add(Math.max(a, at), false)
+        add(Math.min(b, end), true)
+      }
+      add(end, false)
+      at = end
+    }
+    return out
+  }
+}
+
+// short is a pod's name without what is the same for all of its owner.
+const short = (pod) => pod.length > 24 ? '…' + pod.slice(-22) : pod
+
+const isJSON = (s) => s.length > 2 && s.length < 32768 && /^\s*\{.*\}\s*$/s.test(s)
+
+function pretty(s) {
+  try {
+    return JSON.stringify(JSON.parse(s), null, 2)
+  } catch {
+    return s
+  }
+}
+
+// clock is the time of a line: hours to milliseconds.
+function clock(t, zone) {
+  if (zone === 'utc') return t.slice(11, 23)
+  const d = new Date(t)
+  return d.toTimeString().slice(0, 8) + '.' + t.slice(20, 23)
+}
+
+// The key of the filter looks for something in the log that is in sight.
+document.addEventListener('keydown', (e) => {
+  if (e.key !== '/' || e.ctrlKey || e.metaKey || e.altKey || e.target.closest?.('input, textarea, select, .xterm, .cm-editor')) return
+  const v = [...views.values()].reverse().find((v) => v.el.isConnected && v.el.offsetParent && (v.el.contains(document.activeElement) || !$('#filter')))
+  if (!v) return
+  e.preventDefault()
+  e.stopImmediatePropagation()
+  v.part.find.focus()
+}, true)

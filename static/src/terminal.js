@@ -1,0 +1,272 @@
+// A shell in a container. The command runs on the server's side of a websocket;
+// when that is lost it goes on there, and the terminal finds it again.
+import { FitAddon } from '@xterm/addon-fit'
+import { SearchAddon } from '@xterm/addon-search'
+import { Unicode11Addon } from '@xterm/addon-unicode11'
+import { WebLinksAddon } from '@xterm/addon-web-links'
+import { Terminal } from '@xterm/xterm'
+import { $, say } from './html.js'
+
+const ackEvery = 32 << 10
+const pingEvery = 15_000
+const pongWithin = 10_000
+const pasteChunk = 16 << 10
+
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
+
+// theme is that of the page.
+function theme() {
+  const t = { background: css('--side'), foreground: css('--text'), cursor: css('--accent'), cursorAccent: css('--side'), selectionBackground: css('--flash') }
+  const names = ['black', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'white']
+  names.forEach((n, i) => {
+    t[n] = css(`--t${i}`)
+    t['bright' + n[0].toUpperCase() + n.slice(1)] = css(`--t${i + 8}`)
+  })
+  return t
+}
+
+/** Shell is one terminal in host. target is { ns, pod, container, attach, await,
+ * id }; changed() is called when its state has. */
+export class Shell {
+  constructor(host, target, changed) {
+    this.host = host
+    this.target = target
+    this.changed = changed
+    this.state = 'connecting'
+    this.received = -1
+    this.acked = 0
+    this.attempts = 0
+    this.term = new Terminal({
+      allowProposedApi: true, cursorBlink: false, fontFamily: css('--mono'), fontSize: 13, lineHeight: 1.15, scrollback: 10_000,
+      theme: theme(), minimumContrastRatio: 4.5, macOptionIsMeta: true, rightClickSelectsWord: false,
+    })
+    this.fitting = new FitAddon()
+    this.searching = new SearchAddon()
+    this.term.loadAddon(this.fitting)
+    this.term.loadAddon(this.searching)
+    this.term.loadAddon(new WebLinksAddon((e, uri) => { if (/^https?:/.test(uri)) open(uri, '_blank', 'noopener,noreferrer') }))
+    this.term.loadAddon(new Unicode11Addon())
+    this.term.unicode.activeVersion = '11'
+    this.term.open(host)
+    this.term.textarea.setAttribute('aria-label', `Shell in ${target.pod}. Shift Escape leaves it.`)
+    this.term.attachCustomKeyEventHandler((e) => this.key(e))
+    this.term.onData((s) => this.type(new TextEncoder().encode(s)))
+    this.term.onBinary((s) => this.type(Uint8Array.from(s, (c) => c.charCodeAt(0))))
+    this.term.onResize(({ cols, rows }) => this.send({ size: [cols, rows] }))
+    this.size = new ResizeObserver(() => this.fit())
+    this.size.observe(host)
+    this.look = new MutationObserver(() => { this.term.options.theme = theme() })
+    this.look.observe(document.documentElement, { attributes: true, attributeFilter: ['data-theme'] })
+    this.onwake = () => { if (!document.hidden) this.ping() }
+    addEventListener('online', this.onwake)
+    document.addEventListener('visibilitychange', this.onwake)
+    this.onoffline = () => this.drop()
+    addEventListener('offline', this.onoffline)
+    this.pinging = setInterval(() => this.ping(), pingEvery)
+    this.fit()
+    this.connect()
+  }
+
+  fit() {
+    if (!this.host.offsetParent || !this.host.clientHeight) return
+    this.fitting.fit()
+  }
+
+  focus() { this.term.focus() }
+
+  set(state, text = '') {
+    this.state = state
+    this.text = text
+    this.changed()
+  }
+
+  connect() {
+    clearTimeout(this.retrying)
+    const q = new URLSearchParams()
+    for (const [k, v] of Object.entries(this.target)) if (v) q.set(k, v)
+    if (this.target.id) q.set('offset', String(this.received))
+    const s = this.socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ui/terminal?${q}`)
+    s.binaryType = 'arraybuffer'
+    s.onmessage = (e) => {
+      if (this.socket !== s) return
+      clearTimeout(this.dying)
+      this.dying = 0
+      if (typeof e.data === 'string') this.told(JSON.parse(e.data))
+      else this.write(new Uint8Array(e.data))
+    }
+    s.onclose = (e) => { if (this.socket === s) this.lost(e.code) }
+  }
+
+  told(m) {
+    if (m.id) {
+      if (m.offset !== this.received) this.term.reset()
+      if (m.offset > this.received && this.received >= 0) this.note('Some of what was written meanwhile is not kept any more.')
+      this.target.id = m.id
+      this.received = this.acked = this.written = m.offset
+      this.attempts = 0
+      this.set('open')
+      this.send({ size: [this.term.cols, this.term.rows], ack: m.offset })
+    }
+    if (m.ended) this.end(m.ended)
+  }
+
+  write(bytes) {
+    this.received += bytes.length
+    this.term.write(bytes, () => {
+      this.written += bytes.length
+      if (this.written - this.acked >= ackEvery) this.ack()
+      else this.acking ||= setTimeout(() => this.ack(), 200)
+    })
+  }
+
+  // ack tells how much is on the screen: more comes only then.
+  ack() {
+    clearTimeout(this.acking)
+    this.acking = 0
+    if (this.written === this.acked) return
+    this.acked = this.written
+    this.send({ ack: this.acked })
+  }
+
+  send(m) {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(m))
+  }
+
+  type(bytes) {
+    if (this.state === 'ended' || this.state === 'taken') {
+      if (bytes.length === 1 && bytes[0] === 13) this.again()
+      return
+    }
+    if (this.socket?.readyState !== WebSocket.OPEN) return
+    for (let i = 0; i < bytes.length; i += pasteChunk) this.socket.send(bytes.subarray(i, i + pasteChunk))
+  }
+
+  /** again opens a new shell, or takes this one back from another window. */
+  again() {
+    if (this.state !== 'taken') {
+      this.target.id = undefined
+      this.received = -1
+      this.target.await = undefined
+    }
+    this.set('connecting')
+    this.connect()
+  }
+
+  note(text, colour = 2) { this.term.write(`\r\n\x1b[0;${colour}m${text.replace(/[\x00-\x1f\x7f]+/g, ' ')}\x1b[0m\r\n`) }
+
+  end(o) {
+    this.target.id = undefined
+    const socket = this.socket
+    this.socket = null
+    socket?.close()
+    this.outcome = o
+    if (o.noShell) this.note('There is no shell in this container. A debug container brings one; see the Shell tab of the pod.', 33)
+    else if (o.code > 0) this.note(`Exit code ${o.code}.`, 33)
+    else if (o.code === 0) this.note('The shell has ended (exit code 0).')
+    else this.note(o.message || 'The shell has ended.', 31)
+    this.note(this.target.attach ? 'Enter attaches again.' : 'Enter opens a new one.')
+    say(o.code >= 0 ? `Shell ended with exit code ${o.code}` : o.message)
+    this.set('ended', o.noShell ? 'no shell' : o.code >= 0 ? `exit ${o.code}` : 'failed')
+  }
+
+  // lost finds out why the websocket has gone.
+  async lost(code) {
+    this.socket = null
+    clearTimeout(this.dying)
+    this.dying = 0
+    if (this.state === 'ended' || this.closed) return
+    if (code === 4409) {
+      this.note('This shell is shown in another window. Enter takes it back.')
+      return this.set('taken', 'elsewhere')
+    }
+    if (code === 4401) return this.expired()
+    this.set('lost', 'reconnecting')
+    this.retrying = setTimeout(async () => {
+      try {
+        const r = await fetch('/ui/session', { headers: { 'X-Pilothouse': 'session' }, redirect: 'error' })
+        if (r.status === 401) return this.expired()
+        if (!this.closed && this.state === 'lost') this.connect()
+      } catch {
+        this.lost(0)
+      }
+    }, Math.min(250 * 1.7 ** this.attempts++, 3000))
+  }
+
+  expired() {
+    this.target.id = undefined
+    this.note('Your session has ended, and this shell with it. Log in again; Enter opens a new one.', 31)
+    this.set('ended', 'logged out')
+    document.dispatchEvent(new CustomEvent('session-ended'))
+  }
+
+  // ping asks for a sign of life; without one the connection is given up.
+  ping() {
+    if (this.socket?.readyState !== WebSocket.OPEN) {
+      if (this.state === 'lost' && !this.socket) { clearTimeout(this.retrying); this.attempts = 0; this.lost(0) }
+      return
+    }
+    this.send({ ping: true })
+    this.dying ||= setTimeout(() => this.drop(), pongWithin)
+  }
+
+  drop() {
+    const s = this.socket
+    if (!s) return
+    this.socket = null
+    s.close()
+    this.lost(0)
+  }
+
+  // key decides what is the page's and what the shell's.
+  key(e) {
+    if (e.type !== 'keydown') return true
+    if (e.key === 'Escape' && e.shiftKey) {
+      e.preventDefault()
+      this.leave?.()
+      return false
+    }
+    const mod = e.ctrlKey || e.metaKey
+    if (mod && !e.altKey && e.key.toLowerCase() === 'c' && this.term.hasSelection()) {
+      e.preventDefault()
+      this.copy()
+      return false
+    }
+    if (mod && e.shiftKey && e.key.toLowerCase() === 'f') {
+      e.preventDefault()
+      this.find?.()
+      return false
+    }
+    // Pasting is the browser's: it gives the text to the terminal's field.
+    if (mod && e.key.toLowerCase() === 'v') return false
+    return !(e.ctrlKey && e.key === '`')
+  }
+
+  async copy() {
+    await navigator.clipboard?.writeText(this.term.getSelection()).catch(() => document.execCommand('copy'))
+    this.term.clearSelection()
+  }
+
+  search(text, back) {
+    const o = { decorations: { matchBackground: '#7a6000', activeMatchBackground: '#b58900', matchOverviewRuler: '#b58900', activeMatchColorOverviewRuler: '#b58900' } }
+    return back ? this.searching.findPrevious(text, o) : this.searching.findNext(text, o)
+  }
+
+  /** close ends the command. */
+  close() {
+    this.closed = true
+    this.send({ close: true })
+    clearInterval(this.pinging)
+    clearTimeout(this.retrying)
+    clearTimeout(this.dying)
+    clearTimeout(this.acking)
+    removeEventListener('online', this.onwake)
+    removeEventListener('offline', this.onoffline)
+    document.removeEventListener('visibilitychange', this.onwake)
+    this.size.disconnect()
+    this.look.disconnect()
+    const s = this.socket
+    this.socket = null
+    s?.close()
+    this.term.dispose()
+  }
+}

@@ -1,0 +1,297 @@
+package logs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pilothouse/backend/client"
+	"pilothouse/backend/request"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// api answers a client as a server with pods does.
+type api struct {
+	mu     sync.Mutex
+	pods   []*corev1.Pod
+	events chan string
+	logs   map[string]chan string
+	asked  []string
+	deny   bool
+}
+
+func newAPI(names ...string) *api {
+	a := &api{events: make(chan string), logs: map[string]chan string{}}
+	for _, n := range names {
+		a.pods = append(a.pods, a.pod(n))
+	}
+	return a
+}
+
+func (a *api) pod(name string) *corev1.Pod {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.logs[name] = make(chan string)
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID("u-" + name), ResourceVersion: "5"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c"}}}}
+	p.Status.Phase = corev1.PodRunning
+	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "c", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
+	return p
+}
+
+func (a *api) serve(_ context.Context, r *request.Request) (*request.Response, error) {
+	switch q := r.Query(); {
+	case strings.HasSuffix(r.Path, "/log"):
+		name := strings.Split(r.Path, "/")[6]
+		a.mu.Lock()
+		a.asked = append(a.asked, r.RawQuery)
+		lines := a.logs[name]
+		a.mu.Unlock()
+		return &request.Response{Chunked: func(ctx context.Context, w request.ChunkWriter) error {
+			for {
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case l, ok := <-lines:
+					if !ok {
+						a.mu.Lock()
+						a.logs[name] = make(chan string)
+						a.mu.Unlock()
+						return nil
+					}
+					if _, err := w.Write([]byte(l)); err != nil {
+						return err
+					}
+				}
+			}
+		}}, nil
+	case q.Get("watch") == "true":
+		return &request.Response{Chunked: func(ctx context.Context, w request.ChunkWriter) error {
+			for {
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case e := <-a.events:
+					if _, err := w.Write([]byte(e + "\n")); err != nil {
+						return err
+					}
+				}
+			}
+		}}, nil
+	case strings.HasSuffix(r.Path, "/pods"):
+		if a.deny {
+			return nil, apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", fmt.Errorf("no"))
+		}
+		list := corev1.PodList{ListMeta: metav1.ListMeta{ResourceVersion: "5"}}
+		for _, p := range a.pods {
+			list.Items = append(list.Items, *p)
+		}
+		raw, err := json.Marshal(list)
+		return &request.Response{Body: raw}, err
+	}
+	raw, err := json.Marshal(a.pods[0])
+	return &request.Response{Status: http.StatusOK, Body: raw}, err
+}
+
+func (a *api) tell(t *testing.T, kind string, p *corev1.Pod) {
+	t.Helper()
+	raw, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case a.events <- fmt.Sprintf(`{"type":%q,"object":%s}`, kind, raw):
+	case <-time.After(30 * time.Second):
+		t.Fatal("nobody watches")
+	}
+}
+
+func (a *api) say(t *testing.T, name, text string) {
+	t.Helper()
+	a.mu.Lock()
+	c := a.logs[name]
+	a.mu.Unlock()
+	select {
+	case c <- text:
+	case <-time.After(30 * time.Second):
+		t.Fatalf("nobody reads the log of %s", name)
+	}
+}
+
+// follow opens a feed; next gives what comes until a condition holds.
+func follow(t *testing.T, a *api, q Query, have ...string) (f *Feed, next func(what string, done func(all *message) bool) *message) {
+	t.Helper()
+	woken := make(chan struct{}, 1)
+	c := client.New(a.serve, &request.User{Name: "ann"}, "test")
+	f, err := Open(t.Context(), c, q, have, func() {
+		select {
+		case woken <- struct{}{}:
+		default:
+		}
+	}, func(err error) string { return err.Error() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Close)
+	all := &message{}
+	return f, func(what string, done func(all *message) bool) *message {
+		t.Helper()
+		for late := time.After(30 * time.Second); !done(all); {
+			select {
+			case <-woken:
+			case <-late:
+				t.Fatalf("waited in vain for %s: %+v", what, all)
+			}
+			raw, err := f.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var m struct{ Logs message }
+			if raw == nil {
+				continue
+			}
+			if err := json.Unmarshal(raw, &m); err != nil {
+				t.Fatal(err)
+			}
+			all.Lines = append(all.Lines, m.Logs.Lines...)
+			if m.Logs.Sources != nil {
+				all.Sources = m.Logs.Sources
+			}
+		}
+		return all
+	}
+}
+
+func texts(m *message) string {
+	var b strings.Builder
+	for _, l := range m.Lines {
+		fmt.Fprintf(&b, "%v ", l[2])
+	}
+	return strings.TrimSpace(b.String())
+}
+
+func stamp(second int) string { return fmt.Sprintf("2026-01-02T03:04:%02d.5Z ", second) }
+
+func TestManyPodsAreOneLog(t *testing.T) {
+	a := newAPI("one", "two")
+	_, next := follow(t, a, Query{Namespace: "ns", Selector: "app=a", Follow: true, Tail: 10})
+	a.say(t, "two", stamp(2)+"b\n")
+	a.say(t, "one", stamp(1)+"a\n"+stamp(3)+"c\n")
+	next("three lines", func(m *message) bool { return len(m.Lines) == 3 })
+	third := a.pod("three")
+	a.tell(t, "ADDED", third)
+	a.say(t, "three", stamp(4)+"d\n")
+	m := next("the new pod's line", func(m *message) bool { return len(m.Lines) == 4 })
+	if len(m.Sources) != 3 || m.Sources[2].Pod != "three" {
+		t.Errorf("sources %+v", m.Sources)
+	}
+	a.tell(t, "DELETED", third)
+	next("the end of the pod", func(m *message) bool { return m.Sources[2].Note == "deleted" && m.Sources[2].State == ended })
+}
+
+func TestALogGoesOnWhereItEnded(t *testing.T) {
+	a := newAPI("one")
+	_, next := follow(t, a, Query{Namespace: "ns", Pod: "one", Follow: true, Tail: 10}, "u-one/c 2026-01-02T03:04:01.500000000Z 1")
+	a.say(t, "one", stamp(1)+"a\n"+stamp(2)+"b\n")
+	if got := texts(next("a line", func(m *message) bool { return len(m.Lines) > 0 })); got != "b" {
+		t.Fatalf("got %q", got)
+	}
+	close(a.logs["one"])
+	again := func() bool { a.mu.Lock(); defer a.mu.Unlock(); return len(a.asked) == 2 }
+	for end := time.Now().Add(30 * time.Second); !again(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the log is not asked for again")
+		}
+	}
+	a.say(t, "one", stamp(2)+"b\n"+stamp(2)+"b2\n"+stamp(3)+"c\n")
+	if got := texts(next("more lines", func(m *message) bool { return len(m.Lines) == 3 })); got != "b b2 c" {
+		t.Errorf("got %q", got)
+	}
+	for _, q := range a.asked {
+		if !strings.Contains(q, "sinceTime=2026-01-02T03%3A04%3A0") || strings.Contains(q, "tailLines") {
+			t.Errorf("asked for %s", q)
+		}
+	}
+}
+
+// A browser that takes nothing has the log wait, not the memory grow.
+func TestASlowBrowserHoldsTheLogUp(t *testing.T) {
+	a := newAPI("one")
+	f, next := follow(t, a, Query{Namespace: "ns", Pod: "one", Follow: true})
+	piece := strings.Repeat(strings.Repeat("x", 999)+"\n", 100)
+	held := make(chan int)
+	go func() {
+		defer close(held)
+		for i := range 40 {
+			select {
+			case a.logs["one"] <- piece:
+			case <-time.After(500 * time.Millisecond):
+				held <- i
+				a.logs["one"] <- piece
+			}
+		}
+	}()
+	if n := <-held; n == 0 || n > maxHeld/len(piece)+3 {
+		t.Errorf("%d pieces were taken before the log was held up", n)
+	}
+	f.mu.Lock()
+	if f.held > maxHeld+2*maxLine {
+		t.Errorf("%d bytes are held", f.held)
+	}
+	f.mu.Unlock()
+	go func() {
+		for range held {
+		}
+	}()
+	next("all lines", func(m *message) bool { return len(m.Lines) == 4000 })
+}
+
+func TestWhoMayNotListReadsOnePodAllTheSame(t *testing.T) {
+	a := newAPI("one")
+	a.deny = true
+	_, next := follow(t, a, Query{Namespace: "ns", Pod: "one", Follow: true})
+	a.say(t, "one", "hello\n")
+	next("a line", func(m *message) bool { return texts(m) == "hello" })
+	c := client.New(a.serve, &request.User{Name: "ann"}, "test")
+	if _, err := Open(t.Context(), c, Query{Namespace: "ns", Selector: "a=b"}, nil, func() {}, nil); !apierrors.IsForbidden(err) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestDownloadsAreWhole(t *testing.T) {
+	a := newAPI("one", "two")
+	c := client.New(a.serve, &request.User{Name: "ann"}, "test")
+	write, err := Download(t.Context(), c, Query{Namespace: "ns", Selector: "app=a", Tail: -1}, func(err error) string { return err.Error() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for _, n := range []string{"one", "two"} {
+			a.mu.Lock()
+			lines := a.logs[n]
+			a.mu.Unlock()
+			lines <- n + " says\n"
+			close(lines)
+		}
+	}()
+	var b buffer
+	if err := write(t.Context(), &b); err != nil {
+		t.Fatal(err)
+	}
+	if want := "==> one/c <==\none says\n==> two/c <==\ntwo says\n"; b.String() != want {
+		t.Errorf("got %q", b.String())
+	}
+}
+
+type buffer struct{ strings.Builder }
+
+func (*buffer) Flush() error { return nil }

@@ -1,0 +1,62 @@
+package web
+
+import (
+	"context"
+	"strconv"
+
+	"pilothouse/backend/request"
+	"pilothouse/web/live"
+	"pilothouse/web/pages"
+	"pilothouse/web/terminal"
+
+	"github.com/fasthttp/websocket"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// terminal answers the websocket of a terminal: a new one, or with an id one
+// that this session has open. What goes wrong is said over the websocket,
+// because scripts learn nothing of a handshake that fails.
+func (d *Dashboard) terminal(c *pages.Call) (*request.Response, error) {
+	if c.Session == nil {
+		return nil, apierrors.NewUnauthorized("Unauthorized")
+	}
+	s, secret := c.Session, c.Secret
+	alive := func() bool { return d.site.Sessions.Alive(s) && d.verify(context.Background(), s, secret) }
+	return live.Upgrade(c.R, func(ctx context.Context, conn *websocket.Conn) {
+		defer conn.Close()
+		k, why := d.openTerminal(ctx, c)
+		if k == nil {
+			_ = conn.WriteJSON(map[string]any{"ended": why})
+			return
+		}
+		offset, err := strconv.ParseInt(c.Query.Get("offset"), 10, 64)
+		if err != nil {
+			offset = -1
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		go func() {
+			select {
+			case <-s.Done():
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+		d.site.Terminals.Serve(ctx, k, conn, offset, alive)
+	})
+}
+
+func (d *Dashboard) openTerminal(ctx context.Context, c *pages.Call) (*terminal.Terminal, *terminal.Outcome) {
+	if id := c.Query.Get("id"); id != "" {
+		k := d.site.Terminals.Find(c.Session.ID, id)
+		if k == nil {
+			return nil, &terminal.Outcome{Code: -1, Gone: true, Message: "This shell has ended meanwhile."}
+		}
+		return k, nil
+	}
+	k, err := d.site.Terminals.Open(c.Client, c.Session.ID, c.Session.Done(), c.TerminalTarget(ctx))
+	if err != nil {
+		return nil, &terminal.Outcome{Code: -1, Message: err.Error()}
+	}
+	return k, nil
+}

@@ -1,0 +1,135 @@
+package terminal
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"pilothouse/backend/client"
+
+	"github.com/fasthttp/websocket"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+)
+
+// protocol is the version of the API's protocol for commands that is spoken here.
+const protocol = "v5.channel.k8s.io"
+
+// dialTimeout bounds the handshake, which comes before the node is asked.
+const dialTimeout = 20 * time.Second
+
+// dial opens a WebSocket of the API inside the process, as the client's user.
+// When the API refuses, the error is its Status.
+func dial(ctx context.Context, c *client.Client, path string, query url.Values) (*websocket.Conn, error) {
+	near, far := net.Pipe()
+	refusal := make(chan error, 1)
+	go func() {
+		defer far.Close()
+		defer func() {
+			if p := recover(); p != nil {
+				klog.ErrorS(nil, "Panic in a terminal's connection", "panic", p)
+			}
+		}()
+		if err := answer(ctx, c, path, query, far); err != nil {
+			refusal <- err
+		}
+	}()
+	d := websocket.Dialer{
+		NetDialContext:   func(context.Context, string, string) (net.Conn, error) { return near, nil },
+		HandshakeTimeout: dialTimeout, Subprotocols: []string{protocol}, ReadBufferSize: 4 << 10, WriteBufferSize: 1 << 10,
+	}
+	conn, _, err := d.DialContext(ctx, "ws://in-process/", nil) //nolint:bodyclose // the pipe has none
+	if err == nil {
+		return conn, nil
+	}
+	near.Close()
+	select {
+	case refused := <-refusal:
+		return nil, refused
+	default:
+		return nil, err
+	}
+}
+
+// answer reads the handshake from the far end of a pipe, has the API answer it,
+// and serves what it opens.
+func answer(ctx context.Context, c *client.Client, path string, query url.Values, far net.Conn) error {
+	r := bufio.NewReaderSize(far, 1<<10)
+	asked, err := http.ReadRequest(r)
+	if err != nil {
+		return err
+	}
+	header := http.Header{}
+	for name, values := range asked.Header {
+		if name == "Upgrade" || name == "Connection" || strings.HasPrefix(name, "Sec-Websocket-") {
+			header[name] = values
+		}
+	}
+	resp, err := c.Send(ctx, client.Call{Method: http.MethodGet, Path: path, Query: query, Header: header})
+	if err != nil {
+		return err
+	}
+	if resp.Hijack == nil {
+		if err := client.Error(client.Call{Method: http.MethodGet, Path: path}, resp); err != nil {
+			return err
+		}
+		return errors.New("the API opened no stream")
+	}
+	resp.Hijack(ctx, far)
+	return nil
+}
+
+// Outcome is how a command ended.
+type Outcome struct {
+	// Code is the exit code, negative when there is none.
+	Code    int    `json:"code"`
+	Message string `json:"message,omitempty"`
+	// NoShell tells that the container has no shell that is known here.
+	NoShell bool `json:"noShell,omitempty"`
+	// Lost tells that the connection to the node broke.
+	Lost bool `json:"lost,omitempty"`
+	// Gone tells that there is no such terminal any more.
+	Gone bool `json:"gone,omitempty"`
+
+	refused bool // by the API, before the node was asked
+}
+
+// outcomeOf reads the Status at the end of a command.
+func outcomeOf(raw []byte) Outcome {
+	var s metav1.Status
+	if json.Unmarshal(raw, &s) != nil {
+		return Outcome{Code: -1, Message: "The connection to the container was lost.", Lost: true}
+	}
+	if s.Status == metav1.StatusSuccess {
+		return Outcome{}
+	}
+	o := Outcome{Code: -1, Message: s.Message}
+	if s.Details != nil {
+		for _, c := range s.Details.Causes {
+			if n, err := strconv.Atoi(c.Message); err == nil && c.Type == "ExitCode" {
+				o.Code = n
+			}
+		}
+	}
+	return o
+}
+
+func outcomeOfError(err error) Outcome {
+	var status apierrors.APIStatus
+	switch {
+	case errors.As(err, &status):
+		return Outcome{Code: -1, Message: status.Status().Message}
+	case errors.Is(err, io.EOF), websocket.IsUnexpectedCloseError(err), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
+		return Outcome{Code: -1, Message: "The connection to the container was lost.", Lost: true}
+	}
+	return Outcome{Code: -1, Message: "The connection to the container failed."}
+}

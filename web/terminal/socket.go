@@ -1,0 +1,242 @@
+package terminal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/fasthttp/websocket"
+)
+
+// Bounds of a browser's socket.
+const (
+	maxMessage   = 1 << 20
+	writeTimeout = 15 * time.Second
+	// readTimeout is how long a browser may be silent: it asks for a sign of life
+	// every 15 seconds.
+	readTimeout = 60 * time.Second
+	// window is how many bytes are on their way to a browser at most.
+	window = maxHeld
+	// piece is the most bytes of one message.
+	piece = 64 << 10
+	// closeWait is how long a browser has to answer a goodbye.
+	closeWait = 2 * time.Second
+	// aliveInterval is how often the session is asked about.
+	aliveInterval = 20 * time.Second
+)
+
+// Codes that a socket closes with; those from 4000 on are an application's own.
+const (
+	closeSession = 4401 // the session has ended
+	closeTaken   = 4409 // another window looks at this terminal now
+)
+
+// viewer is a browser that looks at a terminal.
+type viewer struct {
+	sent int64
+	pong bool // the browser asked for a sign of life
+	news chan struct{}
+	gone context.CancelFunc
+	why  int // the code to close with
+}
+
+// hello is the first message to a browser.
+type hello struct {
+	ID string `json:"id"`
+	// Offset is that of the next byte. It is more than the browser asked for when
+	// what it has missed is not kept any more, and less when it is a new page.
+	Offset int64 `json:"offset"`
+	// Whole tells that the bytes begin with the terminal's first.
+	Whole bool `json:"whole"`
+}
+
+// words is what a browser says besides what is typed.
+type words struct {
+	Ack  int64      `json:"ack"`
+	Size *[2]uint16 `json:"size"`
+	Ping bool       `json:"ping"`
+	// Close ends the command.
+	Close bool `json:"close"`
+}
+
+// Serve has a browser look at a terminal, from the byte after offset on; a
+// negative one means from the first that is kept. alive tells whether the
+// session goes on.
+func (t *Table) Serve(ctx context.Context, k *Terminal, conn *websocket.Conn, offset int64, alive func() bool) {
+	defer conn.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	v := &viewer{news: make(chan struct{}, 1), gone: cancel}
+	first := k.look(v, offset)
+	defer k.leave(v)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		defer cancel()
+		t.listen(ctx, k, v, conn)
+	}()
+	if writeJSON(conn, first) == nil {
+		k.show(ctx, v, conn, alive)
+	}
+	k.mu.Lock()
+	code := v.why
+	k.mu.Unlock()
+	if code == 0 {
+		code = websocket.CloseNormalClosure
+	}
+	_ = conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Now().Add(time.Second))
+	cancel()
+	// Closing a connection on which something was not read takes back what is
+	// still on its way to the browser, so its goodbye is waited for.
+	late := time.AfterFunc(closeWait, func() { conn.Close() })
+	<-read
+	late.Stop()
+}
+
+// look makes v the only one who looks.
+func (k *Terminal) look(v *viewer, offset int64) hello {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if old := k.viewer; old != nil {
+		old.why = closeTaken
+		old.gone()
+	}
+	k.viewer = v
+	end := k.start + int64(len(k.out))
+	if offset < k.start || offset > end {
+		offset = k.start
+	}
+	v.sent = offset
+	k.acked = max(k.start, min(k.acked, offset))
+	v.news <- struct{}{}
+	return hello{ID: k.ID, Offset: offset, Whole: offset == 0}
+}
+
+func (k *Terminal) leave(v *viewer) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.viewer == v {
+		k.viewer, k.left = nil, time.Now()
+	}
+}
+
+// show sends what the command says, and at the end how it ended.
+func (k *Terminal) show(ctx context.Context, v *viewer, conn *websocket.Conn, alive func() bool) {
+	ask := time.NewTicker(aliveInterval)
+	defer ask.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			if !alive() {
+				k.because(v, closeSession)
+			}
+			return
+		case <-ask.C:
+			if !alive() {
+				k.because(v, closeSession)
+				return
+			}
+		case <-v.news:
+			if more := k.pass(v, conn); !more {
+				return
+			}
+		}
+	}
+}
+
+func (k *Terminal) because(v *viewer, code int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if v.why == 0 {
+		v.why = code
+	}
+}
+
+// pass sends what there is, as far as the browser has room for it.
+func (k *Terminal) pass(v *viewer, conn *websocket.Conn) (more bool) {
+	for {
+		k.mu.Lock()
+		from := v.sent - k.start
+		n := min(int64(len(k.out))-from, piece, k.acked+window-v.sent)
+		var p []byte
+		if n > 0 {
+			p = append(p, k.out[from:from+n]...)
+			v.sent += n
+		}
+		outcome, pong := k.outcome, v.pong
+		v.pong = false
+		all := v.sent == k.start+int64(len(k.out))
+		k.mu.Unlock()
+		if pong && writeJSON(conn, map[string]any{"pong": true}) != nil {
+			return false
+		}
+		if len(p) > 0 {
+			_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+			if conn.WriteMessage(websocket.BinaryMessage, p) != nil {
+				return false
+			}
+			continue
+		}
+		if outcome != nil && all {
+			_ = writeJSON(conn, map[string]any{"ended": outcome})
+			return false
+		}
+		return true
+	}
+}
+
+func writeJSON(conn *websocket.Conn, v any) error {
+	_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	return conn.WriteJSON(v)
+}
+
+var errNonsense = errors.New("not a message of a terminal")
+
+// listen takes what the browser sends until it is gone.
+func (t *Table) listen(ctx context.Context, k *Terminal, v *viewer, conn *websocket.Conn) {
+	conn.SetReadLimit(maxMessage)
+	for {
+		_ = conn.SetReadDeadline(time.Now().Add(readTimeout))
+		kind, p, err := conn.ReadMessage()
+		if err != nil {
+			return
+		}
+		if ctx.Err() != nil {
+			continue // its goodbye is waited for
+		}
+		if kind == websocket.BinaryMessage {
+			if !k.send(ctx, channelStdin, p) && ctx.Err() == nil {
+				return
+			}
+			continue
+		}
+		if t.obey(ctx, k, v, p) != nil {
+			return
+		}
+	}
+}
+
+func (t *Table) obey(ctx context.Context, k *Terminal, v *viewer, p []byte) error {
+	var r words
+	if json.Unmarshal(p, &r) != nil {
+		return errNonsense
+	}
+	if r.Ack > 0 {
+		k.ack(r.Ack)
+	}
+	if r.Size != nil && r.Size[0] > 0 && r.Size[1] > 0 && !k.resize(ctx, r.Size[0], r.Size[1]) {
+		return errNonsense
+	}
+	if r.Close {
+		t.Close(k)
+		return errNonsense
+	}
+	if r.Ping {
+		k.mu.Lock()
+		v.pong = true
+		k.tell()
+		k.mu.Unlock()
+	}
+	return nil
+}

@@ -1,0 +1,412 @@
+package terminal
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pilothouse/backend/client"
+	"pilothouse/backend/request"
+
+	"github.com/fasthttp/websocket"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// api answers exec: run gets the command and the streams.
+type api struct {
+	run   func(command []string, s *streams) (status string)
+	deny  bool
+	mu    sync.Mutex
+	asked []string
+}
+
+// streams are the API's end of a command.
+type streams struct {
+	ws    *websocket.Conn
+	input chan []byte // channel and data
+}
+
+func (s *streams) say(text string) {
+	_ = s.ws.WriteMessage(websocket.BinaryMessage, append([]byte{channelStdout}, text...))
+}
+
+func (a *api) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.asked)
+}
+
+type hijacker struct {
+	http.ResponseWriter
+	conn net.Conn
+}
+
+func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return h.conn, bufio.NewReadWriter(bufio.NewReader(h.conn), bufio.NewWriter(h.conn)), nil
+}
+
+func (a *api) serve(_ context.Context, r *request.Request) (*request.Response, error) {
+	a.mu.Lock()
+	a.asked = append(a.asked, r.Path+"?"+r.RawQuery)
+	a.mu.Unlock()
+	if a.deny {
+		return nil, apierrors.NewForbidden(schema.GroupResource{Resource: "pods/exec"}, "p", fmt.Errorf("no rule"))
+	}
+	hr := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Each(func(name, value string) { hr.Header.Add(name, value) })
+	command := r.Query()["command"]
+	return &request.Response{Hijack: func(ctx context.Context, conn net.Conn) {
+		u := websocket.Upgrader{Subprotocols: []string{protocol}}
+		ws, err := u.Upgrade(hijacker{httptest.NewRecorder(), conn}, hr, nil)
+		if err != nil {
+			return
+		}
+		s := &streams{ws: ws, input: make(chan []byte, 100)}
+		go func() {
+			defer close(s.input)
+			for {
+				_, p, err := ws.ReadMessage()
+				if err != nil {
+					return
+				}
+				s.input <- p
+			}
+		}()
+		if status := a.run(command, s); status != "" {
+			_ = ws.WriteMessage(websocket.BinaryMessage, append([]byte{channelError}, status...))
+		}
+		_ = ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(time.Second))
+		for range s.input {
+		}
+	}}, nil
+}
+
+const success = `{"status":"Success"}`
+
+func failure(code int) string {
+	return fmt.Sprintf(`{"status":"Failure","reason":"NonZeroExitCode","message":"no","details":{"causes":[{"reason":"ExitCode","type":"ExitCode","message":"%d"}]}}`, code)
+}
+
+// echo says what is typed until the input ends.
+func echo(_ []string, s *streams) string {
+	for p := range s.input {
+		if p[0] == channelStdin {
+			s.say(string(p[1:]))
+		}
+	}
+	return success
+}
+
+// browser is the other end of a terminal's socket.
+type browser struct {
+	t    *testing.T
+	ws   *websocket.Conn
+	seen bytes.Buffer
+}
+
+func (f *fixture) browse(k *Terminal, offset int64) *browser {
+	f.t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ws, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		f.table.Serve(context.Background(), k, ws, offset, func() bool { return true })
+	}))
+	f.t.Cleanup(server.Close)
+	ws, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(server.URL, "http"), nil)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() { ws.Close() })
+	return &browser{t: f.t, ws: ws}
+}
+
+// until reads until a message is about what is wanted.
+func (b *browser) until(what string, done func(text map[string]json.RawMessage) bool) map[string]json.RawMessage {
+	b.t.Helper()
+	_ = b.ws.SetReadDeadline(time.Now().Add(30 * time.Second))
+	for {
+		kind, p, err := b.ws.ReadMessage()
+		if err != nil {
+			b.t.Fatalf("waited in vain for %s: %v; saw %q", what, err, b.seen.String())
+		}
+		var m map[string]json.RawMessage
+		if kind == websocket.BinaryMessage {
+			b.seen.Write(p)
+		} else if json.Unmarshal(p, &m) != nil {
+			b.t.Fatalf("got %s", p)
+		}
+		if done(m) {
+			return m
+		}
+	}
+}
+
+func (b *browser) sees(text string) {
+	b.t.Helper()
+	if !strings.Contains(b.seen.String(), text) {
+		b.until(text, func(map[string]json.RawMessage) bool { return strings.Contains(b.seen.String(), text) })
+	}
+}
+
+func (b *browser) outcome() Outcome {
+	b.t.Helper()
+	m := b.until("the end", func(m map[string]json.RawMessage) bool { return m["ended"] != nil })
+	var o Outcome
+	if err := json.Unmarshal(m["ended"], &o); err != nil {
+		b.t.Fatal(err)
+	}
+	return o
+}
+
+func (b *browser) types(text string) {
+	b.t.Helper()
+	if err := b.ws.WriteMessage(websocket.BinaryMessage, []byte(text)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *browser) says(m string) {
+	b.t.Helper()
+	if err := b.ws.WriteMessage(websocket.TextMessage, []byte(m)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+type fixture struct {
+	t     *testing.T
+	api   *api
+	table *Table
+	done  chan struct{}
+}
+
+func start(t *testing.T, run func(command []string, s *streams) string) *fixture {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	f := &fixture{t: t, api: &api{run: run}, table: New(ctx), done: make(chan struct{})}
+	t.Cleanup(func() { cancel(); f.table.Wait() })
+	return f
+}
+
+func (f *fixture) open(target Target) *Terminal {
+	f.t.Helper()
+	c := client.New(f.api.serve, &request.User{Name: "ann"}, "test")
+	k, err := f.table.Open(c, "session", f.done, target)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return k
+}
+
+var target = Target{Namespace: "ns", Pod: "p", Container: "c"}
+
+func TestAShellIsTypedInto(t *testing.T) {
+	f := start(t, echo)
+	b := f.browse(f.open(target), -1)
+	b.types("hello")
+	b.sees("hello")
+	b.says(`{"ping":true}`)
+	b.until("a sign of life", func(m map[string]json.RawMessage) bool { return m["pong"] != nil })
+	if got := f.api.asked[0]; !strings.HasPrefix(got, "/api/v1/namespaces/ns/pods/p/exec?command=sh&command=-c&") || !strings.HasSuffix(got, "container=c&stderr=false&stdin=true&stdout=true&tty=true") {
+		t.Errorf("asked for %s", got)
+	}
+}
+
+func TestTheSizeIsTold(t *testing.T) {
+	sizes := make(chan string, 10)
+	f := start(t, func(_ []string, s *streams) string {
+		for p := range s.input {
+			if p[0] == channelResize {
+				sizes <- string(p[1:])
+			}
+		}
+		return success
+	})
+	b := f.browse(f.open(target), -1)
+	b.says(`{"size":[100,40]}`)
+	if got := <-sizes; got != `{"Width":100,"Height":40}` {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestTheExitCodeIsTold(t *testing.T) {
+	f := start(t, func(_ []string, s *streams) string { s.say("bye"); return failure(3) })
+	b := f.browse(f.open(target), -1)
+	if o := b.outcome(); o.Code != 3 || b.seen.String() != "bye" {
+		t.Errorf("got %+v after %q", o, b.seen.String())
+	}
+}
+
+func TestShellsAreTriedWithoutANoise(t *testing.T) {
+	f := start(t, func(command []string, s *streams) string {
+		switch command[0] {
+		case "ash":
+			return echo(nil, s)
+		case "bash":
+			s.say(`exec failed: "bash": executable file not found in $PATH`)
+			return failure(127)
+		}
+		return `{"status":"Failure","reason":"InternalError","message":"exec: \"sh\": executable file not found in $PATH"}`
+	})
+	k := f.open(target)
+	b := f.browse(k, -1)
+	for end := time.Now().Add(30 * time.Second); f.api.count() < 3 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	}
+	b.types("Z")
+	b.sees("Z")
+	if s := b.seen.String(); s != "Z" && !strings.HasSuffix(s, "\x1bcZ") {
+		t.Errorf("saw %q", s)
+	}
+	none := start(t, func([]string, *streams) string {
+		return `{"status":"Failure","reason":"InternalError","message":"executable file not found in $PATH"}`
+	})
+	if o := none.browse(none.open(target), -1).outcome(); !o.NoShell {
+		t.Errorf("got %+v", o)
+	}
+	denied := start(t, nil)
+	denied.api.deny = true
+	o := denied.browse(denied.open(target), -1).outcome()
+	if o.NoShell || !strings.Contains(o.Message, "no rule") || len(denied.api.asked) != 1 {
+		t.Errorf("got %+v, asked %v", o, denied.api.asked)
+	}
+}
+
+// What a browser has not seen waits, and comes when it looks again.
+func TestNoByteIsLostWhenABrowserComesBack(t *testing.T) {
+	const total = 3 << 20
+	said := make(chan struct{})
+	f := start(t, func(_ []string, s *streams) string {
+		piece := strings.Repeat("0123456789abcdef", 256)
+		for range total / len(piece) {
+			s.say(piece)
+		}
+		close(said)
+		return success
+	})
+	k := f.open(target)
+	b := f.browse(k, -1)
+	b.until("some", func(map[string]json.RawMessage) bool { return b.seen.Len() >= window/2 })
+	b.ws.Close()
+	select {
+	case <-said:
+		t.Error("the command did not wait for its browser")
+	case <-time.After(100 * time.Millisecond):
+	}
+	k.mu.Lock()
+	if len(k.out) > maxHeld+2*maxTail+piece {
+		t.Errorf("%d bytes are kept", len(k.out))
+	}
+	k.mu.Unlock()
+	again := f.browse(k, int64(b.seen.Len()))
+	all := b.seen.Len()
+	for next := 0; ; {
+		m := again.until("the rest", func(map[string]json.RawMessage) bool { return true })
+		if m["ended"] != nil {
+			break
+		}
+		if now := all + again.seen.Len(); now-next > window/4 {
+			next = now
+			_ = again.ws.WriteMessage(websocket.TextMessage, fmt.Appendf(nil, `{"ack":%d}`, now))
+		}
+	}
+	whole := b.seen.String() + again.seen.String()
+	if len(whole) != total || whole != strings.Repeat("0123456789abcdef", total/16) {
+		t.Errorf("%d bytes of %d", len(whole), total)
+	}
+}
+
+func TestAPageThatIsLoadedAgainSeesWhatThereWas(t *testing.T) {
+	f := start(t, echo)
+	k := f.open(target)
+	b := f.browse(k, -1)
+	b.types("before")
+	b.sees("before")
+	b.says(`{"ack":6}`)
+	again := f.browse(k, -1)
+	again.sees("before")
+	_ = b.ws.SetReadDeadline(time.Now().Add(30 * time.Second))
+	for {
+		if _, _, err := b.ws.ReadMessage(); err != nil {
+			if !websocket.IsCloseError(err, closeTaken) {
+				t.Errorf("got %v", err)
+			}
+			break
+		}
+	}
+	again.types(" after")
+	again.sees("before after")
+}
+
+func TestATerminalEndsWithItsSessionAndWhenNobodyLooks(t *testing.T) {
+	ended := make(chan struct{}, 2)
+	f := start(t, func(c []string, s *streams) string { defer func() { ended <- struct{}{} }(); return echo(c, s) })
+	k := f.open(target)
+	f.browse(k, -1).until("hello", func(m map[string]json.RawMessage) bool { return m["id"] != nil })
+	if f.table.Find("another session", k.ID) != nil || f.table.Find("session", k.ID) != k {
+		t.Error("a terminal is its session's")
+	}
+	close(f.done)
+	<-ended
+	other := start(t, func(c []string, s *streams) string { defer func() { ended <- struct{}{} }(); return echo(c, s) })
+	left := other.open(target)
+	if n := len(other.table.forgotten(time.Now())); n != 0 {
+		t.Errorf("%d are forgotten at once", n)
+	}
+	for _, k := range other.table.forgotten(time.Now().Add(2 * grace)) {
+		other.table.Close(k)
+	}
+	<-left.done
+	if other.table.Len() != 0 {
+		t.Error("it is there still")
+	}
+}
+
+func TestTerminalsAreBounded(t *testing.T) {
+	f := start(t, echo)
+	for range mostOfSession {
+		f.open(target)
+	}
+	c := client.New(f.api.serve, &request.User{Name: "ann"}, "test")
+	if _, err := f.table.Open(c, "session", f.done, target); err != ErrTooMany { //nolint:errorlint // it is this one
+		t.Errorf("got %v", err)
+	}
+	if _, err := f.table.Open(c, "other", f.done, target); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNonsenseEndsTheSocketButNotTheShell(t *testing.T) {
+	f := start(t, echo)
+	k := f.open(target)
+	for _, m := range []string{"{", `{"size":[-1,2]}`, `{"ack":"x"}`} {
+		b := f.browse(k, -1)
+		b.says(m)
+		_ = b.ws.SetReadDeadline(time.Now().Add(30 * time.Second))
+		for {
+			if _, _, err := b.ws.ReadMessage(); err != nil {
+				if ne, ok := err.(net.Error); ok && ne.Timeout() { //nolint:errorlint // as it comes
+					t.Errorf("%s is taken", m)
+				}
+				break
+			}
+		}
+	}
+	for _, m := range []string{`{"ack":99999}`, `{"ack":-5}`, `{"size":[0,0]}`, `{}`} {
+		b := f.browse(k, -1)
+		b.says(m)
+		b.types("x")
+		b.sees("x")
+	}
+}
+

@@ -1,0 +1,48 @@
+package view
+
+// Logs is what shows a log.
+type Logs struct {
+	// Title names what the lines are from.
+	Title string
+	// URL is the address whose log is followed: the page's own.
+	URL string
+	// Path and Keep are where the form leads, and what it keeps.
+	Path string
+	Keep []Param
+	// Many tells that lines of several containers stand together.
+	Many       bool
+	Containers []Option
+	Since      []Option
+	Previous   bool
+	// CanPrevious tells that there may be a log of before a restart.
+	CanPrevious bool
+	// First are lines for browsers without scripts, and for the first moment.
+	First    []string
+	Problem  string
+	Command  string
+	Download string
+}
+
+// Option is one choice of a select.
+type Option struct {
+	Value, Text string
+	Chosen      bool
+}
+
+// Shell is the page about the shells of a pod.
+type Shell struct {
+	Path       string
+	Namespace  string
+	Pod        string
+	Containers []ShellContainer
+	FormToken  string
+	// CanDebug tells that another container can be added to the pod.
+	CanDebug bool
+}
+
+// ShellContainer is one container that a shell can be opened in.
+type ShellContainer struct {
+	Name, Kind, State, Tone string
+	Running                 bool
+	Command, AttachCommand  string
+}

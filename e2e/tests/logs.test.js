@@ -186,15 +186,17 @@ test('R18: 10,000 lines a second neither hold the page up nor fill the memory', 
     window.longest = 0
     new PerformanceObserver((l) => { for (const e of l.getEntries()) window.longest = Math.max(window.longest, e.duration) }).observe({ type: 'longtask', buffered: false })
   })
-  const seconds = Number(process.env.LOG_SECONDS ?? 12)
+  // Twice as fast and shorter, unless the goal of 30 seconds is to be measured.
+  const seconds = Number(process.env.LOG_SECONDS ?? 6)
+  const rate = process.env.LOG_SECONDS ? 10_000 : 20_000
   let n = 0
   const begun = Date.now()
   await new Promise((ok) => {
     const t = setInterval(() => {
-      const due = Math.min(seconds * 10_000, Math.floor((Date.now() - begun) * 10))
+      const due = Math.min(seconds * rate, Math.floor((Date.now() - begun) * rate / 1000))
       node.log('shop/busy/main', Array.from({ length: due - n }, (_, i) => `number ${n + i + 1} ${'and some text that a server may say '.repeat(2)}`))
       n = due
-      if (n >= seconds * 10_000) { clearInterval(t); ok() }
+      if (n >= seconds * rate) { clearInterval(t); ok() }
     }, 20)
   })
   await p.waitForFunction((last) => [...document.querySelectorAll('.lr .lx')].at(-1)?.textContent.startsWith(`number ${last} `), n, { timeout: 60_000 })

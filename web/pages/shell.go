@@ -112,4 +112,3 @@ func debug(ctx context.Context, c *Call) (*Answer, error) {
 	}
 	return &Answer{Status: status, Raw: raw, Type: "application/json"}, nil
 }
-

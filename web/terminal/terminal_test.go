@@ -409,4 +409,3 @@ func TestNonsenseEndsTheSocketButNotTheShell(t *testing.T) {
 		b.sees("x")
 	}
 }
-

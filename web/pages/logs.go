@@ -48,7 +48,8 @@ func selectorOf(o *unstructured.Unstructured) string {
 	if path := podSelectors[o.GetKind()]; path != nil {
 		m, _, _ := unstructured.NestedMap(o.Object, path...)
 		s := metav1.LabelSelector{}
-		for k, v := range stringMap(m["matchLabels"]) {
+		matched, _ := m["matchLabels"].(map[string]any)
+		for k, v := range stringMap(matched) {
 			metav1.AddLabelToSelector(&s, k, v)
 		}
 		for _, e := range objects(m["matchExpressions"]) {
@@ -74,15 +75,6 @@ func selectorOf(o *unstructured.Unstructured) string {
 		return labels.Set(stringMap(m)).String()
 	}
 	return ""
-}
-
-func stringMap(v any) map[string]string {
-	m, _ := v.(map[string]any)
-	out := make(map[string]string, len(m))
-	for k, v := range m {
-		out[k] = text(v)
-	}
-	return out
 }
 
 func isPod(o *loaded) bool {

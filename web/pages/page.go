@@ -102,7 +102,7 @@ type Answer struct {
 	Type     string
 	// Chunked writes a body of any length as it comes.
 	Chunked func(ctx context.Context, w request.ChunkWriter) error
-	Headers  []request.HeaderLine
+	Headers []request.HeaderLine
 	// Secret begins a session for the browser, End ends it.
 	Secret string
 	End    bool

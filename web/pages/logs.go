@@ -19,7 +19,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -47,32 +46,12 @@ var podSelectors = map[string][]string{
 func selectorOf(o *unstructured.Unstructured) string {
 	if path := podSelectors[o.GetKind()]; path != nil {
 		m, _, _ := unstructured.NestedMap(o.Object, path...)
-		s := metav1.LabelSelector{}
-		matched, _ := m["matchLabels"].(map[string]any)
-		for k, v := range stringMap(matched) {
-			metav1.AddLabelToSelector(&s, k, v)
-		}
-		for _, e := range objects(m["matchExpressions"]) {
-			r := metav1.LabelSelectorRequirement{Key: text(e["key"]), Operator: metav1.LabelSelectorOperator(text(e["operator"]))}
-			values, _ := e["values"].([]any)
-			for _, v := range values {
-				r.Values = append(r.Values, text(v))
-			}
-			s.MatchExpressions = append(s.MatchExpressions, r)
-		}
-		if len(s.MatchLabels)+len(s.MatchExpressions) == 0 {
-			return ""
-		}
-		selector, err := metav1.LabelSelectorAsSelector(&s)
-		if err != nil {
-			return ""
-		}
-		return selector.String()
+		return selectorText(m)
 	}
 	switch o.GetKind() {
 	case "Service", "ReplicationController":
 		m, _, _ := unstructured.NestedMap(o.Object, "spec", "selector")
-		return labels.Set(stringMap(m)).String()
+		return labelsText(m)
 	}
 	return ""
 }

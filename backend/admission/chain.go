@@ -52,8 +52,10 @@ type key struct {
 }
 
 type steps struct {
-	mutators   []Mutator
-	validators []Validator
+	mutators   []timed[Mutator]
+	validators []timed[Validator]
+	admit      whole
+	validate   whole
 }
 
 // New gives the chain of plugins in their order.
@@ -89,17 +91,29 @@ func (c *Chain) Mutate(ctx context.Context, a *Attributes) error {
 	if c == nil {
 		return nil
 	}
-	mutators := c.steps(a.Operation, a.Entry, a.Subresource).mutators
-	if len(mutators) == 0 {
+	of := c.steps(a.Operation, a.Entry, a.Subresource)
+	if len(of.mutators) == 0 {
 		return nil
 	}
 	before := managedFieldsOf(a)
-	w := newWitness(ctx, a, "Mutating admission", true)
-	defer w.end()
+	w, watch := newWitness(ctx, a, "Mutating admission", true), newStopwatch()
+	err := mutate(ctx, a, of.mutators, &w, &watch)
+	watch.end(&of.admit, err)
+	w.end()
+	if err != nil {
+		return err
+	}
+	restoreManagedFields(ctx, a, before)
+	return nil
+}
+
+func mutate(ctx context.Context, a *Attributes, mutators []timed[Mutator], w *witness, watch *stopwatch) error {
 	for pass := 0; pass < 2; pass++ {
-		for _, m := range mutators {
-			err := m.Mutate(ctx, a)
-			w.saw(m.Name(), err)
+		for i := range mutators {
+			m := &mutators[i]
+			err := m.plugin.Mutate(ctx, a)
+			watch.saw(m.accepted, m.rejected, err)
+			w.saw(m.plugin.Name(), err)
 			if err != nil {
 				return err
 			}
@@ -109,29 +123,31 @@ func (c *Chain) Mutate(ctx context.Context, a *Attributes) error {
 		}
 		a.Reinvoke, a.Reinvocation = false, true
 	}
-	restoreManagedFields(ctx, a, before)
 	return nil
 }
 
 // Validate calls the validators in order and gives the first refusal.
-func (c *Chain) Validate(ctx context.Context, a *Attributes) error {
+func (c *Chain) Validate(ctx context.Context, a *Attributes) (err error) {
 	if c == nil {
 		return nil
 	}
-	validators := c.steps(a.Operation, a.Entry, a.Subresource).validators
-	if len(validators) == 0 {
+	of := c.steps(a.Operation, a.Entry, a.Subresource)
+	if len(of.validators) == 0 {
 		return nil
 	}
-	w := newWitness(ctx, a, "Validating admission", false)
-	defer w.end()
-	for _, v := range validators {
-		err := v.Validate(ctx, a)
-		w.saw(v.Name(), err)
+	w, watch := newWitness(ctx, a, "Validating admission", false), newStopwatch()
+	for i := range of.validators {
+		v := &of.validators[i]
+		err = v.plugin.Validate(ctx, a)
+		watch.saw(v.accepted, v.rejected, err)
+		w.saw(v.plugin.Name(), err)
 		if err != nil {
-			return err
+			break
 		}
 	}
-	return nil
+	watch.end(&of.validate, err)
+	w.end()
+	return err
 }
 
 // maxSteps bounds the table: versions of custom resources come and go.
@@ -148,16 +164,16 @@ func (c *Chain) steps(op Operation, e *registry.Entry, subresource string) *step
 	if s := old[k]; s != nil {
 		return s
 	}
-	s := &steps{}
+	s := &steps{admit: newWhole(admit, op), validate: newWhole(validate, op)}
 	for _, p := range c.plugins {
 		if !p.Handles(op, e, subresource) {
 			continue
 		}
 		if m, ok := p.(Mutator); ok {
-			s.mutators = append(s.mutators, m)
+			s.mutators = append(s.mutators, newTimed(m, admit, op))
 		}
 		if v, ok := p.(Validator); ok {
-			s.validators = append(s.validators, v)
+			s.validators = append(s.validators, newTimed(v, validate, op))
 		}
 	}
 	table := make(map[key]*steps, len(old)+1)

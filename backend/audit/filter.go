@@ -114,6 +114,9 @@ func (a *Auditor) begin(r *request.Request, c *Config) *record {
 		rec.level = auditv1.LevelMetadata // as the journal keeps it
 	}
 	rec.id, rec.verb, rec.user, rec.received = r.ID, r.Info.Verb, r.User, r.Received
+	if c.Level == auditv1.LevelRequest || c.Level == auditv1.LevelRequestResponse {
+		r.AuditBodies()
+	}
 	rec.uri, rec.agent, rec.sourceIPs = cleanURI(r), userAgent(r), sourceIPs(r)
 	if i := &r.Info; i.IsResource {
 		rec.refers = auditv1.ObjectReference{

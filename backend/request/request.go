@@ -69,8 +69,10 @@ type Request struct {
 	queryErr    error
 	warnings    []string
 	annotations []annotation
-	note        *ObjectNote
-	life        *Life
+	// bodies tells that the audit event has the body.
+	bodies bool
+	note   *ObjectNote
+	life   *Life
 	// annotationRoom saves the allocation for what every request has.
 	annotationRoom [4]annotation
 }
@@ -128,6 +130,18 @@ func (r *Request) Annotate(key, value string) {
 		r.annotations = r.annotationRoom[:0]
 	}
 	r.annotations = append(r.annotations, annotation{key, value})
+}
+
+// AuditBodies says that the audit event of the request has its body, and what
+// AnnotateBody adds. To be called before others have the request.
+func (r *Request) AuditBodies() { r.bodies = true }
+
+// AnnotateBody adds an annotation that tells as much as the body; value is asked
+// only when it is wanted.
+func (r *Request) AnnotateBody(key string, value func() string) {
+	if r != nil && r.bodies {
+		r.Annotate(key, value())
+	}
 }
 
 // Annotation gives the value of one annotation, empty when there is none.

@@ -15,6 +15,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,6 +36,20 @@ type Target struct {
 	Service *Service
 	// CABundle holds PEM certificates; empty means those of the system.
 	CABundle []byte
+	// Credentials are what the webhook is shown; nil for nothing.
+	Credentials *Credentials
+}
+
+// host is what the target's credentials are looked up by.
+func (t *Target) host() string {
+	if s := t.Service; s != nil {
+		return net.JoinHostPort(s.Name+"."+s.Namespace+".svc", strconv.Itoa(int(s.Port)))
+	}
+	u, err := url.Parse(t.URL)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 // Resolve gives the address (host:port) behind a Service.
@@ -61,18 +76,18 @@ const MaxAnswer = 16 << 20
 
 // address gives the URL that a target is posted to.
 func (t *Target) address(timeout time.Duration) string {
-	url := t.URL
+	address := t.URL
 	if s := t.Service; s != nil {
-		url = "https://" + net.JoinHostPort(s.Name+"."+s.Namespace+".svc", strconv.Itoa(int(s.Port))) + "/" + strings.TrimPrefix(s.Path, "/")
+		address = "https://" + net.JoinHostPort(s.Name+"."+s.Namespace+".svc", strconv.Itoa(int(s.Port))) + "/" + strings.TrimPrefix(s.Path, "/")
 	}
 	if timeout <= 0 {
-		return url
+		return address
 	}
 	sep := "?"
-	if strings.Contains(url, "?") {
+	if strings.Contains(address, "?") {
 		sep = "&"
 	}
-	return url + sep + "timeout=" + timeout.String()
+	return address + sep + "timeout=" + timeout.String()
 }
 
 // StatusError is an answer that is no success.
@@ -133,6 +148,9 @@ func (c *Clients) client(t *Target) (*http.Client, error) {
 	if s := t.Service; s != nil {
 		fmt.Fprintf(h, "\x00%s\x00%s\x00%d", s.Namespace, s.Name, s.Port)
 	}
+	if t.Credentials != nil {
+		fmt.Fprintf(h, "\x00%s\x00%s", t.Credentials.path, t.host())
+	}
 	var key [sha256.Size]byte
 	h.Sum(key[:0])
 	c.mu.Lock()
@@ -186,7 +204,23 @@ func (c *Clients) make(t *Target) (*http.Client, error) {
 			return dialer.DialContext(ctx, network, address)
 		}
 	}
-	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
+	var trip http.RoundTripper = transport
+	if t.Credentials != nil {
+		if user := t.Credentials.find(t.host()); user != nil {
+			p, err := presenterOf(user)
+			if err != nil {
+				return nil, err
+			}
+			if p.certificate != nil {
+				config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return p.certificate() }
+			}
+			if trip, err = p.wrap(transport); err != nil {
+				return nil, err
+			}
+			trip = closing{trip, transport}
+		}
+	}
+	return &http.Client{Transport: trip, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, nil
 }
 
 // Close ends idle connections.

@@ -2,6 +2,7 @@ package cel
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/cel-go/common/types"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -14,6 +15,7 @@ type Conditions struct {
 	list     []condition
 	compiler *Compiler
 	ignore   bool
+	owner    Owner
 }
 
 type condition struct {
@@ -23,11 +25,11 @@ type condition struct {
 
 // NewConditions compiles conditions; nil for none. With the failure policy Ignore
 // a condition that fails does not match.
-func NewConditions(c *Compiler, list []admissionregistrationv1.MatchCondition, declared Declared, policy *admissionregistrationv1.FailurePolicyType) *Conditions {
+func NewConditions(owner Owner, c *Compiler, list []admissionregistrationv1.MatchCondition, declared Declared, policy *admissionregistrationv1.FailurePolicyType) *Conditions {
 	if len(list) == 0 {
 		return nil
 	}
-	out := &Conditions{compiler: c, ignore: policy != nil && *policy == admissionregistrationv1.Ignore}
+	out := &Conditions{owner: owner, compiler: c, ignore: policy != nil && *policy == admissionregistrationv1.Ignore}
 	for _, m := range list {
 		out.list = append(out.list, condition{m.Expression, c.Compile(Condition(m.Expression), declared, environment.StoredExpressions)})
 	}
@@ -40,26 +42,34 @@ func (c *Conditions) Match(ctx context.Context, v *Values, params any) (bool, er
 	if c == nil {
 		return true, nil
 	}
+	began := time.Now()
+	ok, failed, err := c.match(ctx, v, params)
+	c.owner.observe(v, began, outcome{excluded: !ok && err == nil, errors: failed})
+	return ok, err
+}
+
+// match gives also how many conditions failed.
+func (c *Conditions) match(ctx context.Context, v *Values, params any) (ok bool, failures int, err error) {
 	s := Scope{Values: v, Params: params, Authorizer: true, OwnResource: true, Compiler: c.compiler, Budget: ConditionsBudget}
 	var errs []error
 	for i := range c.list {
 		value, failed, err := s.Run(ctx, &c.list[i].compiled, c.list[i].text)
 		switch {
 		case err != nil && c.ignore:
-			return false, nil
+			return false, len(errs), nil
 		case err != nil:
-			return false, err
+			return false, len(errs), err
 		case failed != nil:
 			errs = append(errs, failed)
 		case value == types.False:
-			return false, nil
+			return false, len(errs), nil
 		}
 	}
-	if len(errs) == 0 {
-		return true, nil
+	switch {
+	case len(errs) == 0:
+		return true, 0, nil
+	case c.ignore:
+		return false, len(errs), nil
 	}
-	if c.ignore {
-		return false, nil
-	}
-	return false, utilerrors.NewAggregate(errs)
+	return false, len(errs), utilerrors.NewAggregate(errs)
 }

@@ -112,3 +112,28 @@ plugins:
 		t.Error("a missing file is read")
 	}
 }
+
+func TestSettingsOfWebhooks(t *testing.T) {
+	dir := t.TempDir()
+	config := filepath.Join(dir, "config")
+	if err := os.WriteFile(config, []byte("apiVersion: v1\nkind: Config\nusers: [{name: hook.example.com, user: {token: x}}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, plugin := range []string{"MutatingAdmissionWebhook", "ValidatingAdmissionWebhook"} {
+		check := func(settings, words string) {
+			t.Helper()
+			d := &deps{settings: map[string][]byte{plugin: []byte(settings)}}
+			o, err := d.webhookOptions(plugin)
+			if words == "" && (err != nil || o.Credentials == nil) || words != "" && (err == nil || !strings.Contains(err.Error(), words)) {
+				t.Errorf("%s: %v, want %q", settings, err, words)
+			}
+		}
+		const head = "apiVersion: apiserver.config.k8s.io/v1\nkind: WebhookAdmissionConfiguration\n"
+		check(head+"kubeConfigFile: "+config, "")
+		check("apiVersion: apiserver.config.k8s.io/v1alpha1\nkind: WebhookAdmission\nkubeConfigFile: "+config, "")
+		check(head+"kubeConfigFile: config", `kubeConfigFile: Invalid value: "config": must be an absolute file path`)
+		check(head+"kubeConfigFile: "+config+"x", "no such file")
+		check(head+"kubeconfig: x", "unknown field")
+		check("kind: PodSecurityConfiguration", `kind "PodSecurityConfiguration" is no WebhookAdmissionConfiguration`)
+	}
+}

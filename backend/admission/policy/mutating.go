@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"pilothouse/backend/admission"
 	"pilothouse/backend/admission/cel"
@@ -67,10 +68,10 @@ func decodeMutating(raw []byte) (*definition[*mutator], error) {
 		Name: p.Name, UID: p.UID, Generation: p.Generation, ParamKind: p.Spec.ParamKind,
 		MatchConstraints: p.Spec.MatchConstraints, FailurePolicy: p.Spec.FailurePolicy,
 	}
-	return newDefinition(s, func() *mutator { return compileMutating(&p.Spec) }), nil
+	return newDefinition(s, func() *mutator { return compileMutating(p.Name, &p.Spec) }), nil
 }
 
-func compileMutating(p *admissionregistrationv1.MutatingAdmissionPolicySpec) *mutator {
+func compileMutating(name string, p *admissionregistrationv1.MutatingAdmissionPolicySpec) *mutator {
 	c, err := cel.NewComposed()
 	if err != nil {
 		return &mutator{err: fmt.Errorf("failed to initialize CEL compiler: %w", err)}
@@ -81,7 +82,7 @@ func compileMutating(p *admissionregistrationv1.MutatingAdmissionPolicySpec) *mu
 		c.AddVariable(v.Name, v.Expression, declared, stored)
 	}
 	out := &mutator{
-		compiler: c, conditions: cel.NewConditions(c, p.MatchConditions, declared, p.FailurePolicy),
+		compiler: c, conditions: cel.NewConditions(cel.Owner{Kind: "policy", Type: "validate", Name: name}, c, p.MatchConditions, declared, p.FailurePolicy),
 		again: p.ReinvocationPolicy == admissionregistrationv1.IfNeededReinvocationPolicy,
 	}
 	declared.Patches = true
@@ -256,7 +257,9 @@ func (w *mutated) invoke(ctx context.Context, call *invocation, namespace any, m
 		scope := cel.Scope{
 			Values: w.draft.Values, Params: call.param.plain(), Namespace: namespace, Authorizer: true, Compiler: compiled.compiler, Budget: cel.Budget,
 		}
+		began := time.Now()
 		obj, err := compiled.mutations[i].run(ctx, &scope)
+		observeMutation(h.name, call.binding.name, time.Since(began), err)
 		var status *apierrors.StatusError
 		switch {
 		case err == nil:

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pilothouse/backend/apitest"
+	"pilothouse/backend/metrics"
 )
 
 const group = "/apis/admissionregistration.k8s.io/v1/"
@@ -64,6 +65,36 @@ func refused(t *testing.T, a *apitest.Answer, code int, words string) {
 	t.Helper()
 	if a.Code != code || !strings.Contains(a.Status().Message, words) {
 		t.Errorf("got %d %s, want %d with %q", a.Code, a.Body, code, words)
+	}
+}
+
+func TestChecksAreCounted(t *testing.T) {
+	s := start(t)
+	const own = `matchConditions: [{name: c, expression: "object.metadata.name == 'counted'"}]`
+	validating := func(name, expression, failure, actions string) {
+		s.policy("Validating", name, "{failurePolicy: "+failure+", "+ofMaps+", "+own+", validations: [{expression: \""+expression+"\"}]}", "validationActions: ["+actions+"]")
+	}
+	validating("counted-warns", "false", "Fail", "Warn, Audit")
+	validating("counted-ignores", "object.data.missing == 'x'", "Ignore", "Deny")
+	validating("counted-denies", "false", "Fail", "Deny")
+	s.policy("Mutating", "counted-changes", `{reinvocationPolicy: Never, `+ofMaps+", "+own+`, mutations: [{patchType: JSONPatch, jsonPatch: {expression: "[JSONPatch{op: 'add', path: '/metadata/labels', value: {'by': 'policy'}}]"}}]}`, "")
+	refused(t, s.try(configMaps+dry, configMap("counted", "")), 422, "counted-denies")
+	text, _, err := metrics.Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`apiserver_validating_admission_policy_check_total{enforcement_action="warn",error_type="no_error",policy="counted-warns",policy_binding="counted-warns"} 1`,
+		`apiserver_validating_admission_policy_check_total{enforcement_action="audit",error_type="no_error",policy="counted-warns",policy_binding="counted-warns"} 1`,
+		`apiserver_validating_admission_policy_check_total{enforcement_action="allow",error_type="invalid_error",policy="counted-ignores",policy_binding="counted-ignores"} 1`,
+		`apiserver_validating_admission_policy_check_total{enforcement_action="deny",error_type="no_error",policy="counted-denies",policy_binding="counted-denies"} 1`,
+		`apiserver_validating_admission_policy_check_duration_seconds_count{enforcement_action="deny",error_type="no_error",policy="counted-denies",policy_binding="counted-denies"} 1`,
+		`apiserver_mutating_admission_policy_check_total{error_type="no_error",policy="counted-changes",policy_binding="counted-changes"} 1`,
+		`apiserver_admission_match_condition_evaluation_seconds_count{kind="policy",name="counted-denies",operation="CREATE",type="validate"} `,
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %s", want)
+		}
 	}
 }
 

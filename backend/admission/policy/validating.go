@@ -158,6 +158,9 @@ func (j *judgement) binding(ctx context.Context, h *hook[*validator], b *boundHo
 		for _, d := range out.decisions {
 			j.act(ctx, h, b, d)
 		}
+		for i := range out.ignored {
+			observeValidation(h.name, b.name, &out.ignored[i], allowed)
+		}
 		for _, text := range out.failed {
 			j.denied = append(j.denied, denial{h.name, b.name, decision{message: text}})
 		}
@@ -171,6 +174,7 @@ func (j *judgement) binding(ctx context.Context, h *hook[*validator], b *boundHo
 // act does what the binding wants to happen when a validation is not met.
 func (j *judgement) act(ctx context.Context, h *hook[*validator], b *boundHook, d decision) {
 	for _, action := range b.actions {
+		observeValidation(h.name, b.name, &d, actions[action])
 		switch action {
 		case admissionregistrationv1.Deny:
 			j.denied = append(j.denied, denial{h.name, b.name, d})

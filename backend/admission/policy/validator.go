@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"pilothouse/backend/admission/cel"
 
@@ -45,12 +46,16 @@ type decision struct {
 	index   int
 	message string
 	reason  metav1.StatusReason
+	// took is what the expression took; failed tells that it gave no value.
+	took   time.Duration
+	failed bool
 }
 
-// verdict is what a policy says about a write: decisions against it, audit
-// annotations, and annotations that could not be made.
+// verdict is what a policy says about a write: decisions against it, failures
+// that do not count, audit annotations, and annotations that could not be made.
 type verdict struct {
 	decisions   []decision
+	ignored     []decision
 	annotations []annotation
 	failed      []string
 }
@@ -66,10 +71,10 @@ func decodeValidating(raw []byte) (*definition[*validator], error) {
 		Name: p.Name, UID: p.UID, Generation: p.Generation, ParamKind: p.Spec.ParamKind,
 		MatchConstraints: p.Spec.MatchConstraints, FailurePolicy: p.Spec.FailurePolicy,
 	}
-	return newDefinition(s, func() *validator { return compileValidating(&p.Spec) }), nil
+	return newDefinition(s, func() *validator { return compileValidating(p.Name, &p.Spec) }), nil
 }
 
-func compileValidating(p *admissionregistrationv1.ValidatingAdmissionPolicySpec) *validator {
+func compileValidating(name string, p *admissionregistrationv1.ValidatingAdmissionPolicySpec) *validator {
 	c, err := cel.NewComposed()
 	if err != nil {
 		return &validator{err: err}
@@ -80,7 +85,7 @@ func compileValidating(p *admissionregistrationv1.ValidatingAdmissionPolicySpec)
 	for _, v := range p.Variables {
 		c.AddVariable(v.Name, v.Expression, all, stored)
 	}
-	out := &validator{compiler: c, conditions: cel.NewConditions(c, p.MatchConditions, all, p.FailurePolicy)}
+	out := &validator{compiler: c, conditions: cel.NewConditions(cel.Owner{Kind: "policy", Type: "validate", Name: name}, c, p.MatchConditions, all, p.FailurePolicy)}
 	for _, v := range p.Validations {
 		one := validation{Validation: v, compiled: c.Compile(cel.Condition(v.Expression), all, stored)}
 		if v.MessageExpression != "" {
@@ -123,18 +128,23 @@ func (v *validator) validate(ctx context.Context, values *cel.Values, params, na
 }
 
 func failure(err error, fail bool) verdict {
+	d := []decision{{message: err.Error(), failed: true}}
 	if !fail {
-		return verdict{}
+		return verdict{ignored: d}
 	}
-	return verdict{decisions: []decision{{message: err.Error()}}}
+	return verdict{decisions: d}
 }
 
 func (v *validator) decide(ctx context.Context, scope *cel.Scope, fail bool) (out verdict, err error) {
 	denied := make([]int, 0, len(v.validations))
-	failures := map[int]error{}
+	failures, took := map[int]error{}, map[int]time.Duration{}
+	last := time.Now()
 	for i := range v.validations {
 		one := &v.validations[i]
 		value, failed, err := scope.Run(ctx, &one.compiled, one.Expression)
+		now := time.Now()
+		spent := now.Sub(last)
+		last = now
 		switch {
 		case err != nil:
 			return verdict{}, err
@@ -144,6 +154,7 @@ func (v *validator) decide(ctx context.Context, scope *cel.Scope, fail bool) (ou
 			continue
 		}
 		denied = append(denied, i)
+		took[i] = spent
 	}
 	if len(denied) == 0 {
 		return verdict{}, nil
@@ -153,12 +164,15 @@ func (v *validator) decide(ctx context.Context, scope *cel.Scope, fail bool) (ou
 	for _, i := range denied {
 		one := &v.validations[i]
 		if failed := failures[i]; failed != nil {
+			d := decision{index: i, message: failed.Error(), took: took[i], failed: true}
 			if fail {
-				out.decisions = append(out.decisions, decision{index: i, message: failed.Error()})
+				out.decisions = append(out.decisions, d)
+			} else {
+				out.ignored = append(out.ignored, d)
 			}
 			continue
 		}
-		d := decision{index: i, reason: metav1.StatusReasonInvalid}
+		d := decision{index: i, reason: metav1.StatusReasonInvalid, took: took[i]}
 		if one.Reason != nil {
 			d.reason = *one.Reason
 		}

@@ -30,6 +30,8 @@ type Options struct {
 	Registry   *registry.Registry
 	Authorizer authz.Authorizer
 	Clients    *calls.Clients
+	// Credentials are what webhooks are shown; nil for nothing.
+	Credentials *calls.Credentials
 }
 
 // plugin is what both plugins have.
@@ -40,7 +42,14 @@ type plugin struct {
 }
 
 func newPlugin(o Options, resource string, decode func(raw []byte) (string, []*hook, error)) plugin {
-	return plugin{Options: o, source: follow(o.Registry, resource, decode), namespaces: match.NewNamespaces(o.Registry)}
+	own := func(raw []byte) (string, []*hook, error) {
+		name, hooks, err := decode(raw)
+		for _, h := range hooks {
+			h.target.Credentials = o.Credentials
+		}
+		return name, hooks, err
+	}
+	return plugin{Options: o, source: follow(o.Registry, resource, own), namespaces: match.NewNamespaces(o.Registry)}
 }
 
 // callError is a webhook that could not be called or did not answer properly:
@@ -48,6 +57,8 @@ func newPlugin(o Options, resource string, decode func(raw []byte) (string, []*h
 type callError struct {
 	hook   string
 	reason error
+	// bad tells that the webhook was never asked, as what it wants is wrong.
+	bad bool
 }
 
 func (e *callError) Error() string {
@@ -80,7 +91,7 @@ func (c *candidate) wanted(ctx context.Context, a *admission.Attributes, v *cel.
 func (p *plugin) send(ctx context.Context, h *hook, a *admission.Attributes, t *match.Target, mutating bool, obj, old json.RawMessage) (*answer, error) {
 	if a.DryRun {
 		if h.noSideEffects {
-			return nil, &callError{h.name, errors.New("Webhook SideEffects is nil")}
+			return nil, &callError{hook: h.name, reason: errors.New("Webhook SideEffects is nil"), bad: true}
 		}
 		if !h.dryRun {
 			return nil, apierrors.NewBadRequest(fmt.Sprintf("admission webhook %q does not support dry run", h.name))
@@ -88,24 +99,24 @@ func (p *plugin) send(ctx context.Context, h *hook, a *admission.Attributes, t *
 	}
 	version := reviewVersion(h.versions)
 	if version == "" {
-		return nil, &callError{h.name, errNoVersion}
+		return nil, &callError{hook: h.name, reason: errNoVersion, bad: true}
 	}
 	uid := uuid.NewUUID()
 	body, err := newReview(version, uid, a, t, obj, old)
 	if err != nil {
-		return nil, &callError{h.name, fmt.Errorf("could not create admission objects: %w", err)}
+		return nil, &callError{hook: h.name, reason: fmt.Errorf("could not create admission objects: %w", err), bad: true}
 	}
 	reply, err := p.Clients.Post(ctx, &h.target, timeout(ctx, h.timeout), body)
 	if err != nil {
-		return nil, &callError{h.name, fmt.Errorf("failed to call webhook: %w", inKubernetesWords(err))}
+		return nil, &callError{hook: h.name, reason: fmt.Errorf("failed to call webhook: %w", inKubernetesWords(err))}
 	}
 	out, err := readAnswer(version, uid, mutating, reply)
 	var garbage unreadable
 	switch {
 	case errors.As(err, &garbage):
-		return nil, &callError{h.name, fmt.Errorf("failed to call webhook: %w", garbage.error)}
+		return nil, &callError{hook: h.name, reason: fmt.Errorf("failed to call webhook: %w", garbage.error)}
 	case err != nil:
-		return nil, &callError{h.name, fmt.Errorf("received invalid webhook response: %w", err)}
+		return nil, &callError{hook: h.name, reason: fmt.Errorf("received invalid webhook response: %w", err)}
 	}
 	out.note(ctx, h)
 	if !out.allowed {
@@ -168,7 +179,7 @@ func refusal(name string, result *metav1.Status) error {
 	default:
 		result.Message = deniedBy + " without explanation"
 	}
-	return &apierrors.StatusError{ErrStatus: *result}
+	return &rejection{&apierrors.StatusError{ErrStatus: *result}}
 }
 
 // maxBodyInMessage bounds what is told of an unexpected answer, in bytes.

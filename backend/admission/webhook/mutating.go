@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"pilothouse/backend/admission"
 	"pilothouse/backend/admission/cel"
@@ -86,7 +87,9 @@ func (r *round) hook(ctx context.Context, c *candidate) error {
 	r.called = true
 	q := request.From(ctx)
 	more := request.More{Began: q.Elapsed(), Detail: "MutatingWebhookConfiguration " + c.configuration}
-	changed, err := r.call(ctx, c.hook, &more)
+	began := time.Now()
+	changed, err := r.call(ctx, c, &more)
+	observe(c.hook, admit, r.a.Operation, began, err)
 	if err != nil {
 		more.Error = err.Error()
 	}
@@ -100,7 +103,7 @@ func (r *round) hook(ctx context.Context, c *candidate) error {
 	}
 	var failed *callError
 	if !errors.As(err, &failed) {
-		return err
+		return said(err)
 	}
 	if !c.ignore {
 		klog.V(2).InfoS("Failed calling webhook, failing closed", "webhook", c.name, "err", err)
@@ -110,6 +113,10 @@ func (r *round) hook(ctx context.Context, c *candidate) error {
 		return errTimedOut
 	}
 	klog.V(2).InfoS("Failed calling webhook, failing open", "webhook", c.name, "err", err)
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	failedOpen.WithLabelValues(c.name, admit).Inc()
 	request.From(ctx).Annotate(r.key("failed-open.mutation.webhook.admission.k8s.io/", c), c.name)
 	return nil
 }
@@ -119,6 +126,14 @@ type mutationNote struct {
 	Configuration string `json:"configuration"`
 	Webhook       string `json:"webhook"`
 	Mutated       bool   `json:"mutated"`
+}
+
+// patchNote is what the audit event says of a patch, at the levels with bodies.
+type patchNote struct {
+	Configuration string          `json:"configuration"`
+	Webhook       string          `json:"webhook"`
+	Patch         jsonpatch.Patch `json:"patch,omitempty"`
+	PatchType     string          `json:"patchType,omitempty"`
 }
 
 func (r *round) annotate(ctx context.Context, c *candidate, prefix string, value any) {
@@ -136,7 +151,8 @@ func (r *round) key(prefix string, c *candidate) string {
 }
 
 // call asks one webhook and changes the draft as it says.
-func (r *round) call(ctx context.Context, h *hook, more *request.More) (changed bool, err error) {
+func (r *round) call(ctx context.Context, c *candidate, more *request.More) (changed bool, err error) {
+	h := c.hook
 	values := r.draft.Values
 	obj, err := raw(values.Object)
 	if err != nil {
@@ -153,21 +169,28 @@ func (r *round) call(ctx context.Context, h *hook, more *request.More) (changed 
 	patch, err := jsonpatch.DecodePatch(out.patch)
 	switch {
 	case err != nil:
-		return false, &callError{h.name, fmt.Errorf("received undecodable patch in webhook response: %w", err)}
+		return false, &callError{hook: h.name, reason: fmt.Errorf("received undecodable patch in webhook response: %w", err)}
 	case len(patch) == 0:
 		return false, nil
 	case len(patch) > scheme.MaxPatchOperations:
-		return false, &callError{h.name, fmt.Errorf("received a patch of %d operations in webhook response, more than %d", len(patch), scheme.MaxPatchOperations)}
+		return false, &callError{hook: h.name, reason: fmt.Errorf("received a patch of %d operations in webhook response, more than %d", len(patch), scheme.MaxPatchOperations)}
 	case values.Object == nil:
 		return false, apierrors.NewInternalError(fmt.Errorf("admission webhook %q attempted to modify the object, which is not supported for this operation", h.name))
 	case out.patchType != admissionv1.PatchTypeJSONPatch:
-		return false, &callError{h.name, fmt.Errorf("unsupported patch type %q", out.patchType)}
+		return false, &callError{hook: h.name, reason: fmt.Errorf("unsupported patch type %q", out.patchType)}
 	}
 	next, err := patched(patch, obj, values)
 	if err != nil {
 		return false, apierrors.NewInternalError(err)
 	}
 	changed = !equality.Semantic.DeepEqual(values.Object, next)
+	request.From(ctx).AnnotateBody(r.key("patch.webhook.admission.k8s.io/", c), func() string {
+		b, err := json.Marshal(patchNote{c.configuration, c.name, patch, string(out.patchType)})
+		if err != nil {
+			return ""
+		}
+		return string(b)
+	})
 	if err := values.Target().Default(next); err != nil {
 		return false, apierrors.NewInternalError(err)
 	}

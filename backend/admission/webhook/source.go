@@ -151,7 +151,7 @@ func decodeValidating(raw []byte) (string, []*hook, error) {
 	uids := uidsOf{}
 	var hooks []*hook
 	for i := range c.Webhooks {
-		hooks = append(hooks, newHook(c.Name, uids.next(c.Name, c.Webhooks[i].Name), &c.Webhooks[i]))
+		hooks = append(hooks, newHook(validating, c.Name, uids.next(c.Name, c.Webhooks[i].Name), &c.Webhooks[i]))
 	}
 	return c.Name, hooks, nil
 }
@@ -165,7 +165,7 @@ func decodeMutating(raw []byte) (string, []*hook, error) {
 	var hooks []*hook
 	for i := range c.Webhooks {
 		w := &c.Webhooks[i]
-		h := newHook(c.Name, uids.next(c.Name, w.Name), &admissionregistrationv1.ValidatingWebhook{
+		h := newHook(admit, c.Name, uids.next(c.Name, w.Name), &admissionregistrationv1.ValidatingWebhook{
 			Name: w.Name, ClientConfig: w.ClientConfig, Rules: w.Rules, FailurePolicy: w.FailurePolicy, MatchPolicy: w.MatchPolicy,
 			NamespaceSelector: w.NamespaceSelector, ObjectSelector: w.ObjectSelector, SideEffects: w.SideEffects,
 			TimeoutSeconds: w.TimeoutSeconds, AdmissionReviewVersions: w.AdmissionReviewVersions, MatchConditions: w.MatchConditions,
@@ -186,7 +186,7 @@ func (u uidsOf) next(configuration, name string) string {
 }
 
 // newHook reads a webhook; mutating ones have the same fields and one more.
-func newHook(configuration, uid string, w *admissionregistrationv1.ValidatingWebhook) *hook {
+func newHook(step, configuration, uid string, w *admissionregistrationv1.ValidatingWebhook) *hook {
 	h := &hook{
 		configuration: configuration, name: w.Name, uid: uid,
 		rules:     match.OfWebhook(w.Rules, w.MatchPolicy),
@@ -203,7 +203,7 @@ func newHook(configuration, uid string, w *admissionregistrationv1.ValidatingWeb
 	}
 	conditions, policy := w.MatchConditions, w.FailurePolicy
 	h.conditions = sync.OnceValue(func() *cel.Conditions {
-		return cel.NewConditions(cel.Plain(), conditions, cel.Declared{Authorizer: true}, policy)
+		return cel.NewConditions(cel.Owner{Kind: "webhook", Type: step, Name: h.name}, cel.Plain(), conditions, cel.Declared{Authorizer: true}, policy)
 	})
 	return h
 }

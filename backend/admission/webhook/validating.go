@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"pilothouse/backend/admission"
 	"pilothouse/backend/admission/cel"
@@ -126,27 +127,32 @@ func (v *Validating) ask(ctx context.Context, a *admission.Attributes, q *questi
 	defer func() {
 		if p := recover(); p != nil {
 			klog.ErrorS(nil, "Webhook call panicked", "webhook", q.hook.name, "panic", p, "stack", string(debug.Stack()))
-			if err = nil; !q.hook.ignore {
+			if err = nil; q.hook.ignore {
+				failedOpen.WithLabelValues(q.hook.name, validating).Inc()
+			} else {
 				err = apierrors.NewInternalError(fmt.Errorf("ValidatingAdmissionWebhook/%v has panicked: %v", q.hook.name, p))
 			}
 		}
 	}()
 	r := request.From(ctx)
 	more := request.More{Began: r.Elapsed()}
+	began := time.Now()
 	_, err = v.send(ctx, q.hook, a, q.target, false, q.obj, q.old)
+	observe(q.hook, validating, a.Operation, began, err)
 	if err != nil {
 		more.Error = err.Error()
 	}
 	r.Step(2, q.hook.name, &more)
 	var failed *callError
 	if !errors.As(err, &failed) {
-		return err
+		return said(err)
 	}
 	if !q.hook.ignore {
 		klog.V(2).InfoS("Failed calling webhook, failing closed", "webhook", q.hook.name, "err", err)
 		return apierrors.NewInternalError(err)
 	}
 	if !errors.Is(err, context.Canceled) {
+		failedOpen.WithLabelValues(q.hook.name, validating).Inc()
 		klog.V(2).InfoS("Failed calling webhook, failing open", "webhook", q.hook.name, "err", err)
 		request.From(ctx).Annotate(fmt.Sprintf("failed-open.validating.webhook.admission.k8s.io/round_0_index_%d", index), q.hook.name)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pilothouse/backend/config"
+	"pilothouse/backend/node/builtin"
 	"pilothouse/backend/node/runtime"
 	"pilothouse/backend/node/sim"
 
@@ -83,6 +84,10 @@ func openSim(dir string, clock func() time.Time, why string) (*Choice, error) {
 
 func openCRI(*config.Node, string) (*Choice, error) { return nil, errors.New("not built in") }
 
-func openBuiltin(*config.Node, string, func() time.Time, string) (*Choice, error) {
-	return nil, errors.New("not built in")
+func openBuiltin(o *config.Node, dir string, clock func() time.Time, why string) (*Choice, error) {
+	r, err := builtin.Open(builtin.Options{Dir: dir, AllowPrivileged: o.AllowPrivileged, PodCIDR: o.PodCIDR, Clock: clock})
+	if err != nil {
+		return nil, err
+	}
+	return &Choice{Backend: "builtin", Why: why, Runtime: r, MaxPods: maxPods}, nil
 }

@@ -77,10 +77,7 @@ func isSet(b *bool) bool { return b != nil && *b }
 func (w *worker) configMap(ctx context.Context, pod *corev1.Pod, name string, optional bool) (map[string]string, error) {
 	var m corev1.ConfigMap
 	if err := w.agent.Client.Get(ctx, configMapsResource, pod.Namespace, name, &m); err != nil {
-		if apierrors.IsNotFound(err) && optional {
-			return nil, nil
-		}
-		return nil, err
+		return nil, absent(err, "configmap", name, optional)
 	}
 	out := maps.Clone(m.Data)
 	if out == nil {
@@ -92,13 +89,21 @@ func (w *worker) configMap(ctx context.Context, pod *corev1.Pod, name string, op
 	return out, nil
 }
 
+// absent words the lack of an object as kubelets do; nil when it is optional.
+func absent(err error, kind, name string, optional bool) error {
+	switch {
+	case !apierrors.IsNotFound(err):
+		return err
+	case optional:
+		return nil
+	}
+	return apierrors.NewNotFound(corev1.Resource(kind), name)
+}
+
 func (w *worker) secret(ctx context.Context, pod *corev1.Pod, name string, optional bool) (map[string]string, error) {
 	var s corev1.Secret
 	if err := w.agent.Client.Get(ctx, secretsResource, pod.Namespace, name, &s); err != nil {
-		if apierrors.IsNotFound(err) && optional {
-			return nil, nil
-		}
-		return nil, err
+		return nil, absent(err, "secret", name, optional)
 	}
 	out := map[string]string{}
 	for k, v := range s.Data {

@@ -163,23 +163,33 @@ func (w *worker) recall(pod *corev1.Pod, o *observed) {
 		for i := range list {
 			s := &list[i]
 			if v := o.views[s.Name]; v != nil {
-				if v.last == nil && v.attempt > 0 {
+				switch {
+				case v.last != nil || v.attempt == 0:
+				case int(s.RestartCount) < v.attempt: // the status is still that of the try before
+					v.last = w.endOf(s)
+				default:
 					v.last = s.LastTerminationState.Terminated
 				}
 				continue
 			}
 			switch {
-			case s.State.Terminated != nil:
-				o.views[s.Name] = &view{attempt: int(s.RestartCount), exited: s.State.Terminated, last: s.LastTerminationState.Terminated}
-			case s.State.Running != nil:
-				o.views[s.Name] = &view{attempt: int(s.RestartCount), last: s.LastTerminationState.Terminated, exited: &corev1.ContainerStateTerminated{
-					ExitCode: unknownExitCode, Reason: unknownExitReason, Message: unknownExitMessage,
-					StartedAt: s.State.Running.StartedAt, FinishedAt: w.agent.now(), ContainerID: s.ContainerID,
-				}}
+			case s.State.Terminated != nil || s.State.Running != nil:
+				o.views[s.Name] = &view{attempt: int(s.RestartCount), last: s.LastTerminationState.Terminated, exited: w.endOf(s)}
 			case s.LastTerminationState.Terminated != nil:
 				o.views[s.Name] = &view{attempt: int(s.RestartCount), exited: s.LastTerminationState.Terminated}
 			}
 		}
+	}
+}
+
+// endOf is how a container has ended that the runtime does not know any more.
+func (w *worker) endOf(s *corev1.ContainerStatus) *corev1.ContainerStateTerminated {
+	if s.State.Running == nil {
+		return s.State.Terminated
+	}
+	return &corev1.ContainerStateTerminated{
+		ExitCode: unknownExitCode, Reason: unknownExitReason, Message: unknownExitMessage,
+		StartedAt: s.State.Running.StartedAt, FinishedAt: w.agent.now(), ContainerID: s.ContainerID,
 	}
 }
 

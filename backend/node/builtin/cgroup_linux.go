@@ -148,6 +148,16 @@ func (c *cgroups) clear() {
 	}
 }
 
+// close takes the groups of this agent away.
+func (c *cgroups) close() {
+	c.clear()
+	g := &cgroup{}
+	for _, dir := range c.dirs {
+		g.dirs = append(g.dirs, dir)
+	}
+	g.remove()
+}
+
 // cgroup is the control groups of one container.
 type cgroup struct {
 	all  *cgroups

@@ -70,6 +70,11 @@ func Open(o Options) (_ *Runtime, err error) {
 	r := &Runtime{o: o, sandboxes: map[string]*sandbox{}, containers: map[string]*container{}, self: lockedSelf()}
 	r.cgroups = openCgroups(name)
 	r.cgroups.clear()
+	defer func() {
+		if err != nil {
+			r.cgroups.close()
+		}
+	}()
 	for _, sub := range []string{"sandboxes", "containers"} {
 		if err := emptyDir(filepath.Join(o.Dir, sub)); err != nil {
 			return nil, err
@@ -498,7 +503,7 @@ func (r *Runtime) Close() error {
 		}
 	}
 	r.network.close()
-	r.cgroups.clear()
+	r.cgroups.close()
 	klog.V(2).InfoS("The builtin runtime is closed")
 	return nil
 }

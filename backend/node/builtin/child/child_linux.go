@@ -237,7 +237,7 @@ func terminal(s *Spec, control *os.File, who *identity) error {
 	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0); err != nil {
 		return err
 	}
-	peer, err := unix.IoctlRetInt(master, unix.TIOCGPTN)
+	peer, err := unix.IoctlGetInt(master, unix.TIOCGPTN)
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,9 @@ func Lines(lines []view.Line, label string) templ.Component {
 					b.WriteString(`<span class="y` + p.Class + `">` + templ.EscapeString(p.Text) + `</span>`)
 				}
 			}
+			if l.Owner != "" {
+				b.WriteString(`<span class="own">` + templ.EscapeString(l.Owner) + `</span>`)
+			}
 			b.WriteString("\n</span>")
 		}
 		b.WriteString(`</code></pre>`)

@@ -3,10 +3,11 @@
 import { autocompletion, closeBrackets } from '@codemirror/autocomplete'
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands'
 import { yaml } from '@codemirror/lang-yaml'
+import { lintGutter, lintKeymap, linter } from '@codemirror/lint'
 import { HighlightStyle, bracketMatching, foldGutter, foldKeymap, indentOnInput, indentUnit, syntaxHighlighting } from '@codemirror/language'
 import { highlightSelectionMatches, search, searchKeymap } from '@codemirror/search'
 import { EditorState } from '@codemirror/state'
-import { EditorView, drawSelection, highlightActiveLine, highlightActiveLineGutter, keymap, lineNumbers, rectangularSelection } from '@codemirror/view'
+import { EditorView, drawSelection, highlightActiveLine, highlightActiveLineGutter, hoverTooltip, keymap, lineNumbers, rectangularSelection } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
 
 const colours = HighlightStyle.define([
@@ -29,14 +30,77 @@ const look = EditorView.theme({
   '.cm-panels': { backgroundColor: 'var(--raise)', color: 'var(--text)' },
   '.cm-tooltip': { backgroundColor: 'var(--raise)', border: '1px solid var(--line2)' },
   '.cm-tooltip-autocomplete > ul > li[aria-selected]': { backgroundColor: 'var(--accent-bg)', color: 'var(--on-accent)' },
+  '.cm-lintRange-error': { backgroundImage: 'none', textDecoration: 'underline wavy var(--bad)', textUnderlineOffset: '3px' },
+  '.cm-lintRange-warning': { backgroundImage: 'none', textDecoration: 'underline wavy var(--warn)', textUnderlineOffset: '3px' },
+  '.cm-lint-marker': { width: '10px' },
+  '.cm-gutter-lint': { width: '16px' },
+  '.cm-diagnostic': { fontFamily: 'var(--sans)' },
   '.cm-searchMatch': { backgroundColor: 'var(--flash)' },
   '.cm-textfield': { backgroundColor: 'var(--side)', border: '1px solid var(--line2)' },
   '.cm-button': { backgroundImage: 'none', backgroundColor: 'var(--raise)', border: '1px solid var(--line2)' },
 })
 
+const keyAt = /[A-Za-z0-9_./$-]+(?=\s*:)/g
+
+// about tells what the field under the pointer is.
+const about = (describe) => hoverTooltip(async (view, pos) => {
+  const line = view.state.doc.lineAt(pos)
+  const key = [...line.text.matchAll(keyAt)].find((m) => line.from + m.index <= pos && pos <= line.from + m.index + m[0].length)
+  if (!key) return null
+  const [from, to] = [line.from + key.index, line.from + key.index + key[0].length]
+  const field = await describe(view.state.doc.toString(), to).catch(() => null)
+  if (!field) return null
+  return { pos: from, end: to, above: true, create: () => ({ dom: card(field) }) }
+}, { hoverTime: 350 })
+
+function card(field) {
+  const part = (name, className, text) => Object.assign(document.createElement(name), { className, textContent: text })
+  const dom = part('div', 'hover', '')
+  const head = part('p', 'head', '')
+  head.append(part('a', '', field.path), ' ', part('code', 'dim', field.type))
+  head.firstChild.href = field.href
+  head.firstChild.target = '_blank'
+  dom.append(head)
+  if (field.notes) dom.append(part('p', 'dim', field.notes.join(' · ')))
+  if (field.description) dom.append(part('p', 'prose', field.description))
+  return dom
+}
+
+// marks are the problems that check finds, at their places.
+const marks = (check) => linter(async (view) => {
+  const doc = view.state.doc
+  const list = await check(doc.toString()).catch(() => [])
+  if (view.state.doc !== doc) return []
+  return list.filter((m) => m.line <= doc.lines).map((m) => {
+    const line = doc.line(m.line)
+    const from = Math.min(line.to, line.from + m.column - 1)
+    return { from, to: Math.max(from, m.end ? Math.min(line.to, line.from + m.end - 1) : line.to), severity: m.severity, message: m.text }
+  })
+}, { delay: 400 })
+
+// dropped puts the text of files into the editor.
+const dropped = EditorView.domEventHandlers({
+  drop(e, view) {
+    if (!e.dataTransfer?.files.length) return false
+    e.preventDefault()
+    insertFiles(view, e.dataTransfer.files)
+    return true
+  },
+})
+
+/** insertFiles adds the text of files to what is there, each as documents. */
+export async function insertFiles(view, files) {
+  const texts = await Promise.all([...files].map((f) => f.text()))
+  const before = view.state.doc.toString().trimEnd()
+  const all = [before, ...texts.map((t) => t.trim().replace(/^---\n/, ''))].filter(Boolean).join('\n---\n') + '\n'
+  view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: all }, userEvent: 'input.paste' })
+  view.focus()
+}
+
 /** edit puts an editor in the place of a textarea. complete(text, position) gives
- * completions. */
-export function edit(area, nonce, { changed, complete }) {
+ * completions, describe(text, position) what a field is, check(text) what is
+ * wrong. */
+export function edit(area, nonce, { changed, complete, describe, check }) {
   const source = async (context) => {
     if (!context.explicit && !context.matchBefore(/[\w$/.-]+|^\s*|: $/)) return null
     const word = context.matchBefore(/[\w$/.-]*/)
@@ -51,8 +115,8 @@ export function edit(area, nonce, { changed, complete }) {
         EditorView.cspNonce.of(nonce),
         lineNumbers(), foldGutter(), highlightActiveLine(), highlightActiveLineGutter(), history(), drawSelection(), EditorState.allowMultipleSelections.of(true),
         rectangularSelection(), indentOnInput(), indentUnit.of('  '), bracketMatching(), closeBrackets(), highlightSelectionMatches(), search({ top: true }),
-        yaml(), syntaxHighlighting(colours), look, autocompletion({ override: [source] }),
-        keymap.of([...defaultKeymap.filter((k) => k.key !== 'Mod-Enter'), ...historyKeymap, ...searchKeymap, ...foldKeymap, indentWithTab]),
+        yaml(), syntaxHighlighting(colours), look, autocompletion({ override: [source] }), about(describe), marks(check), lintGutter(), dropped,
+        keymap.of([...defaultKeymap.filter((k) => k.key !== 'Mod-Enter'), ...historyKeymap, ...searchKeymap, ...foldKeymap, ...lintKeymap, indentWithTab]),
         // Where text takes the place of other text the browser would write styles
         // into attributes, which the policy of the page forbids.
         EditorView.domEventHandlers({

@@ -16,9 +16,11 @@ export async function start(root) {
   const mine = open = { form, area, key: $('[data-secret]', form) ? null : 'draft ' + form.dataset.edit, saved: area.value }
   restore(mine)
   area.addEventListener('input', () => changed(mine))
-  const { edit } = await import('./editor.js')
+  const { edit, insertFiles } = await import('./editor.js')
   if (open !== mine || !area.isConnected) return
-  mine.view = edit(area, nonce, { changed: () => changed(mine), complete: completions })
+  mine.view = edit(area, nonce, { changed: () => changed(mine), complete: completions, describe: (text, position) => ask('/ui/hover', { text, position }), check: (text) => ask('/ui/lint', { text }) })
+  const files = $('input[type=file]', form)
+  if (files) files.onchange = () => { insertFiles(mine.view, files.files); files.value = '' }
   if (!$('[data-testid="review"]', form)) mine.view.focus()
 }
 
@@ -90,8 +92,14 @@ document.addEventListener('keydown', (e) => {
 })
 
 async function completions(text, position, context) {
-  const body = new URLSearchParams({ form: open.form.elements.form.value, text, position: String(position) })
-  const answer = await fetch('/ui/complete', { method: 'POST', body, headers: { 'X-Pilothouse': 'complete' } })
-  if (!answer.ok || context.aborted) return []
+  const list = await ask('/ui/complete', { text, position })
+  return context.aborted ? [] : list
+}
+
+// ask asks the server about the text.
+async function ask(address, fields) {
+  const body = new URLSearchParams({ form: open.form.elements.form.value, ...fields })
+  const answer = await fetch(address, { method: 'POST', body, headers: { 'X-Pilothouse': 'editor' } })
+  if (!answer.ok) throw new Error(answer.statusText)
   return answer.json()
 }

@@ -8,7 +8,9 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"sort"
+	"strconv"
 	"strings"
 
 	"pilothouse/backend/client"
@@ -93,13 +95,24 @@ func apply(ctx context.Context, c *Call) (*Answer, error) {
 		v.Fault = f
 		return applyAnswer(v, f.Code), nil
 	}
-	v.Done = c.Form.Get("act") == "save"
+	v.Done = c.Form.Get("act") == "save" || c.Form.Get("only") != ""
+	only, forced := onlyOf(c.Form.Get("only"))
+	v.Left = 0
 	for _, d := range docs {
-		row := c.applyOne(ctx, d, v.Force, !v.Done)
+		if only != nil && !slices.Contains(only, d.number) {
+			v.Left++
+			continue
+		}
+		row := c.applyOne(ctx, d, v.Force || forced, !v.Done)
 		if row.Tone == view.Bad {
 			v.Failures++
 		}
 		v.Rows = append(v.Rows, row)
+	}
+	for _, r := range v.Rows {
+		if r.Tone == view.Bad {
+			v.Failed = strings.TrimPrefix(v.Failed+","+strconv.Itoa(r.Number), ",")
+		}
 	}
 	sort.SliceStable(v.Rows, func(i, j int) bool { return v.Rows[i].Number < v.Rows[j].Number })
 	status := http.StatusOK
@@ -107,6 +120,18 @@ func apply(ctx context.Context, c *Call) (*Answer, error) {
 		status = http.StatusUnprocessableEntity
 	}
 	return applyAnswer(v, status), nil
+}
+
+// onlyOf reads which documents alone are to be applied: numbers with commas
+// between them, with a ! in front to take the fields over.
+func onlyOf(s string) (list []int, forced bool) {
+	s, forced = strings.CutPrefix(s, "!")
+	for part := range strings.SplitSeq(s, ",") {
+		if n, err := strconv.Atoi(part); err == nil {
+			list = append(list, n)
+		}
+	}
+	return list, forced
 }
 
 // documents reads a stream of YAML or JSON documents, Lists taken apart.

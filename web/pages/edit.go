@@ -19,7 +19,7 @@ import (
 
 // editPage shows an object's YAML for a change.
 func editPage(_ context.Context, c *Call, o *loaded) (*Answer, error) {
-	text, err := yamlOf(&o.object, false)
+	text, err := editable(&o.object)
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +83,7 @@ func (c *Call) saveText(ctx context.Context, o *loaded, v *view.Edit) (int, erro
 	if err := yaml.Unmarshal([]byte(v.Text), &mine); err != nil {
 		return 0, badText(err)
 	}
+	encode(mine)
 	if v.BaseVersion != o.object.GetResourceVersion() {
 		if done, err := c.rebase(o, v, mine); err != nil || !done {
 			return http.StatusConflict, err
@@ -123,6 +124,7 @@ func (c *Call) rebase(o *loaded, v *view.Edit, mine map[string]any) (bool, error
 	if err := yaml.Unmarshal([]byte(v.Base), &base); err != nil {
 		return false, badText(err)
 	}
+	encode(base)
 	live := o.object.DeepCopy()
 	live.SetManagedFields(nil)
 	for _, m := range []map[string]any{base, mine, live.Object} {
@@ -138,7 +140,7 @@ func (c *Call) rebase(o *loaded, v *view.Edit, mine map[string]any) (bool, error
 	if status != nil {
 		tree["status"] = status
 	}
-	newBase, err := yamlOf(&o.object, false)
+	newBase, err := editable(&o.object)
 	if err != nil {
 		return false, err
 	}
@@ -150,7 +152,7 @@ func (c *Call) rebase(o *loaded, v *view.Edit, mine map[string]any) (bool, error
 	}
 	u := unstructured.Unstructured{Object: tree}
 	u.SetResourceVersion(o.object.GetResourceVersion())
-	text, err := yamlOf(&u, false)
+	text, err := editable(&u)
 	if err != nil {
 		return false, err
 	}
@@ -220,6 +222,7 @@ func comparableYAML(o *unstructured.Unstructured) (string, error) {
 	for _, f := range []string{"managedFields", "resourceVersion", "generation"} {
 		unstructured.RemoveNestedField(o.Object, "metadata", f)
 	}
+	decode(o)
 	raw, err := yaml.Marshal(o.Object)
 	return string(raw), err
 }

@@ -27,6 +27,8 @@ var All = []Page{
 	{Method: "GET", Path: "/ui/explore/op", Serve: exploreOp},
 	{Method: "POST", Path: "/ui/try", Serve: try},
 	{Method: "POST", Path: "/ui/complete", Serve: complete},
+	{Method: "POST", Path: "/ui/lint", Serve: lint},
+	{Method: "POST", Path: "/ui/hover", Serve: hover},
 	{Method: "GET", Path: "/ui/search", Serve: search},
 	{Method: "GET", Path: "/ui/whoami", Serve: whoAmI},
 	{Method: "POST", Path: "/ui/as", Serve: actAs},

@@ -125,9 +125,15 @@ func yamlTab(_ context.Context, c *Call, o *loaded, v *view.Object) (templ.Compo
 	if err != nil {
 		return nil, err
 	}
-	y := &view.YAML{Lines: view.YAMLLines(text), Managed: managed, Download: v.Path + "?download=1"}
-	if y.Toggle = v.Path + "?tab=yaml"; !managed {
+	owners := c.Query.Get("owners") != ""
+	y := &view.YAML{Lines: view.YAMLLines(text), Managed: managed, Owners: owners, Download: v.Path + "?download=1", Toggle: v.Path + "?tab=yaml", OwnersHref: v.Path + "?tab=yaml"}
+	if !managed {
 		y.Toggle += "&managed=1"
+	}
+	if !owners {
+		y.OwnersHref += "&owners=1"
+	} else {
+		markOwners(y.Lines, text, ownersOf(&o.object))
 	}
 	return tmpl.YAML(y), nil
 }

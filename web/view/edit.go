@@ -42,6 +42,10 @@ type Apply struct {
 	// Done tells that the rows are what has been done, not what would be.
 	Done     bool
 	Failures int
+	// Failed are the numbers of the rows that failed, Left how many documents
+	// were left out this time.
+	Failed string
+	Left   int
 }
 
 // ApplyRow is one document.

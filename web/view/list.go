@@ -37,7 +37,7 @@ type List struct {
 	DeleteDenied, CreateDenied *Denied
 	// Narrowed are the namespaces that are shown to somebody who may not see all.
 	Narrowed string
-	Labels []string
+	Labels   []string
 }
 
 // Column is one column of a list.

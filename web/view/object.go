@@ -99,17 +99,21 @@ type Section struct {
 
 // YAML is an object's text.
 type YAML struct {
-	Lines    []Line
-	Managed  bool // whether managedFields are shown
-	Toggle   string
-	Download string
-	EditHref string
+	Lines   []Line
+	Managed bool // whether managedFields are shown
+	Toggle  string
+	// Owners tells that the lines say who owns their fields.
+	Owners     bool
+	OwnersHref string
+	Download   string
+	EditHref   string
 }
 
 // Line is one line of YAML.
 type Line struct {
 	Number int
 	Parts  []Part
+	Owner  string // who owns the field, where that is shown
 }
 
 // Part is a piece of a line; Class is "k" for a key, "s" for text, "n" for a

@@ -1,0 +1,115 @@
+// R14 to R17: what the editor knows of the API, secrets as they are, who owns
+// which field, and documents one by one.
+import assert from 'node:assert/strict'
+import { writeFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { cluster, crd } from '../fixture.js'
+import { Server, context, done, login, quiet, quit, until } from '../harness.js'
+
+let server
+before(async () => {
+  server = await Server.start()
+  await cluster(server, 20)
+  await server.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', crd('databases', 'Database'))
+})
+after(async () => {
+  await quit()
+  await server.stop()
+})
+
+const base = '/api/v1/namespaces/shop'
+
+async function write(page, text) {
+  await page.waitForSelector('.cm-content')
+  await page.click('.cm-content')
+  await page.keyboard.press('Control+a')
+  await page.keyboard.press('Delete')
+  await page.keyboard.insertText(text)
+}
+
+test('mistakes are marked before a save, also in custom resources', async () => {
+  const c = await context()
+  const page = await login(server, c, 'token-admin', '/ui/apply')
+  await write(page, 'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  replicas: three\n  selectr: {}\n  template: {spec: {containers: [{name: a, image: i, imagePullPolicy: Sometimes}]}}\n')
+  await until(async () => (await page.$$('.cm-lintRange-error')).length === 3)
+  assert.deepEqual(await page.$$eval('.cm-lintRange-error', (l) => l.map((e) => e.textContent)), ['three', 'selectr', 'Sometimes'])
+  await page.hover('.cm-lintRange-error >> text=selectr')
+  await page.waitForSelector('.cm-diagnostic >> text=unknown field "selectr"; selector?')
+  for (let end = Date.now() + 60_000; ; await quiet(page)) {
+    await write(page, `apiVersion: example.com/v1\nkind: Database\nmetadata: {name: a}\nspec: {size: "3", engine: oracle}\n# ${Date.now()}\n`)
+    await quiet(page, 1000)
+    if ((await page.$$eval('.cm-lintRange-error', (l) => l.map((e) => e.textContent).join())) === '"3",oracle') break
+    assert.ok(Date.now() < end, 'the description of a custom resource is known soon')
+  }
+  await write(page, 'a: b\n  c: d\n')
+  await page.waitForSelector('.cm-lintRange-error')
+  await done(c)
+})
+
+test('a field tells what it is', async () => {
+  const c = await context()
+  const page = await login(server, c, 'token-admin', '/ui/apis/apps/v1/namespaces/shop/deployments/api-gateway?edit=1')
+  await page.waitForSelector('.cm-content')
+  await page.hover('.cm-line >> text=replicas')
+  await page.waitForSelector('.hover')
+  const text = await page.innerText('.hover')
+  assert.match(text, /spec\.replicas\s+integer/)
+  assert.match(text, /Number of desired pods/)
+  assert.match(await page.getAttribute('.hover a', 'href'), /explore\/kind\?.*field=spec\.replicas/)
+  await done(c)
+})
+
+test('the values of a Secret are edited as they are', async () => {
+  await server.create(`${base}/secrets`, { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'decoded' }, data: { word: Buffer.from('open').toString('base64'), raw: '/w==' } })
+  const c = await context()
+  const page = await login(server, c, 'token-admin', `/ui${base}/secrets/decoded?edit=1`)
+  await page.waitForSelector('.cm-content')
+  const text = await page.inputValue('textarea')
+  assert.match(text, /stringData:\n {2}word: open/)
+  assert.match(text, /data:\n {2}raw: \/w==/)
+  await write(page, text.replace('word: open', 'word: sesame'))
+  await page.keyboard.press('Control+s')
+  await page.waitForSelector('.diff .ins')
+  assert.match(await page.textContent('.diff .ins'), /word: sesame/)
+  await page.keyboard.press('Control+s')
+  await page.waitForURL(/tab=yaml/)
+  const { data } = await server.api('GET', `${base}/secrets/decoded`)
+  assert.deepEqual(data, { word: Buffer.from('sesame').toString('base64'), raw: '/w==' })
+  assert.ok(!JSON.stringify(await page.evaluate(() => ({ ...localStorage }))).includes('sesame'))
+  await done(c)
+})
+
+test('documents from files are applied, and each conflict is a decision of its own', async () => {
+  for (const name of ['one', 'two']) {
+    await server.api('PATCH', `${base}/configmaps/${name}?fieldManager=other`, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { key: 'theirs' } }, 'application/apply-patch+yaml')
+  }
+  const c = await context()
+  const page = await login(server, c, 'token-admin', '/ui/apply')
+  await page.waitForSelector('.cm-content')
+  const dir = mkdtempSync(join(tmpdir(), 'files-'))
+  const files = ['one', 'two'].map((name) => {
+    const path = join(dir, name + '.yaml')
+    writeFileSync(path, `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ${name}, namespace: shop}\ndata: {key: mine}\n`)
+    return path
+  })
+  await page.setInputFiles('input[type=file]', files)
+  await until(async () => /name: two/.test(await page.inputValue('textarea')))
+  rmSync(dir, { recursive: true })
+  await page.click('button[value=review]')
+  await page.waitForSelector('[data-testid=documents]')
+  assert.match(await page.innerText('[data-testid=documents]'), /conflict.*other/s)
+  await page.click('button[value=save]')
+  await page.waitForSelector('[data-testid=force]')
+  await page.click('[data-testid=force] >> nth=0')
+  await until(async () => /configured/.test(await page.innerText('[data-testid=documents]')))
+  assert.match(await page.innerText('.side'), /1 other documents were left/)
+  const values = await Promise.all(['one', 'two'].map(async (n) => (await server.api('GET', `${base}/configmaps/${n}`)).data.key))
+  assert.deepEqual(values, ['mine', 'theirs'])
+  await page.goto(server.url + `/ui${base}/configmaps/two?tab=yaml`)
+  await page.click('[data-testid=owners]')
+  await page.waitForSelector('.own')
+  assert.match(await page.innerText('[data-testid=yaml]'), /key: theirs\s*other/)
+  await done(c)
+})

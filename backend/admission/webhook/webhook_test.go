@@ -149,18 +149,22 @@ func TestBadWebhooks(t *testing.T) {
 	s := start(t)
 	const called = `Internal error occurred: failed calling webhook "bad.example.com": `
 	bad := func(name, words string, f http.HandlerFunc, more ...string) {
+		settings := strings.Join(more, "")
+		if !strings.Contains(settings, "timeoutSeconds") {
+			settings += ", timeoutSeconds: 30"
+		}
 		s.sub(name, func(s *server) {
 			s.h.on("/bad", f)
-			s.webhook("Validating", "bad", ", timeoutSeconds: 1"+strings.Join(more, ""))
+			s.webhook("Validating", "bad", settings)
 			begin := time.Now()
 			s.refused(s.try(configMaps+dry, one), 500, called+words)
-			if took := time.Since(begin); took > 10*time.Second {
+			if took := time.Since(begin); took > 30*time.Second {
 				s.t.Errorf("it took %v", took)
 			}
 			s.Patch(group+"validatingwebhookconfigurations/bad", `{"webhooks":null}`).Must(200)
 		})
 		s.sub(name+", ignored", func(s *server) {
-			s.webhook("Validating", "bad", ", failurePolicy: Ignore, timeoutSeconds: 1"+strings.Join(more, ""))
+			s.webhook("Validating", "bad", ", failurePolicy: Ignore"+settings)
 			s.create(configMaps+dry, one)
 		})
 	}
@@ -171,7 +175,7 @@ func TestBadWebhooks(t *testing.T) {
 		case <-r.Context().Done():
 		case <-gone:
 		}
-	})
+	}, ", timeoutSeconds: 1")
 	bad("crashes", "failed to call webhook: Post ", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	bad("garbage", "failed to call webhook: couldn't get version/kind; json parse error: ", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("no JSON")) })
 	bad("nothing", "failed to call webhook: 0-length response", func(http.ResponseWriter, *http.Request) {})
@@ -185,14 +189,14 @@ func TestBadWebhooks(t *testing.T) {
 				return
 			}
 		}
-	}, ", matchPolicy: Exact")
+	})
 	bad("redirects", "failed to call webhook: the server responded with the status code 302", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/elsewhere", http.StatusFound)
 	})
 	bad("an error", `failed to call webhook: an error on the server ("boom") has prevented the request from succeeding`, func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "boom", http.StatusInternalServerError)
 	})
-	bad("nobody knows its certificate", `failed to call webhook: Post "`+s.h.URL+`/bad?timeout=1s": tls: failed to verify certificate: x509: certificate signed by unknown authority`, nil,
+	bad("nobody knows its certificate", `failed to call webhook: Post "`+s.h.URL+`/bad?timeout=30s": tls: failed to verify certificate: x509: certificate signed by unknown authority`, nil,
 		", clientConfig: {url: '"+s.h.URL+"/bad'}")
 
 	s.sub("wrong uid", func(s *server) {

@@ -138,7 +138,7 @@ func (s *Server) assemble() error {
 	s.authentication.api = client.New(s.chain, request.Server, "kube-apiserver")
 	s.crds, err = crd.New(crd.Options{
 		Registry: s.registry, Client: client.New(s.chain, request.Server, "kube-apiserver"), OpenAPI: documents,
-		Clock: time.Now, Webhooks: webhooks, Forget: fields.Forget,
+		Clock: time.Now, Webhooks: webhooks, Forget: fields.Forget, Serves: o.Extension.ServesGroup,
 	})
 	if err != nil {
 		return err
@@ -146,6 +146,7 @@ func (s *Server) assemble() error {
 	if err := s.crds.Install(s.ctx); err != nil {
 		return err
 	}
+	s.registry.Loaded()
 	s.http = server.New(server.Options{Handler: s.chain, TLS: s.serving.TLS()})
 	return nil
 }

@@ -45,6 +45,9 @@ type Server struct {
 	fresh    bool
 	registry *registry.Registry
 	crds     *crd.Manager
+	// main is the server for which this one serves some groups; nil when there
+	// is none.
+	main *client.Client
 	// aggregator has the API servers that extend this one.
 	aggregator *aggregator.Manager
 	// tokens is what reviews of tokens use; authentication fills it in.
@@ -96,6 +99,7 @@ func New(o *config.Options) (_ *Server, err error) {
 	for _, step := range []func() error{
 		s.listen,          // first: a port that is taken is the most likely trouble
 		s.openStorage,     // second: it holds the lock of the folder
+		s.openDelegate,    // before the keys: it may bring authorities
 		s.openKeys,        //
 		s.loadRegistry,    //
 		s.assemble,        // everything that a request passes
@@ -212,6 +216,9 @@ func (s *Server) runBackground() {
 	}
 	s.background.Go(func() { s.crds.Run(s.ctx) }) //nolint:errcheck // it ends with the context
 	s.background.Go(func() { s.aggregator.Run(s.ctx) })
+	if s.main != nil {
+		s.background.Go(func() { s.runDelegate(s.ctx) })
+	}
 	s.runNode()
 	loops, err := controllers.Select(controllers.All(), s.options.Features.Controllers)
 	if err != nil {

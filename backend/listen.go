@@ -78,6 +78,9 @@ func servingNames(o *config.Options) (names []string, ips []net.IP, err error) {
 	if host, err := os.Hostname(); err == nil && host != "" && host != "localhost" {
 		names = append(names, host)
 	}
+	if namespace, name, port := o.Extension.Service(); port != 0 {
+		names = append(names, name+"."+namespace+".svc")
+	}
 	prefix, err := o.Services.Prefix()
 	if err != nil {
 		return nil, nil, err

@@ -28,6 +28,8 @@ type Options struct {
 	Kubelet  Kubelet
 	Node     Node
 
+	Extension Extension
+
 	Admission Admission
 	Audit     Audit
 }
@@ -51,6 +53,7 @@ func (o *Options) groups() []group {
 		&o.General,
 		&o.Kubelet,
 		&o.Node,
+		&o.Extension,
 		&o.Admission,
 		&o.Audit,
 	}

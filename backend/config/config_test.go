@@ -80,6 +80,9 @@ func TestBadSettingsAreNamedInOneLine(t *testing.T) {
 	check("too small", []string{"--service-cluster-ip-range=10.0.0.0/30"})
 	check("too large", []string{"--service-cluster-ip-range=10.0.0.0/8"})
 	check("--service-node-port-range", []string{"--service-node-port-range=30000"})
+	check("go together", []string{"--delegate-kubeconfig=f"})
+	check("is not NAMESPACE/NAME:PORT", []string{"--delegate-kubeconfig=f", "--delegate-service=a/b"})
+	check("is not NAMESPACE/NAME:PORT", []string{"--delegate-kubeconfig=f", "--delegate-service=b:70000"})
 	check("--request-timeout", []string{"--request-timeout=0s"})
 	check("--data-dir", []string{"--data-dir="})
 	check("environment PILOTHOUSE_SECURE_PORT", nil, "PILOTHOUSE_SECURE_PORT=x")
@@ -95,5 +98,24 @@ func TestHarmlessFlagsOfKubeAPIServerAreTaken(t *testing.T) {
 	o, err := parse(t, []string{"--storage-media-type=application/json", "--watch-cache", "--secure-port", "7"}, nil)
 	if err != nil || o.Serving.SecurePort != 7 {
 		t.Errorf("%v %+v", err, o)
+	}
+}
+
+func TestGroupsOfCustomResources(t *testing.T) {
+	f := func(group string, want bool, patterns ...string) {
+		t.Helper()
+		if got := (&Extension{CRDGroups: patterns}).ServesGroup(group); got != want {
+			t.Errorf("%s by %v: %v", group, patterns, got)
+		}
+	}
+	f("a.example", true, "*")
+	f("a.example", true, "a.example")
+	f("b.example", false, "a.example")
+	f("a.example", false, "*", "-a.example")
+	f("b.example", true, "*", "-a.example")
+	f("a.example", false)
+	e := Extension{DelegateService: "kube-system/far:6443"}
+	if namespace, name, port := e.Service(); namespace != "kube-system" || name != "far" || port != 6443 {
+		t.Error(namespace, name, port)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -80,7 +82,9 @@ func (w *webhookConverter) convert(u *unstructured.Unstructured, to schema.Group
 	}
 	out, err := w.ask(u, to)
 	if err != nil {
-		return nil, fmt.Errorf("conversion webhook for %v %w", u.GroupVersionKind(), err)
+		// Clients see what the webhook says, as with kube-apiserver.
+		return nil, &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError,
+			Message: fmt.Sprintf("conversion webhook for %v %v", u.GroupVersionKind(), err)}}
 	}
 	return out, nil
 }

@@ -40,6 +40,9 @@ type Options struct {
 	// Forget is told of a resource that is replaced or gone, so that what was
 	// kept for it can go too; may be nil.
 	Forget func(r *registry.Resource)
+	// Serves tells the groups whose definitions are this process's business; nil
+	// is all of them.
+	Serves func(group string) bool
 }
 
 // Manager keeps the registry's table in step with the definitions.
@@ -64,6 +67,9 @@ func New(o Options) (*Manager, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
+	if o.Serves == nil {
+		o.Serves = func(string) bool { return true }
+	}
 	if o.Webhooks == nil {
 		o.Webhooks = webhook.New(nil)
 	}
@@ -87,7 +93,7 @@ func (m *Manager) Install(ctx context.Context) error {
 			klog.ErrorS(err, "CustomResourceDefinition left out", "name", o.Name)
 			continue
 		}
-		if d := obj.(*Definition); served(d) {
+		if d := obj.(*Definition); served(d) && m.o.Serves(d.Spec.Group) {
 			if err := m.serve(d); err != nil {
 				klog.ErrorS(err, "CustomResourceDefinition left out", "name", d.Name)
 			}
@@ -172,6 +178,9 @@ func (m *Manager) sync(ctx context.Context, name string) (again []string, err er
 	}
 	if d == nil {
 		return m.othersOf(ctx, m.remove(name)), nil
+	}
+	if !m.o.Serves(d.Spec.Group) {
+		return nil, nil
 	}
 	changed, err := m.accept(ctx, d)
 	if err != nil {

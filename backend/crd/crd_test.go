@@ -128,6 +128,50 @@ func TestVersionsAndRestarts(t *testing.T) {
 	}
 }
 
+// Integers of an apply configuration are integers: for the scale subresource,
+// and to their last digit.
+func TestApplyKeepsIntegers(t *testing.T) {
+	s := apitest.Start(t)
+	v := version("v1", true)
+	v["subresources"].(map[string]any)["scale"] = map[string]any{"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size"}
+	v["schema"].(map[string]any)["openAPIV3Schema"].(map[string]any)["properties"].(map[string]any)["spec"].(map[string]any)["properties"].(map[string]any)["big"] = map[string]any{"type": "integer", "format": "int64"}
+	s.Admin().Post(definitions, definition(v)).Must(http.StatusCreated)
+	served(t, s, widgets)
+	apply := func(body string) *apitest.Answer {
+		return s.Admin().Do("PATCH", widgets+"/one?fieldManager=m&force=true", body, "Content-Type", "application/apply-patch+yaml")
+	}
+	const config = "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: one}\nspec: {size: 3, big: 9007199254740993}\n"
+	apply(config).Must(http.StatusCreated)
+	apply(strings.Replace(config, "size: 3", "size: 4", 1)).Must(http.StatusOK)
+	got := apply(`{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"one"},"spec":{"size":5,"big":9007199254740993}}`).Must(http.StatusOK)
+	if body := string(got.Body); !strings.Contains(body, `"big":9007199254740993`) || !strings.Contains(body, `"size":5`) {
+		t.Error(body)
+	}
+}
+
+// A watch goes on after a restart where it was.
+func TestAWatchGoesOnAfterARestart(t *testing.T) {
+	s := apitest.Start(t)
+	s.Admin().Post(definitions, definition(version("v1", true))).Must(http.StatusCreated)
+	served(t, s, widgets)
+	seen := s.Admin().Post(widgets, widget("one", map[string]any{"size": 3})).Must(http.StatusCreated).Object().GetResourceVersion()
+	s.Admin().Patch(widgets+"/one", `{"spec":{"size":4}}`).Must(http.StatusOK)
+	s.Admin().Post(widgets, widget("two", map[string]any{"size": 1})).Must(http.StatusCreated)
+	s.Admin().Delete(widgets + "/two").Must(http.StatusOK)
+	s.Stop()
+	again := apitest.Start(t, apitest.Options{DataDir: s.DataDir()})
+	w := again.Admin().Watch(widgets + "?resourceVersion=" + seen)
+	defer w.Close()
+	for _, want := range []string{"MODIFIED one", "ADDED two", "DELETED two", "ADDED three"} {
+		if want == "ADDED three" {
+			again.Admin().Post(widgets, widget("three", map[string]any{"size": 1})).Must(http.StatusCreated)
+		}
+		if e := w.Next(); e.Type+" "+e.Object.GetName() != want {
+			t.Errorf("%s %s, want %s", e.Type, e.Object.GetName(), want)
+		}
+	}
+}
+
 // Two definitions want the same kind: the second gets it when the first goes.
 func TestNamesAreGivenOnce(t *testing.T) {
 	s := apitest.Start(t)

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
 
@@ -166,9 +167,9 @@ func (p *patcher) applyTo(r *registry.Resource, version string, live scheme.Obje
 	if p.c.h.FieldManager == nil {
 		return nil, errNoApply
 	}
-	config := &unstructured.Unstructured{Object: map[string]any{}}
-	if err := yaml.Unmarshal(p.body, &config.Object); err != nil {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
+	config, err := configuration(p.body)
+	if err != nil {
+		return nil, err
 	}
 	force := p.options.Force != nil && *p.options.Force
 	out, err := p.c.h.FieldManager.Apply(r, version, p.c.subName(), live, config, p.options.FieldManager, force)
@@ -185,6 +186,27 @@ func (p *patcher) applyTo(r *registry.Resource, version string, live scheme.Obje
 		warnStrict(p.c.r, []error{err})
 	}
 	return out, nil
+}
+
+// configuration reads an apply configuration, YAML or JSON. Integers are int64,
+// as in every other decoded object.
+func configuration(body []byte) (*unstructured.Unstructured, error) {
+	config := &unstructured.Unstructured{}
+	if kjson.UnmarshalCaseSensitivePreserveInts(body, &config.Object) == nil && config.Object != nil {
+		return config, nil
+	}
+	config.Object = map[string]any{}
+	if err := yaml.Unmarshal(body, &config.Object); err != nil {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
+	}
+	raw, err := yaml.YAMLToJSON(body)
+	if err == nil {
+		err = kjson.UnmarshalCaseSensitivePreserveInts(raw, &config.Object)
+	}
+	if err != nil {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
+	}
+	return config, nil
 }
 
 // shown turns an error of a patch library, whose texts clients know, into a 500

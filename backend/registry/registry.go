@@ -85,6 +85,10 @@ func (r *Registry) Changed() <-chan struct{} { return r.Table().changed }
 // their recent events.
 func (r *Registry) Start(ctx context.Context) error { return r.hub.Start(ctx, r.o.Engine) }
 
+// Loaded says that all resources that have objects from before the start are in
+// the table. Those that were added after Start have their recent events, too.
+func (r *Registry) Loaded() { r.hub.Loaded() }
+
 // BeginHistory makes all revisions before the newest one unreadable: what was
 // written before is how the server came to be. A watch or a list at one of them
 // then is a 410, as on any cluster, and not a replay of the set-up.

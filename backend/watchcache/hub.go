@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,6 +59,8 @@ type Hub struct {
 	sweeper  *time.Timer
 	sweeping bool
 	closed   bool
+	// unclaimed is what History has of resources that are not there yet.
+	unclaimed *unclaimed
 }
 
 // Reader reads the records of an engine at a revision, as storage.Engine does.
@@ -94,6 +95,9 @@ func (h *Hub) Start(ctx context.Context, e storage.Engine) error {
 		return fmt.Errorf("load objects: %w", err)
 	}
 	since := max(position.Compacted, position.Revision-recentHistory)
+	h.mu.Lock()
+	h.unclaimed = newUnclaimed(since)
+	h.mu.Unlock()
 	err = e.History(ctx, since, func(ev storage.Event) error {
 		h.History(ev)
 		return nil
@@ -103,6 +107,15 @@ func (h *Hub) Start(ctx context.Context, e storage.Engine) error {
 	}
 	h.Ready(position, since, e)
 	return e.Start(h.Apply)
+}
+
+// Loaded says that the resources that were there before the start have all been
+// added: what is known of others' past is dropped. One that is added before it
+// has its recent events, if nothing has happened to it since the start.
+func (h *Hub) Loaded() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.unclaimed = nil
 }
 
 // Load takes a record of storage before Ready. Records of resources that were
@@ -122,6 +135,8 @@ func (h *Hub) History(ev storage.Event) {
 	defer h.mu.Unlock()
 	if c := h.lookup(ev.Key); c != nil {
 		c.remember(ev)
+	} else {
+		h.unclaimed.keep(ev)
 	}
 }
 
@@ -201,7 +216,14 @@ func (h *Hub) fill(ctx context.Context, c *Cache, reader Reader, revision int64)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	c.ready(revision, revision)
+	since := revision
+	if events, from, ok := h.unclaimed.claim(c.prefix); ok {
+		since = from
+		for _, ev := range events {
+			c.remember(ev)
+		}
+	}
+	c.ready(revision, since)
 	now := h.now().Unix()
 	for i := range c.backlog {
 		if c.backlog[i].Revision > revision {
@@ -242,15 +264,7 @@ func (h *Hub) Cache(prefix string) *Cache {
 
 // lookup finds the cache of a storage key: GROUP/RESOURCE/ is its prefix.
 func (h *Hub) lookup(key string) *Cache {
-	i := strings.IndexByte(key, '/')
-	if i < 0 {
-		return nil
-	}
-	j := strings.IndexByte(key[i+1:], '/')
-	if j < 0 {
-		return nil
-	}
-	return h.caches[key[:i+j+2]]
+	return h.caches[prefixOf(key)]
 }
 
 // Apply takes a batch of committed events; it is the engine's sink. When it
@@ -290,6 +304,7 @@ func (h *Hub) stage(events []storage.Event, now int64) []*Cache {
 		c := h.lookup(events[i].Key)
 		switch {
 		case c == nil:
+			h.unclaimed.spoil(events[i].Key)
 			continue
 		case c.filling:
 			c.backlog = append(c.backlog, events[i])

@@ -53,11 +53,12 @@ func New(o Options) *Recorder {
 	}
 }
 
-// Filter follows requests, but those of browsers for pages: what a page does is
-// a request of its own.
+// Filter follows requests, but those of browsers for pages, since what a page does
+// is a request of its own, and those for requests: who looks would see themselves
+// looking.
 func (rec *Recorder) Filter(next request.Handler) request.Handler {
 	return func(ctx context.Context, r *request.Request) (*request.Response, error) {
-		if strings.HasPrefix(r.Path, "/ui") || r.Path == "/login" {
+		if strings.HasPrefix(r.Path, "/ui") || r.Path == "/login" || Handles(r.Path) {
 			return next(ctx, r)
 		}
 		l := r.Follow(&rec.details)

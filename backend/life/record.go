@@ -33,6 +33,8 @@ type Record struct {
 	// MoreWritten is how many writes Written leaves out.
 	MoreWritten int
 	Marks       []request.Mark
+	// Undetailed tells that what admission changed was not recorded.
+	Undetailed bool
 	// DryRun tells a write that wrote nothing on purpose.
 	DryRun bool
 }
@@ -58,6 +60,8 @@ func (rec *Recorder) record(r *request.Request, l *request.Life, p *request.Resp
 	default:
 		out.Code = http.StatusOK
 	}
+	recorded, asked := l.Details()
+	out.Undetailed = asked && !recorded
 	out.Took = time.Since(r.Received)
 	return out
 }

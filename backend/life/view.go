@@ -36,6 +36,7 @@ type View struct {
 	MoreWritten   int       `json:"moreWritten,omitempty"`
 
 	Annotations   map[string]string    `json:"annotations,omitempty"`
+	Undetailed    bool                 `json:"undetailed,omitempty"`
 	Warnings      []string             `json:"warnings,omitempty"`
 	Causes        []metav1.StatusCause `json:"causes,omitempty"`
 	Authorization *Access              `json:"authorization,omitempty"`
@@ -127,7 +128,7 @@ func summary(r *Record) View {
 // full is all that is known of a request.
 func full(r *Record, explain func(*Record) *Access) View {
 	v := summary(r)
-	v.Warnings = r.Warnings
+	v.Warnings, v.Undetailed = r.Warnings, r.Undetailed
 	if r.Status != nil && r.Status.Details != nil {
 		v.Causes = r.Status.Details.Causes
 	}

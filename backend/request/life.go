@@ -164,6 +164,14 @@ func (r *Request) Detailed() bool {
 	return l.detail > 0
 }
 
+// Details tells whether what steps change was recorded; asked tells whether there
+// were such steps.
+func (l *Life) Details() (recorded, asked bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.detail > 0, l.detail != 0
+}
+
 // Marks gives the steps so far.
 func (l *Life) Marks() []Mark {
 	if l == nil {

@@ -15,6 +15,7 @@ before(async () => {
   const { namespace, name } = pods[0].metadata
   const shop = (path) => `/ui/apis/${path.replace('/', '/v1/namespaces/shop/')}`
   const pod = `/ui/api/v1/namespaces/${namespace}/pods/${name}`
+  await fetch(server.url + '/api/v1/namespaces/shop/pods', { method: 'POST', headers: { Authorization: 'Bearer token-admin', 'Audit-ID': 'look-1', 'Content-Type': 'application/json' }, body: JSON.stringify({ metadata: { name: 'Look' }, spec: { containers: [] } }) })
   routes = [
     '/ui/', '/ui/resources', '/ui/api/v1/pods', `/ui/api/v1/namespaces/${namespace}/pods?sort=restarts&desc=1&wide=1`, '/ui/api/v1/pods?q=-l+app%3D(', '/ui/api/v1/pods?q=nothing-has-this',
     pod, pod + '?tab=yaml', pod + '?tab=events', pod + '?tab=related', pod + '?tab=logs', pod + '?tab=shell', `/ui/logs?ns=${namespace}&q=-l+tier%3Dweb`, pod + '?tab=access', pod + '?edit=1', pod + '?delete=1', '/ui/apply?list=/ui/api/v1/configmaps',
@@ -24,6 +25,7 @@ before(async () => {
     shop('batch/jobs/report-28700'), shop('batch/cronjobs/report'), '/ui/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/api-gateway', shop('rbac.authorization.k8s.io/roles/deployer'), shop('rbac.authorization.k8s.io/rolebindings/deployers'),
     '/ui/apis/apiextensions.k8s.io/v1/customresourcedefinitions/databases.example.com', shop('example.com/databases/orders'),
     '/ui/search?q=cart', '/ui/whoami', '/ui/sessions', '/ui/help', '/ui/access', '/ui/whocan', '/ui/whocan?verb=get&resource=pods', '/ui/subject?kind=ServiceAccount&name=job-controller&ns=kube-system', '/ui/nowhere',
+    '/ui/requests', '/ui/requests?what=all', '/ui/requests/look-1', '/ui/audit', '/ui/changes', '/ui/changes?since=x', pod + '?tab=history',
     '/ui/explore', '/ui/explore?q=liveness', '/ui/explore/kind?gv=apis/apps/v1&kind=Deployment', '/ui/explore/kind?gv=api/v1&kind=Pod&field=spec.containers',
     '/ui/explore/op?gv=api/v1&method=POST&path=/api/v1/namespaces/{namespace}/configmaps', '/ui/explore/op?gv=api/v1&method=GET&path=/api/v1/pods', '/ui/api/v1/pods?view=watch',
   ]

@@ -27,7 +27,7 @@ export function age(seconds) {
 /** tick brings the ages below root up to date. */
 export function tick(root = document) {
   const now = Date.now()
-  for (const t of $$('time[datetime]', root)) {
+  for (const t of $$('time[datetime]:not([data-exact])', root)) {
     const text = age((now - Date.parse(t.dateTime)) / 1000)
     if (t.textContent !== text) t.textContent = text
     if (!t.title) t.title = t.dateTime

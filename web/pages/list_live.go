@@ -28,6 +28,9 @@ func (c *Call) OpenLive(ctx context.Context, r live.Request, wake func()) (live.
 	if r.Kind == "overview" {
 		return c.openOverview(ctx, wake)
 	}
+	if r.Kind == "requests" {
+		return c.openRequests(u, wake), nil
+	}
 	a, ok := parseAddress(c.Registry.Table(), u.Path)
 	if !ok {
 		return nil, notServed(u.Path)

@@ -19,6 +19,9 @@ var places = []view.NavLink{
 	{Text: "Overview", Href: "/ui/", Title: "The cluster at a glance"},
 	{Text: "All resources", Href: "/ui/resources", Title: "Every type that the API serves"},
 	{Text: "API explorer", Href: "/ui/explore", Title: "Operations, kinds and fields of the API"},
+	{Text: "Requests", Href: "/ui/requests", Title: "What requests went through, and why they were refused"},
+	{Text: "Audit", Href: "/ui/audit", Title: "Who did what"},
+	{Text: "Changes", Href: "/ui/changes", Title: "What changed, and when"},
 	{Text: "Who can", Href: "/ui/whocan", Title: "Who may do what, and by which binding"},
 }
 

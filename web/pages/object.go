@@ -12,6 +12,7 @@ import (
 	"pilothouse/web/view"
 
 	"github.com/a-h/templ"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 )
@@ -31,6 +32,9 @@ func object(ctx context.Context, c *Call, a address) (*Answer, error) {
 		return nil, notServed(c.R.Path)
 	}
 	o, err := c.load(ctx, a)
+	if apierrors.IsNotFound(err) {
+		return c.deletedObject(ctx, a, err)
+	}
 	if err != nil {
 		return nil, err
 	}

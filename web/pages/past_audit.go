@@ -1,0 +1,139 @@
+package pages
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"pilothouse/backend/audit"
+	"pilothouse/backend/client"
+	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/view"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// auditPath is where the API has the journal.
+const auditPath = "/debug/audit"
+
+// auditFields are the fields of the page's filter, by the API's names.
+var auditFields = []view.Field{
+	{Name: "user", Label: "User"}, {Name: "verb", Label: "Verb", Hint: "delete"}, {Name: "resource", Label: "Resource", Hint: "pods"},
+	{Name: "namespace", Label: "Namespace"}, {Name: "name", Label: "Name"}, {Name: "since", Label: "From", Hint: "14:00, 15m"}, {Name: "until", Label: "To", Hint: "now"},
+	{Name: "q", Label: "Contains"},
+}
+
+const auditRows = 300
+
+// auditPage asks the journal.
+func auditPage(ctx context.Context, c *Call) (*Answer, error) {
+	v := view.AuditPage{Refused: c.Query.Get("refused") == "true"}
+	q := with(nil, "limit", strconv.Itoa(auditRows+1))
+	for _, f := range auditFields {
+		f.Value = strings.TrimSpace(c.Query.Get(f.Name))
+		v.Fields = append(v.Fields, f)
+		value := f.Value
+		if (f.Name == "since" || f.Name == "until") && value != "" {
+			at, err := moment(value, c.Clock())
+			if err != nil {
+				v.Problem = err.Error()
+			}
+			value = at.Format(time.RFC3339)
+		}
+		q = with(q, f.Name, value)
+	}
+	if v.Refused {
+		q.Set("refused", "true")
+	}
+	v.Command = "kubectl get --raw " + shellQuote(join(auditPath, q))
+	status := http.StatusOK
+	if v.Problem != "" {
+		status = http.StatusBadRequest
+	} else {
+		entries, err := c.audit(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		for i := range entries {
+			if v.More = i == auditRows; v.More {
+				break
+			}
+			v.Rows = append(v.Rows, c.auditRow(&entries[i]))
+		}
+	}
+	return &Answer{Status: status, Title: "Audit", Body: tmpl.Audit(v), Crumbs: []view.Link{{Text: "Audit"}}}, nil
+}
+
+func (c *Call) audit(ctx context.Context, q url.Values) ([]audit.Entry, error) {
+	raw, err := c.Client.Bytes(ctx, client.Call{Method: http.MethodGet, Path: auditPath, Query: q})
+	if err != nil {
+		return nil, err
+	}
+	var list struct {
+		Events []audit.Entry `json:"events"`
+	}
+	return list.Events, json.Unmarshal(raw, &list)
+}
+
+func (c *Call) auditRow(e *audit.Entry) view.RequestRow {
+	row := view.RequestRow{
+		ID: string(e.AuditID), Href: requestPath(string(e.AuditID)), Time: e.RequestReceivedTimestamp.UTC().Format(time.RFC3339Nano),
+		User: e.User.Username, Verb: e.Verb,
+		Took: micros(e.StageTimestamp.Sub(e.RequestReceivedTimestamp.Time).Microseconds()),
+	}
+	if row.User == "" {
+		row.User = "(nobody known)"
+	}
+	if e.ImpersonatedUser != nil {
+		row.As = e.ImpersonatedUser.Username
+	}
+	if s := e.ResponseStatus; s != nil {
+		row.Code, row.Tone = answerOf(int(s.Code), string(s.Reason))
+	}
+	var a audited
+	if ref := e.ObjectRef; ref != nil {
+		a = audited{ref.APIGroup, ref.APIVersion, ref.Resource, ref.Subresource, ref.Namespace, ref.Name}
+	}
+	c.about(&row, e.RequestURI, a)
+	return row
+}
+
+// recordedLife is the page of a request that only the journal knows; missing is
+// the error when it does not either.
+func (c *Call) recordedLife(ctx context.Context, id string, missing error) (*Answer, error) {
+	entries, err := c.audit(ctx, url.Values{"id": {id}})
+	if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) || err == nil && len(entries) == 0 {
+		return nil, missing
+	}
+	if err != nil {
+		return nil, err
+	}
+	e := &entries[0]
+	fact := func(name, text string) view.Fact { return view.Fact{Name: name, Cell: view.Cell{Text: text}} }
+	v := view.Life{
+		ID: id, Title: e.Verb + " " + e.RequestURI, Recorded: true, Took: micros(e.StageTimestamp.Sub(e.RequestReceivedTimestamp.Time).Microseconds()),
+		Command: "kubectl get --raw " + shellQuote(auditPath+"?id="+id),
+		Facts: []view.Fact{
+			fact("When", e.RequestReceivedTimestamp.UTC().Format("2006-01-02 15:04:05.000 UTC")), fact("Who", e.User.Username),
+			fact("Groups", strings.Join(e.User.Groups, ", ")), fact("From", strings.Join(e.SourceIPs, ", ")), fact("With", e.UserAgent), fact("Audit id", id),
+		},
+	}
+	if s := e.ResponseStatus; s != nil {
+		v.Answer, v.Tone = answerOf(int(s.Code), string(s.Reason))
+		v.Message = s.Message
+	}
+	if e.ImpersonatedUser != nil {
+		v.Facts = append(v.Facts, fact("Acting as", e.ImpersonatedUser.Username))
+	}
+	for _, revision := range e.Written {
+		v.Written = append(v.Written, view.Link{Text: "version " + strconv.FormatInt(revision, 10)})
+	}
+	for _, k := range sortedKeys(e.Annotations) {
+		v.Notes = append(v.Notes, view.Param{Name: k, Value: e.Annotations[k]})
+	}
+	return lifeAnswer(v), nil
+}

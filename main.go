@@ -15,6 +15,7 @@ import (
 	"pilothouse/backend/config"
 	"pilothouse/backend/logging"
 	"pilothouse/backend/version"
+	"pilothouse/terminal"
 
 	"github.com/spf13/cobra"
 )
@@ -42,6 +43,7 @@ func command() *cobra.Command {
 		migrateCommand(),
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(*cobra.Command, []string) { fmt.Println(version.Line()) }},
 	)
+	root.AddCommand(terminal.Commands()...)
 	return root
 }
 

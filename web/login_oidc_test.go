@@ -436,3 +436,27 @@ func TestALoginThatTheProviderEnds(t *testing.T) {
 		t.Error("the session goes on")
 	}
 }
+
+// A link is good once, and its session no longer than the token it was made by.
+func TestASessionOfALinkEndsWithTheToken(t *testing.T) {
+	s := newSite(t, oidctest.Options{Life: 5 * time.Minute}, oidc.LoginSettings{})
+	token, err := s.provider.Token("ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := http.Header{"Host": {"127.0.0.1:8080"}, "Authorization": {"Bearer " + token}}
+	p, err := s.filter(t.Context(), &request.Request{Method: "POST", Path: "/login/link", RawPath: "/login/link", Header: header{h}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := s.tab()
+	if a := b.get(strings.TrimSpace(string(p.Body))); a.Status != http.StatusSeeOther || !b.session() {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	if s.pass(4 * time.Minute); !b.session() {
+		t.Error("the session ended before its token")
+	}
+	if s.pass(2 * time.Minute); b.session() {
+		t.Error("the session outlived its token")
+	}
+}

@@ -63,7 +63,15 @@ func (d *Dashboard) newLink(ctx context.Context, r *request.Request) (*request.R
 	if err != nil || user == nil || user.Name == request.UserAnonymous {
 		return nil, apierrors.NewUnauthorized("Unauthorized")
 	}
-	return &request.Response{ContentType: "text/plain; charset=utf-8", Body: []byte(d.Link(user) + "\n")}, nil
+	l := session.Login{User: user}
+	// The session ends with the credential that the link was made by.
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if of, err := d.site.UserOfToken(ctx, token); strings.EqualFold(scheme, "bearer") && err == nil && of != nil && of.Name == user.Name {
+		l.Token = token
+	} else if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+		l.Until = r.TLS.PeerCertificates[0].NotAfter
+	}
+	return &request.Response{ContentType: "text/plain; charset=utf-8", Body: []byte(d.link(l) + "\n")}, nil
 }
 
 // serve answers a request for a page.

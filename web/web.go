@@ -81,7 +81,12 @@ func (d *Dashboard) SetAPI(chain request.Handler) { d.site.API = chain }
 // Link gives the path and query of a new one-time link that logs a browser in
 // as user.
 func (d *Dashboard) Link(user *request.User) string {
-	return "/login?token=" + d.site.Links.New(user)
+	return d.link(session.Login{User: user})
+}
+
+func (d *Dashboard) link(l session.Login) string {
+	l.Method = "link"
+	return "/login?token=" + d.site.Links.New(l)
 }
 
 // Close ends the live lists and the terminals.

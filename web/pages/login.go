@@ -19,11 +19,11 @@ import (
 func loginPage(ctx context.Context, c *Call) (*Answer, error) {
 	next := safeNext(c.Query.Get("next"))
 	if token := c.Query.Get("token"); token != "" {
-		user := c.Links.Use(token)
-		if user == nil {
+		l, ok := c.Links.Use(token)
+		if !ok {
 			return c.loginForm(ctx, next, "This link has been used or has expired."), nil
 		}
-		return c.begin(session.Login{User: user, Method: "link"}, next), nil
+		return c.begin(l, next), nil
 	}
 	if c.Session != nil {
 		return &Answer{Redirect: next}, nil

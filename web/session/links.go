@@ -3,8 +3,6 @@ package session
 import (
 	"sync"
 	"time"
-
-	"pilothouse/backend/request"
 )
 
 // LinkLife is how long a one-time link is valid.
@@ -23,7 +21,7 @@ type Links struct {
 }
 
 type link struct {
-	user    *request.User
+	login   Login
 	expires time.Time
 }
 
@@ -35,8 +33,8 @@ func NewLinks(clock func() time.Time) *Links {
 	return &Links{clock: clock, open: map[string]link{}}
 }
 
-// New gives the token of a new link that logs its first user in as user.
-func (l *Links) New(user *request.User) string {
+// New gives the token of a new link, whose first user logs in by login.
+func (l *Links) New(login Login) string {
 	token := newSecret()
 	now := l.clock()
 	l.mu.Lock()
@@ -46,20 +44,20 @@ func (l *Links) New(user *request.User) string {
 			delete(l.open, id)
 		}
 	}
-	l.open[hash(token)] = link{user, now.Add(LinkLife)}
+	l.open[hash(token)] = link{login, now.Add(LinkLife)}
 	return token
 }
 
-// Use takes a link: it gives whom it logs in, nil when it was used before, has
+// Use takes a link: it gives the login, false when it was used before, has
 // expired or never was.
-func (l *Links) Use(token string) *request.User {
+func (l *Links) Use(token string) (Login, bool) {
 	id := hash(token)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	k, ok := l.open[id]
 	delete(l.open, id)
 	if !ok || l.clock().After(k.expires) {
-		return nil
+		return Login{}, false
 	}
-	return k.user
+	return k.login, true
 }

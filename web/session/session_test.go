@@ -185,23 +185,24 @@ func TestTheTableIsBounded(t *testing.T) {
 func TestALinkWorksOnceAndNotForLong(t *testing.T) {
 	c := &clock{time.Unix(1_700_000_000, 0)}
 	links := NewLinks(c.read)
-	token := links.New(ann)
-	if links.Use(token+"x") != nil {
+	login := Login{User: ann, Method: "link"}
+	token := links.New(login)
+	if _, ok := links.Use(token + "x"); ok {
 		t.Error("another token was taken")
 	}
-	if links.Use(token) != ann {
+	if got, ok := links.Use(token); !ok || got != login {
 		t.Fatal("refused")
 	}
-	if links.Use(token) != nil {
+	if _, ok := links.Use(token); ok {
 		t.Error("taken twice")
 	}
-	late := links.New(ann)
+	late := links.New(login)
 	c.now = c.now.Add(LinkLife + time.Second)
-	if links.Use(late) != nil {
+	if _, ok := links.Use(late); ok {
 		t.Error("taken after its time")
 	}
 	for range 2 * maxLinks {
-		links.New(ann)
+		links.New(login)
 	}
 	if len(links.open) > maxLinks {
 		t.Errorf("%d links are open", len(links.open))

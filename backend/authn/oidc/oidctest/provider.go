@@ -47,8 +47,9 @@ type Provider struct {
 	down    bool
 	codes   map[string]grant
 	refresh map[string]grant
-	// Nonce, when it is set, takes the place of the one in ID tokens.
+	// nonce, when it is set, takes the place of the one in ID tokens.
 	nonce string
+	// count is how many keys there have been.
 	count int
 }
 
@@ -144,6 +145,13 @@ func (p *Provider) Revoke() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	clear(p.refresh)
+}
+
+// Token gives an ID token of a user.
+func (p *Provider) Token(user string) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.idToken(user, "")
 }
 
 // idToken signs what the provider says about a user; mu is held.

@@ -15,6 +15,7 @@ import (
 	"pilothouse/backend/config"
 	"pilothouse/backend/logging"
 	"pilothouse/backend/version"
+	"pilothouse/proxy"
 	"pilothouse/terminal"
 
 	"github.com/spf13/cobra"
@@ -41,6 +42,7 @@ func command() *cobra.Command {
 	root.AddCommand(
 		serveCommand("serve"),
 		migrateCommand(),
+		proxy.Command(),
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(*cobra.Command, []string) { fmt.Println(version.Line()) }},
 	)
 	root.AddCommand(terminal.Commands()...)

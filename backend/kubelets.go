@@ -27,7 +27,7 @@ func (s *Server) openStreams() error {
 		o.Roots.AddCert(s.pki.CA.Cert) // signs the node in this process
 	}
 	s.kubelets = kubelet.New(o)
-	*s.streams = stream.New(stream.Options{Kubelet: s.kubelets, Access: s.access}).Streams()
+	*s.streams = stream.New(stream.Options{Kubelet: s.kubelets, Access: s.access, MaxStreams: s.options.Limits.MaxStreams}).Streams()
 	return nil
 }
 

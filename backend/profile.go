@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/pprof"
 	"runtime/trace"
 	"strconv"
@@ -35,6 +36,9 @@ func serveProfile(_ context.Context, r *request.Request) (*request.Response, err
 		return notFound(), nil
 	}
 	debug, err := strconv.Atoi(query.Get("debug"))
+	if gc, err := strconv.Atoi(query.Get("gc")); err == nil && gc > 0 && name == "heap" {
+		runtime.GC()
+	}
 	contentType := "text/plain; charset=utf-8"
 	if err != nil || debug == 0 {
 		debug, contentType = 0, "application/octet-stream"

@@ -38,6 +38,8 @@ func (d *Dashboard) Filter(next request.Handler) request.Handler {
 			return d.newLink(ctx, r)
 		case r.Path == "/" && r.Dashboard && wantsHTML(r):
 			return redirect("/ui/"), nil
+		case strings.HasPrefix(r.Path, "/openapi/") && navigates(r):
+			return redirect("/ui/explore"), nil
 		case r.Path == "/favicon.ico" && r.Dashboard:
 			return d.asset(r, "icon.svg")
 		}
@@ -47,6 +49,12 @@ func (d *Dashboard) Filter(next request.Handler) request.Handler {
 
 func wantsHTML(r *request.Request) bool {
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+// navigates tells a browser that shows what it asks for, on either listener.
+// Clients of the API that take text/html too do not begin with it.
+func navigates(r *request.Request) bool {
+	return r.Method == http.MethodGet && strings.HasPrefix(r.Header.Get("Accept"), "text/html,")
 }
 
 func redirect(to string) *request.Response {

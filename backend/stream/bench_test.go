@@ -43,7 +43,7 @@ func BenchmarkLog(b *testing.B) {
 // client, the server and the fake kubelet together.
 func BenchmarkIdle(b *testing.B) {
 	f := start(b)
-	const n = 200
+	const n = 500
 	for b.Loop() {
 		before := inUse()
 		var all []*websocket.Conn

@@ -227,9 +227,9 @@ func (s *Server) attend(ctx context.Context, ws *socket, free func(), send func(
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(ctx, free)
 	defer stop()
-	done := make(chan struct{}, 2)
-	go func() { ws.discard(); cancel(); done <- struct{}{} }()
-	go func() { ws.keepAlive(ctx, s.o.PingInterval); cancel(); done <- struct{}{} }()
+	done := make(chan struct{})
+	go func() { ws.discard(); cancel(); close(done) }()
+	defer ws.keepAlive(s.o.PingInterval, cancel)()
 	if err := send(ctx); err != nil {
 		klog.V(2).InfoS("Stream over a WebSocket ended", "err", fmt.Sprint(err))
 		ws.goodbye(websocket.CloseInternalServerErr)
@@ -238,6 +238,5 @@ func (s *Server) attend(ctx context.Context, ws *socket, free func(), send func(
 	}
 	cancel()
 	ws.Close()
-	<-done
 	<-done
 }

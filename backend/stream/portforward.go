@@ -104,7 +104,7 @@ func (s *Server) joinTunnel(ctx context.Context, ws *socket, b net.Conn) {
 	var wait sync.WaitGroup
 	defer wait.Wait()
 	defer cancel()
-	wait.Go(func() { ws.keepAlive(ctx, s.o.PingInterval); cancel() })
+	defer ws.keepAlive(s.o.PingInterval, cancel)()
 	wait.Go(func() {
 		defer cancel()
 		for {

@@ -55,12 +55,10 @@ type session struct {
 // ends the others.
 func (s *session) run(ctx context.Context, to *url.URL, transport *http.Transport) {
 	ctx, cancel := context.WithCancel(ctx)
-	var wait sync.WaitGroup
-	defer wait.Wait()
 	defer s.reading.Wait()
 	defer s.ws.Close()
 	defer cancel()
-	wait.Go(func() { s.ws.keepAlive(ctx, s.server.o.PingInterval); cancel() })
+	defer s.ws.keepAlive(s.server.o.PingInterval, cancel)()
 	// An empty message tells clients that the streams are there.
 	if s.send(s.firstChannel(), make([]byte, 1)) != nil {
 		return
@@ -112,31 +110,13 @@ func (s *session) serve(ctx context.Context, cancel func(), to *url.URL, transpo
 		return nil, err
 	}
 	s.reading.Go(func() { s.receive(); cancel() })
-	var pinging sync.WaitGroup
-	defer pinging.Wait()
-	over, end := context.WithCancel(ctx)
-	defer end()
-	pinging.Go(func() { s.pingKubelet(over) })
+	// When a ping fails, the reader of the connection notices too.
+	defer every(kubeletPing, func() bool { return s.kubelet.ping() == nil })()
 	if err := s.copyOut(); err != nil {
 		cancel()
 		return nil, err
 	}
 	return parseOutcome(s.outcome)
-}
-
-func (s *session) pingKubelet(ctx context.Context) {
-	t := time.NewTicker(kubeletPing)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-			if s.kubelet.ping() != nil {
-				return // the reader of the connection notices too
-			}
-		}
-	}
 }
 
 // parseOutcome reads what came over the kubelet's error stream.

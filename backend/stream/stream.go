@@ -41,11 +41,15 @@ type Options struct {
 	// MaxMessage is the most bytes that a client may send as one message of a
 	// WebSocket; 0 means 32 MiB, as for kubelets.
 	MaxMessage int64
+	// MaxStreams is how many streams are open at the same time at most; 0 means
+	// no bound.
+	MaxStreams int
 }
 
 // Server answers the requests of registry.Streams.
 type Server struct {
-	o Options
+	o     Options
+	limit *limiter
 	// pods is the transport to pods and services, which know no certificate of
 	// ours.
 	pods *http.Transport
@@ -57,7 +61,7 @@ func New(o Options) *Server {
 	setDefault(&o.OpenTimeout, 30*time.Second)
 	setDefault(&o.Patience, 2*time.Second)
 	setDefault(&o.MaxMessage, 32<<20)
-	return &Server{o: o, pods: &http.Transport{
+	return &Server{o: o, limit: &limiter{most: int64(o.MaxStreams)}, pods: &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: o.OpenTimeout, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // a pod's certificate names nothing that is known here, as in kube-apiserver
 		TLSHandshakeTimeout: 10 * time.Second,
@@ -76,8 +80,8 @@ func setDefault[T ~int64](d *T, value T) {
 // Streams gives what the resources of the core group connect to.
 func (s *Server) Streams() registry.Streams {
 	return registry.Streams{
-		PodLog: s.podLog, PodExec: s.podExec, PodAttach: s.podAttach, PodPortForward: s.podPortForward,
-		PodProxy: s.podProxy, ServiceProxy: s.serviceProxy, NodeProxy: s.nodeProxy,
+		PodLog: s.limited(s.podLog), PodExec: s.limited(s.podExec), PodAttach: s.limited(s.podAttach), PodPortForward: s.limited(s.podPortForward),
+		PodProxy: s.limited(s.podProxy), ServiceProxy: s.limited(s.serviceProxy), NodeProxy: s.limited(s.nodeProxy),
 	}
 }
 

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"bufio"
-	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -107,22 +106,43 @@ func (k *socket) message(kind int, p []byte) error {
 	return k.WriteMessage(kind, p)
 }
 
-// keepAlive pings an open socket until ctx ends, so that nothing between here
-// and the client takes it for dead. A client that is gone makes it return early.
-func (k *socket) keepAlive(ctx context.Context, every time.Duration) {
-	t := time.NewTicker(every)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-			err := k.WriteControl(websocket.PingMessage, nil, time.Now().Add(pingWait))
-			var timeout net.Error
-			if err != nil && !(errors.As(err, &timeout) && timeout.Timeout()) {
-				return // a time-out only means that a message is still on its way
-			}
+// keepAlive pings an open socket until stop, so that nothing between here and
+// the client takes it for dead. When the client is gone it calls gone.
+func (k *socket) keepAlive(interval time.Duration, gone func()) (stop func()) {
+	return every(interval, func() bool {
+		err := k.WriteControl(websocket.PingMessage, nil, time.Now().Add(pingWait))
+		var timeout net.Error
+		if err != nil && !(errors.As(err, &timeout) && timeout.Timeout()) {
+			gone()
+			return false
 		}
+		return true // a time-out only means that a message is still on its way
+	})
+}
+
+// every calls f each time that d has passed, until stop is called or f is false.
+// Unlike a goroutine with a ticker it holds next to nothing in between.
+func every(d time.Duration, f func() bool) (stop func()) {
+	var mu sync.Mutex // guards t and stopped
+	var t *time.Timer
+	stopped := false
+	mu.Lock()
+	defer mu.Unlock()
+	t = time.AfterFunc(d, func() {
+		if !f() {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if !stopped {
+			t.Reset(d)
+		}
+	})
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+		t.Stop()
 	}
 }
 

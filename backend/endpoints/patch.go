@@ -7,18 +7,16 @@ import (
 	"strings"
 
 	"pilothouse/backend/admission"
+	"pilothouse/backend/fieldmanager"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
 	"pilothouse/backend/scheme"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	kjson "sigs.k8s.io/json"
-	"sigs.k8s.io/yaml"
 )
 
 // patch changes an object as the body says.
@@ -167,7 +165,7 @@ func (p *patcher) applyTo(r *registry.Resource, version string, live scheme.Obje
 	if p.c.h.FieldManager == nil {
 		return nil, errNoApply
 	}
-	config, err := configuration(p.body)
+	config, strict, err := fieldmanager.ParsePatch(p.body)
 	if err != nil {
 		return nil, err
 	}
@@ -179,34 +177,13 @@ func (p *patcher) applyTo(r *registry.Resource, version string, live scheme.Obje
 	if p.validation == scheme.Ignore {
 		return out, nil
 	}
-	if err := yaml.UnmarshalStrict(p.body, &map[string]any{}); err != nil {
+	if err := strict(); err != nil {
 		if p.validation == scheme.Strict {
 			return nil, apierrors.NewBadRequest(fmt.Sprintf("error strict decoding YAML: %v", err))
 		}
 		warnStrict(p.c.r, []error{err})
 	}
 	return out, nil
-}
-
-// configuration reads an apply configuration, YAML or JSON. Integers are int64,
-// as in every other decoded object.
-func configuration(body []byte) (*unstructured.Unstructured, error) {
-	config := &unstructured.Unstructured{}
-	if kjson.UnmarshalCaseSensitivePreserveInts(body, &config.Object) == nil && config.Object != nil {
-		return config, nil
-	}
-	config.Object = map[string]any{}
-	if err := yaml.Unmarshal(body, &config.Object); err != nil {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
-	}
-	raw, err := yaml.YAMLToJSON(body)
-	if err == nil {
-		err = kjson.UnmarshalCaseSensitivePreserveInts(raw, &config.Object)
-	}
-	if err != nil {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
-	}
-	return config, nil
 }
 
 // shown turns an error of a patch library, whose texts clients know, into a 500

@@ -9,12 +9,14 @@ import (
 	"pilothouse/backend/registry"
 	"pilothouse/backend/scheme"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/managedfields"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/structured-merge-diff/v6/typed"
+	"sigs.k8s.io/structured-merge-diff/v6/value"
 )
 
 // converter is what apimachinery's managedfields needs to know of one resource:
@@ -84,6 +86,9 @@ func (c *converter) gvk(v *registry.Version) schema.GroupVersionKind {
 // ConvertToVersion gives obj in another version of the resource. Typed
 // resources come back typed even from an unstructured object.
 func (c *converter) ConvertToVersion(obj runtime.Object, target runtime.GroupVersioner) (runtime.Object, error) {
+	if v, ok := obj.(*valueObject); ok {
+		obj = v.object()
+	}
 	gv, ok := target.(schema.GroupVersion)
 	if !ok {
 		return nil, fmt.Errorf("convert %s: unexpected target %T", c.resource.Name, target)
@@ -216,12 +221,38 @@ func (b builtinTypes) ObjectToTyped(obj runtime.Object, opts ...typed.Validation
 	return t.FromStructured(obj, opts...)
 }
 
+// TypedToObject gives the object of a value, as it is when that is a map, and
+// otherwise one that is made into a map when it is converted: mostly its kind is
+// all that is asked for.
 func (b builtinTypes) TypedToObject(v *typed.TypedValue) (runtime.Object, error) {
-	m, ok := v.AsValue().Unstructured().(map[string]any)
-	if !ok {
+	x := v.AsValue()
+	if x == nil || !x.IsMap() {
 		return nil, fmt.Errorf("a merged %s is no object", b.c.resource.Kind)
 	}
-	return &unstructured.Unstructured{Object: m}, nil
+	return &valueObject{x}, nil
+}
+
+// valueObject is an object that exists as a value only.
+type valueObject struct{ value value.Value }
+
+// GetObjectKind gives the kind that the value names.
+func (o *valueObject) GetObjectKind() schema.ObjectKind {
+	m := o.value.AsMap()
+	text := func(field string) string {
+		if v, ok := m.Get(field); ok && v.IsString() {
+			return v.AsString()
+		}
+		return ""
+	}
+	return &metav1.TypeMeta{APIVersion: text("apiVersion"), Kind: text("kind")}
+}
+
+// DeepCopyObject gives an object of its own.
+func (o *valueObject) DeepCopyObject() runtime.Object { return o.object().DeepCopy() }
+
+func (o *valueObject) object() *unstructured.Unstructured {
+	m, _ := o.value.Unstructured().(map[string]any)
+	return &unstructured.Unstructured{Object: m}
 }
 
 func splitPath(dotted string) (fieldpath.Path, error) {

@@ -18,7 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/managedfields"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
-	"sigs.k8s.io/yaml"
 )
 
 // Manager tracks fields for every resource; what one resource version and
@@ -91,18 +90,6 @@ func (m *Manager) Apply(r *registry.Resource, version, subresource string, live 
 		return v.ToHub(obj)
 	}
 	return obj, nil
-}
-
-// ParsePatch reads an apply configuration. strict holds unknown and duplicate
-// fields of the YAML itself (duplicate keys).
-func ParsePatch(patch []byte) (obj *unstructured.Unstructured, strict error, err error) {
-	obj = &unstructured.Unstructured{Object: map[string]any{}}
-	if err := yaml.Unmarshal(patch, &obj.Object); err != nil {
-		return nil, nil, errors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
-	}
-	var again map[string]any
-	strict = yaml.UnmarshalStrict(patch, &again)
-	return obj, strict, nil
 }
 
 func (m *Manager) of(r *registry.Resource, version, subresource string) (*managedfields.FieldManager, error) {

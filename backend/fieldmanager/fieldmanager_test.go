@@ -59,8 +59,8 @@ spec:
 func apply(t *testing.T, m *Manager, r *registry.Resource, live scheme.Object, doc, manager string, force bool) (scheme.Object, error) {
 	t.Helper()
 	patch, strict, err := ParsePatch([]byte(doc))
-	if err != nil || strict != nil {
-		t.Fatal(err, strict)
+	if err != nil || strict() != nil {
+		t.Fatal(err)
 	}
 	return m.Apply(r, "v1", "", live, patch, manager, force)
 }

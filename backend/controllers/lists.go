@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"pilothouse/backend/controllers/daemonset"
 	"pilothouse/backend/controllers/deployment"
 	"pilothouse/backend/controllers/endpoints"
 	"pilothouse/backend/controllers/job"
@@ -34,6 +35,7 @@ func All() []Loop {
 		{Name: "deployment-controller", Account: "deployment-controller", Workload: true, New: deployment.New},
 		{Name: "replicaset-controller", Account: "replicaset-controller", Workload: true, New: replicaset.New},
 		{Name: "job-controller", Account: "job-controller", Workload: true, New: job.New},
+		{Name: "daemonset-controller", Account: "daemon-set-controller", Workload: true, New: daemonset.New},
 		{Name: "event-expiry-controller", New: newEventExpiry},
 		{Name: "validatingadmissionpolicy-status-controller", Account: "validatingadmissionpolicy-status-controller", New: newPolicyStatus},
 		{Name: "node-lifecycle-controller", Account: "node-controller", Workload: true, New: newNodeLifecycle},

@@ -80,7 +80,7 @@ type run struct {
 
 	active, terminating []*corev1.Pod
 	ignored             []*corev1.Pod // failed ones that do not count
-	completed, failed   indexes // of an indexed Job
+	completed, failed   indexes       // of an indexed Job
 	wait                time.Duration
 }
 

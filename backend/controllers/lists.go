@@ -1,11 +1,13 @@
 package controllers
 
 import (
+	"pilothouse/backend/controllers/cronjob"
 	"pilothouse/backend/controllers/daemonset"
 	"pilothouse/backend/controllers/deployment"
 	"pilothouse/backend/controllers/endpoints"
 	"pilothouse/backend/controllers/job"
 	"pilothouse/backend/controllers/replicaset"
+	"pilothouse/backend/controllers/statefulset"
 	"pilothouse/backend/scheduler"
 )
 
@@ -36,6 +38,8 @@ func All() []Loop {
 		{Name: "replicaset-controller", Account: "replicaset-controller", Workload: true, New: replicaset.New},
 		{Name: "job-controller", Account: "job-controller", Workload: true, New: job.New},
 		{Name: "daemonset-controller", Account: "daemon-set-controller", Workload: true, New: daemonset.New},
+		{Name: "statefulset-controller", Account: "statefulset-controller", Workload: true, New: statefulset.New},
+		{Name: "cronjob-controller", Account: "cronjob-controller", Workload: true, New: cronjob.New},
 		{Name: "event-expiry-controller", New: newEventExpiry},
 		{Name: "validatingadmissionpolicy-status-controller", Account: "validatingadmissionpolicy-status-controller", New: newPolicyStatus},
 		{Name: "node-lifecycle-controller", Account: "node-controller", Workload: true, New: newNodeLifecycle},

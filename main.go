@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -41,6 +42,7 @@ func command() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		serveCommand("serve"),
+		nodeCommand(),
 		migrateCommand(),
 		proxy.Command(),
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(*cobra.Command, []string) { fmt.Println(version.Line()) }},
@@ -63,6 +65,28 @@ func serveCommand(name string) *cobra.Command {
 			return err
 		}
 		return serve(c.Context(), o)
+	}
+	return c
+}
+
+// nodeCommand is a node for an API server on another machine.
+func nodeCommand() *cobra.Command {
+	o := &backend.RemoteNode{}
+	c := &cobra.Command{Use: "node --kubeconfig FILE", Short: "Run pods on this machine for an API server elsewhere", Args: cobra.NoArgs}
+	fs := c.Flags()
+	fs.StringVar(&o.Kubeconfig, "kubeconfig", "", "The way to the API server, as the node or as somebody who may ask for a node's certificate.")
+	fs.StringVar(&o.Backend, "node", "auto", "What runs pods: auto for what the machine can do; cri for a container runtime's socket; builtin for Linux containers without a daemon; sim for what only pretends.")
+	o.AddRuntimeFlags(fs)
+	fs.StringVar(&o.DataDir, "data-dir", "pilothouse-node", "The folder of images, volumes and logs.")
+	fs.StringVar(&o.Address, "node-ip", "", "The IP address of the node; found out unless it is set.")
+	fs.IntVar(&o.Port, "port", 10250, "The port of the kubelet API, which the API server must reach.")
+	logging.AddFlags(fs)
+	fs.SortFlags = false
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if o.Kubeconfig == "" {
+			return errors.New("--kubeconfig is needed")
+		}
+		return o.Run(c.Context(), func(said string) { fmt.Print(said) })
 	}
 	return c
 }

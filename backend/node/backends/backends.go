@@ -9,6 +9,7 @@ import (
 
 	"pilothouse/backend/config"
 	"pilothouse/backend/node/builtin"
+	"pilothouse/backend/node/cri"
 	"pilothouse/backend/node/runtime"
 	"pilothouse/backend/node/sim"
 
@@ -82,7 +83,13 @@ func openSim(dir string, clock func() time.Time, why string) (*Choice, error) {
 	}, nil
 }
 
-func openCRI(*config.Node, string) (*Choice, error) { return nil, errors.New("not built in") }
+func openCRI(o *config.Node, why string) (*Choice, error) {
+	r, err := cri.Open(o.RuntimeEndpoint)
+	if err != nil {
+		return nil, err
+	}
+	return &Choice{Backend: "cri", Why: why + ", " + r.Name() + " at " + o.RuntimeEndpoint, Runtime: r, MaxPods: maxPods}, nil
+}
 
 func openBuiltin(o *config.Node, dir string, clock func() time.Time, why string) (*Choice, error) {
 	r, err := builtin.Open(builtin.Options{Dir: dir, AllowPrivileged: o.AllowPrivileged, PodCIDR: o.PodCIDR, Clock: clock})

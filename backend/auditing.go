@@ -50,28 +50,41 @@ func (s *Server) openAudit() error {
 	if l := &o.Log; l.Path != "" {
 		sink, err := audit.OpenLog(audit.LogOptions{
 			Path: l.Path, Format: l.Format, MaxAge: l.MaxAge, MaxBackups: l.MaxBackups, MaxSize: l.MaxSize, Compress: l.Compress,
-			Mode: l.Batch.Mode, Batch: batchOptions(&l.Batch),
+			Mode: l.Batch.Mode, Batch: batchOptions(&l.Batch, &l.Truncate),
 		})
 		if err != nil {
 			return fmt.Errorf("--audit-log-path: %w", err)
 		}
-		a.Sinks = append(a.Sinks, sink)
+		a.Sinks = append(a.Sinks, truncated("log", sink, &l.Truncate))
 	}
 	s.audit = a // from here on Close closes the sinks
 	if w := &o.Webhook; w.ConfigFile != "" {
 		sink, err := audit.OpenWebhook(audit.WebhookOptions{
-			ConfigFile: w.ConfigFile, Mode: w.Batch.Mode, InitialBackoff: w.InitialBackoff, Batch: batchOptions(&w.Batch),
+			ConfigFile: w.ConfigFile, Mode: w.Batch.Mode, InitialBackoff: w.InitialBackoff, Batch: batchOptions(&w.Batch, &w.Truncate),
 		})
 		if err != nil {
 			return fmt.Errorf("--audit-webhook-config-file: %w", err)
 		}
-		a.Sinks = append(a.Sinks, sink)
+		a.Sinks = append(a.Sinks, truncated("webhook", sink, &w.Truncate))
 	}
 	return nil
 }
 
-func batchOptions(b *config.AuditBatch) audit.BatchOptions {
+// truncated bounds the events of a sink when the flags want it.
+func truncated(plugin string, s audit.Sink, t *config.AuditTruncate) audit.Sink {
+	if !t.On {
+		return s
+	}
+	return audit.Truncate(plugin, s, audit.TruncateOptions{MaxEventSize: t.MaxEventSize})
+}
+
+func batchOptions(b *config.AuditBatch, t *config.AuditTruncate) audit.BatchOptions {
+	maxBytes := 0
+	if t.On {
+		maxBytes = t.MaxBatchSize
+	}
 	return audit.BatchOptions{
+		MaxBytes:   maxBytes,
 		BufferSize: b.BufferSize, MaxSize: b.MaxSize, MaxWait: b.MaxWait, Throttle: b.Throttle, QPS: b.QPS, Burst: b.Burst,
 	}
 }

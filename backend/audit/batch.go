@@ -18,6 +18,9 @@ type BatchOptions struct {
 	// MaxSize events are sent at once, after MaxWait at the latest.
 	MaxSize int
 	MaxWait time.Duration
+	// MaxBytes is how large a batch may be; 0 is no bound. An event is never
+	// divided.
+	MaxBytes int
 	// Throttle bounds the batches per second to QPS, with bursts of Burst.
 	Throttle bool
 	QPS      float32
@@ -84,6 +87,11 @@ func (b *batcher) Write(e *Event) error {
 		return nil
 	}
 	b.held++
+	tooLarge := b.o.MaxBytes > 0 && b.filing.count > 0 && len(b.filing.data)+len(line) > b.o.MaxBytes
+	if tooLarge {
+		b.full = append(b.full, b.filing)
+		b.filing = b.spare.Get().(*batch)
+	}
 	b.filing.data = append(b.filing.data, line...)
 	b.filing.count++
 	isFull := b.filing.count >= b.o.MaxSize
@@ -92,7 +100,7 @@ func (b *batcher) Write(e *Event) error {
 		b.filing = b.spare.Get().(*batch)
 	}
 	b.mu.Unlock()
-	if isFull {
+	if isFull || tooLarge {
 		select {
 		case b.wake <- struct{}{}:
 		default:

@@ -21,7 +21,7 @@ func (rec *record) bodies(p *request.Response, err error) *request.Response {
 	}
 	full := rec.level == auditv1.LevelRequestResponse
 	if (full || rec.level == auditv1.LevelRequest) && rec.hasObject() {
-		rec.request = rec.object(rec.r.Body, rec.r.Header.Get("Content-Type"))
+		rec.request = rec.sent()
 	}
 	if err != nil {
 		if full {
@@ -61,6 +61,19 @@ func (rec *record) hasObject() bool {
 		return true
 	}
 	return false
+}
+
+// sent is the object in the body: with its defaults when the API has read it as
+// one, as it was sent else (patches, options).
+func (rec *record) sent() []byte {
+	raw := rec.r.KeptBody()
+	if raw == nil {
+		return rec.object(rec.r.Body, rec.r.Header.Get("Content-Type"))
+	}
+	if rec.c.OmitManagedFields {
+		raw = withoutManagedFields(raw)
+	}
+	return raw
 }
 
 // object gives a body as JSON, nil when it is none.

@@ -113,6 +113,9 @@ func (a *Auditor) begin(r *request.Request, c *Config) *record {
 	if c.Level == auditv1.LevelNone {
 		rec.level = auditv1.LevelMetadata // as the journal keeps it
 	}
+	if c.Level == auditv1.LevelRequest || c.Level == auditv1.LevelRequestResponse {
+		r.WantBody()
+	}
 	rec.id, rec.verb, rec.user, rec.received = r.ID, r.Info.Verb, r.User, r.Received
 	if c.Level == auditv1.LevelRequest || c.Level == auditv1.LevelRequestResponse {
 		r.AuditBodies()

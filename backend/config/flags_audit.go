@@ -33,6 +33,13 @@ type AuditLog struct {
 	MaxAge, MaxBackups, MaxSize int
 	Compress                    bool
 	Batch                       AuditBatch
+	Truncate                    AuditTruncate
+}
+
+// AuditTruncate bounds events and what is sent at once, in bytes.
+type AuditTruncate struct {
+	On                         bool
+	MaxBatchSize, MaxEventSize int
 }
 
 // AuditWebhook is the service that audit events are posted to.
@@ -41,6 +48,7 @@ type AuditWebhook struct {
 	Version        string
 	InitialBackoff time.Duration
 	Batch          AuditBatch
+	Truncate       AuditTruncate
 }
 
 // AuditBatch says how events get to where they go.
@@ -72,11 +80,13 @@ func (o *Audit) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&l.Compress, "audit-log-compress", false, "Compresses old audit logs with gzip.")
 	l.Batch = AuditBatch{Mode: "blocking", BufferSize: 10000, MaxSize: 1, QPS: 0, Burst: 0}
 	l.Batch.addFlags(fs, "log")
+	l.Truncate.addFlags(fs, "log")
 	fs.StringVar(&w.ConfigFile, "audit-webhook-config-file", "", "A kubeconfig of the service that audit events are posted to.")
 	fs.StringVar(&w.Version, "audit-webhook-version", auditVersion, "The API version of the events that are posted.")
 	fs.DurationVar(&w.InitialBackoff, "audit-webhook-initial-backoff", 10*time.Second, "How long to wait before a failed post is tried again.")
 	w.Batch = AuditBatch{Mode: "batch", BufferSize: 10000, MaxSize: 400, MaxWait: 30 * time.Second, Throttle: true, QPS: 10, Burst: 15}
 	w.Batch.addFlags(fs, "webhook")
+	w.Truncate.addFlags(fs, "webhook")
 	j := &o.Journal
 	fs.BoolVar(&j.On, "audit-journal", true, "Keeps writes and refusals, and what the audit policy records, in the data folder, for the dashboard, 'pilothouse history' and /debug/audit.")
 	fs.DurationVar(&j.Retention, "audit-journal-retention", 7*24*time.Hour, "How long the journal keeps an event. 0 means for ever.")
@@ -92,6 +102,26 @@ func (o *AuditBatch) addFlags(fs *pflag.FlagSet, plugin string) {
 	fs.BoolVar(&o.Throttle, name("batch-throttle-enable"), o.Throttle, "Bounds how often batches are sent.")
 	fs.Float32Var(&o.QPS, name("batch-throttle-qps"), o.QPS, "How many batches are sent a second on average.")
 	fs.IntVar(&o.Burst, name("batch-throttle-burst"), o.Burst, "How many batches may be sent at once after a pause.")
+}
+
+func (o *AuditTruncate) addFlags(fs *pflag.FlagSet, plugin string) {
+	name := func(rest string) string { return "audit-" + plugin + "-truncate-" + rest }
+	fs.BoolVar(&o.On, name("enabled"), false, "Takes the objects out of events that are too large, and divides batches that are.")
+	fs.IntVar(&o.MaxBatchSize, name("max-batch-size"), 10<<20, "How many bytes are sent at once. A batch that is larger is divided.")
+	fs.IntVar(&o.MaxEventSize, name("max-event-size"), 100<<10, "How many bytes an event may have. A larger one loses its objects, and is lost when it still is too large.")
+}
+
+func (o *AuditTruncate) check(plugin string) error {
+	flag := "--audit-" + plugin + "-truncate-"
+	switch {
+	case !o.On:
+		return nil
+	case o.MaxEventSize <= 0:
+		return fmt.Errorf("%smax-event-size %d must be a positive number", flag, o.MaxEventSize)
+	case o.MaxBatchSize < o.MaxEventSize:
+		return fmt.Errorf("%smax-batch-size %d must be at least the event size %d", flag, o.MaxBatchSize, o.MaxEventSize)
+	}
+	return nil
 }
 
 func (o *Audit) check() error {
@@ -119,6 +149,11 @@ func (o *Audit) check() error {
 	}
 	if o.Webhook.InitialBackoff < 0 {
 		return fmt.Errorf("--audit-webhook-initial-backoff can't be negative")
+	}
+	for plugin, t := range map[string]*AuditTruncate{"log": &o.Log.Truncate, "webhook": &o.Webhook.Truncate} {
+		if err := t.check(plugin); err != nil {
+			return err
+		}
 	}
 	if err := o.Log.Batch.check("log"); err != nil {
 		return err

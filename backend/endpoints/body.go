@@ -59,7 +59,15 @@ func (c *call) read(mediaType string, v scheme.Validation) (scheme.Object, error
 
 // whole defaults an object that was read.
 func (c *call) whole(obj scheme.Object) (scheme.Object, error) {
-	out, err := c.defaulted(obj)
+	if f := c.e.Version.Default; f != nil {
+		f(obj)
+	}
+	if c.r.WantsBody() {
+		if raw, err := scheme.EncodeAs(obj, scheme.MediaJSON, false); err == nil {
+			c.r.KeepBody(trimNewline(raw))
+		}
+	}
+	out, err := c.toHub(obj)
 	c.r.Mark("Body decoded")
 	return out, err
 }

@@ -23,3 +23,34 @@ func (r *Request) Noted() (n ObjectNote, ok bool) {
 	}
 	return *r.note, true
 }
+
+// WantBody asks that the object in the body is kept as it was read, with
+// defaults: the audit event has it.
+func (r *Request) WantBody() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wantsBody = true
+}
+
+// WantsBody tells whether somebody asked.
+func (r *Request) WantsBody() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.wantsBody && r.readBody == nil
+}
+
+// KeepBody keeps the object's JSON; the first stays.
+func (r *Request) KeepBody(json []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.readBody == nil {
+		r.readBody = json
+	}
+}
+
+// KeptBody is what KeepBody kept, nil for nothing.
+func (r *Request) KeptBody() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.readBody
+}

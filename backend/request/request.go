@@ -70,9 +70,11 @@ type Request struct {
 	warnings    []string
 	annotations []annotation
 	// bodies tells that the audit event has the body.
-	bodies bool
-	note   *ObjectNote
-	life   *Life
+	bodies    bool
+	note      *ObjectNote
+	life      *Life
+	wantsBody bool
+	readBody  []byte
 	// annotationRoom saves the allocation for what every request has.
 	annotationRoom [4]annotation
 }

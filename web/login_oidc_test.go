@@ -355,9 +355,17 @@ func TestLoginsThatMustNotWork(t *testing.T) {
 	t.Run("somewhere else afterwards", func(t *testing.T) {
 		b := s.tab()
 		id := strings.Split(strings.Split(string(b.get("/login").Body), "provider=")[1], `"`)[0]
-		address := headerOf(b.get("/login/oidc?next=//evil.example&provider="+id), "Location")
-		if p := b.finish(b.at(address, "ann")); headerOf(p, "Location") != "/ui/" {
-			t.Errorf("sent to %s", headerOf(p, "Location"))
+		for _, next := range []string{"//evil.example", "https://evil.example/ui/", "/ui/" + strings.Repeat("x", 1<<13)} {
+			address := headerOf(b.get("/login/oidc?next="+next+"&provider="+id), "Location")
+			for _, cookie := range b.cookies {
+				if len(cookie) > 4000 {
+					t.Errorf("a cookie of %d bytes", len(cookie))
+				}
+			}
+			if p := b.finish(b.at(address, "ann")); headerOf(p, "Location") != "/ui/" {
+				t.Errorf("sent to %s", headerOf(p, "Location"))
+			}
+			b = s.tab()
 		}
 	})
 }

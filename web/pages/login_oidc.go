@@ -15,8 +15,13 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// begunLife is how long a login at a provider may take.
-const begunLife = 10 * time.Minute
+const (
+	// begunLife is how long a login at a provider may take.
+	begunLife = 10 * time.Minute
+	// maxBegunNext is the longest address to go on to; a cookie has room for 4096
+	// bytes altogether.
+	maxBegunNext = 1500
+)
 
 // begun is a login that is at the provider. The browser keeps it, encrypted: so
 // nobody fills the server's memory with logins that they never finish.
@@ -30,6 +35,9 @@ type begun struct {
 // policy of the pages keeps forms on this server, redirects and all.
 func oidcStart(ctx context.Context, c *Call) (*Answer, error) {
 	next := safeNext(c.Query.Get("next"))
+	if len(next) > maxBegunNext {
+		next = "/ui/"
+	}
 	address, started, err := c.Logins.Start(c.Query.Get("provider"), origin(c.R)+oidc.CallbackPath)
 	if err != nil {
 		klog.ErrorS(err, "Login at a provider", "audit-ID", c.R.ID)

@@ -143,6 +143,40 @@ func TestACustomResourceLikeABuiltInOne(t *testing.T) {
 	k.run("scale shelf/a --replicas=4", "scaled")
 	k.run("get all", "shelf.store.example/a 4")
 	k.run("describe shelf a", "Rows: 4")
+
+	// Watching, editing, and every way to change and to show.
+	seen, _ := k.background(t, "get shelves --watch --output-watch-events")
+	eventually(t, "the first event", func() bool { return seen.has("ADDED a 4") })
+	edit := *k
+	edit.env = []string{"KUBE_EDITOR=sed -i 's/rows: 4/rows: 5/'"}
+	edit.run("edit shelf a", "shelf.store.example/a edited")
+	eventually(t, "MODIFIED", func() bool { return seen.has("MODIFIED a 5") })
+	_, _, code := k.try(shelf("6"), "diff", "-f", "-")
+	if code != 1 {
+		t.Errorf("a diff ends with %d", code)
+	}
+	k.runWith(shelf("6"), "apply -f -", "configured")
+	k.runWith(shelf("6"), "apply --server-side --field-manager=kubectl -f -", "serverside-applied")
+	_, errs, _ = k.try(shelf("7"), "apply", "--server-side", "--field-manager=other", "-f", "-")
+	k.has("apply", errs, `conflict with "kubectl": .spec.rows`)
+	k.run(`patch shelf a --type=json -p '[{"op":"replace","path":"/spec/rows","value":8}]'`, "patched")
+	_, errs, _ = k.try("", "patch", "shelf", "a", "-p", `{"spec":{"rows":9}}`)
+	k.has("patch", errs, "application/strategic-merge-patch+json is not supported")
+	k.run(`patch shelf a --subresource=status --type=merge -p '{"status":{"rows":8}}'`, "patched")
+	k.run("wait --for=jsonpath={.status.rows}=8 shelf/a --timeout=30s", "condition met")
+	k.run("label shelf a place=hall", "labeled")
+	k.run("annotate shelf a note=x", "annotated")
+	k.run("get sh -l place=hall -o custom-columns=R:.spec.rows --no-headers", "8")
+	k.run("get sh a -o jsonpath='{.spec.rows} {.metadata.generation}'", "8 5")
+	k.run("get sh -o wide --show-labels", "place=hall")
+	k.run("get sh --sort-by=.spec.rows -o name", "shelf.store.example/a")
+	k.run("explain shelf --recursive", "rows <integer>", "status <Object>")
+	k.runWith(shelf("3"), "replace -f -", "replaced")
+	other := strings.ReplaceAll(shelf("2"), "name: a", "name: b, labels: {set: one}")
+	k.runWith(other, "apply -f -", "shelf.store.example/b created")
+	k.runWith(strings.ReplaceAll(other, "name: b", "name: c"), "apply --prune -l set=one --prune-allowlist=store.example/v1/Shelf -f -", "shelf.store.example/c created", "shelf.store.example/b pruned")
+	k.run("delete shelf c", "deleted")
+	eventually(t, "DELETED", func() bool { return seen.has("DELETED c 2") })
 	k.run("delete -f testdata/crd.yaml --timeout=30s", "deleted")
 	k.fails(1, "get shelves", "get shelves")
 }

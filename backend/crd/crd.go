@@ -8,6 +8,7 @@ package crd
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -50,6 +51,13 @@ type Manager struct {
 	o     Options
 	store *registry.Store
 
+	// known are the claims to names, by definition; only the loop has to do with
+	// them.
+	known map[string]*claim
+	// settled are the revisions of definitions that were served at the start and
+	// have nothing left to do.
+	settled map[string]int64
+
 	mu        sync.Mutex
 	installed map[string]*installed // by definition name
 }
@@ -77,7 +85,7 @@ func New(o Options) (*Manager, error) {
 	if store == nil {
 		return nil, fmt.Errorf("crd: %s are not served", definitionsResource.Resource)
 	}
-	return &Manager{o: o, store: store, installed: map[string]*installed{}}, nil
+	return &Manager{o: o, store: store, known: map[string]*claim{}, settled: map[string]int64{}, installed: map[string]*installed{}}, nil
 }
 
 // Install serves the definitions that are established, all at once. It is run at
@@ -87,6 +95,7 @@ func (m *Manager) Install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var definitions []*Definition
 	for _, o := range list.Items {
 		obj, err := m.store.Decode(o)
 		if err != nil {
@@ -94,11 +103,13 @@ func (m *Manager) Install(ctx context.Context) error {
 			continue
 		}
 		if d := obj.(*Definition); served(d) && m.o.Serves(d.Spec.Group) {
-			if err := m.serve(d); err != nil {
-				klog.ErrorS(err, "CustomResourceDefinition left out", "name", d.Name)
+			definitions = append(definitions, d)
+			if d.DeletionTimestamp == nil && reflect.DeepEqual(d.Spec.Names, d.Status.AcceptedNames) {
+				m.settled[d.Name] = o.Revision
 			}
 		}
 	}
+	m.serveAll(definitions)
 	return nil
 }
 
@@ -172,11 +183,15 @@ func (m *Manager) sync(ctx context.Context, name string) (again []string, err er
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
+	if m.isSettled(ctx, name) {
+		return nil, nil
+	}
 	d, err := m.read(ctx, name)
 	if err != nil {
 		return []string{name}, err
 	}
 	if d == nil {
+		delete(m.known, name)
 		return m.othersOf(ctx, m.remove(name)), nil
 	}
 	if !m.o.Serves(d.Spec.Group) {
@@ -204,6 +219,22 @@ func (m *Manager) sync(ctx context.Context, name string) (again []string, err er
 		return again, err
 	}
 	return again, nil
+}
+
+// isSettled tells that a definition is as it was when it was served at the start.
+func (m *Manager) isSettled(ctx context.Context, name string) bool {
+	revision, ok := m.settled[name]
+	if !ok {
+		return false
+	}
+	o, err := m.store.Get(ctx, "", name, registry.GetOptions{})
+	if err == nil && o.Revision == revision {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.installed[name] != nil
+	}
+	delete(m.settled, name)
+	return false
 }
 
 // served tells whether a definition's resource is to be in the table: once

@@ -47,14 +47,35 @@ func (m *Manager) publish(group string, before, now *installed) {
 	}
 	for version := range touched {
 		gv := schema.GroupVersion{Group: group, Version: version}
-		kinds := m.kindsOf(gv)
-		if len(kinds) == 0 {
-			m.o.OpenAPI.Remove(openapi.PathOf(gv))
-			continue
-		}
-		d := &documents{service: m.o.OpenAPI, gv: gv, kinds: kinds}
-		m.o.OpenAPI.Put(openapi.PathOf(gv), openapi.Source{Seed: d.seed(), V3: d.v3, V2: d.v2})
+		m.put(gv, m.kindsOf(gv))
 	}
+}
+
+// publishAll makes the OpenAPI documents of definitions that are all there are.
+// mu is held.
+func (m *Manager) publishAll(all []*installed) {
+	if m.o.OpenAPI == nil {
+		return
+	}
+	kinds := map[schema.GroupVersion][]*installed{}
+	for _, i := range all { // sorted by name, as their store is
+		for _, v := range i.versions {
+			gv := schema.GroupVersion{Group: i.definition.Spec.Group, Version: v}
+			kinds[gv] = append(kinds[gv], i)
+		}
+	}
+	for gv, of := range kinds {
+		m.put(gv, of)
+	}
+}
+
+func (m *Manager) put(gv schema.GroupVersion, kinds []*installed) {
+	if len(kinds) == 0 {
+		m.o.OpenAPI.Remove(openapi.PathOf(gv))
+		return
+	}
+	d := &documents{service: m.o.OpenAPI, gv: gv, kinds: kinds}
+	m.o.OpenAPI.Put(openapi.PathOf(gv), openapi.Source{Seed: d.seed(), V3: d.v3, V2: d.v2})
 }
 
 // kindsOf gives the definitions that are served in a group version.

@@ -13,6 +13,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/klog/v2"
 )
 
 // serve puts a definition's resource into the table, or replaces it when the
@@ -40,13 +41,56 @@ func (m *Manager) serve(d *Definition) error {
 	if before != nil && m.o.Forget != nil {
 		m.o.Forget(before.resource)
 	}
+	now := newInstalled(d, r, k)
+	m.installed[d.Name] = now
+	m.publish(d.Spec.Group, before, now)
+	return nil
+}
+
+func newInstalled(d *Definition, r *registry.Resource, k *kind) *installed {
 	now := &installed{definition: d, resource: r, kind: k}
 	for i := range r.Versions {
 		now.versions = append(now.versions, r.Versions[i].Name)
 	}
-	m.installed[d.Name] = now
-	m.publish(d.Spec.Group, before, now)
-	return nil
+	return now
+}
+
+// serveAll puts the resources of many definitions, which are the manager's from
+// then on, into the table at once: each change of the table is a new table. If
+// one of them is in the way of that, each is put there by itself.
+func (m *Manager) serveAll(definitions []*Definition) {
+	var all []*installed
+	var resources []registry.Resource
+	alone := map[*Definition]bool{}
+	for _, d := range definitions {
+		r, k, err := m.resource(d)
+		if err != nil {
+			alone[d] = true
+			continue
+		}
+		all = append(all, newInstalled(d, r, k))
+		resources = append(resources, *r)
+	}
+	if m.o.Registry.Add(resources...) != nil {
+		all = nil
+		for _, d := range definitions {
+			alone[d] = true
+		}
+	}
+	m.mu.Lock()
+	for _, now := range all {
+		m.installed[now.definition.Name] = now
+	}
+	m.publishAll(all)
+	m.mu.Unlock()
+	for _, d := range definitions {
+		if !alone[d] {
+			continue
+		}
+		if err := m.serve(d); err != nil {
+			klog.ErrorS(err, "CustomResourceDefinition left out", "name", d.Name)
+		}
+	}
 }
 
 // sameService tells that nothing changed that matters to what is served.

@@ -34,16 +34,37 @@ func (m *Manager) read(ctx context.Context, name string) (*Definition, error) {
 	return obj.(*Definition), nil
 }
 
-// all gives every definition.
-func (m *Manager) all(ctx context.Context) []*Definition {
+// claim is what names are given away by: which ones a definition wants and has.
+type claim struct {
+	revision    int64
+	name, group string
+	wants, has  apiextensionsv1.CustomResourceDefinitionNames
+}
+
+// claims gives those of every definition of a group. Only what has changed since
+// the last call is decoded.
+func (m *Manager) claims(ctx context.Context, group string) []*claim {
 	list, err := m.store.List(ctx, registry.ListOptions{})
 	if err != nil {
 		return nil
 	}
-	var out []*Definition
+	var out []*claim
 	for _, o := range list.Items {
-		if obj, err := m.store.Decode(o); err == nil {
-			out = append(out, obj.(*Definition))
+		if !strings.HasSuffix(o.Name, "."+group) { // a definition's name ends with its group
+			continue
+		}
+		c := m.known[o.Name]
+		if c == nil || c.revision != o.Revision {
+			obj, err := m.store.Decode(o)
+			if err != nil {
+				continue
+			}
+			d := obj.(*Definition)
+			c = &claim{revision: o.Revision, name: d.Name, group: d.Spec.Group, wants: d.Spec.Names, has: d.Status.AcceptedNames}
+			m.known[o.Name] = c
+		}
+		if c.group == group {
+			out = append(out, c)
 		}
 	}
 	return out
@@ -56,9 +77,9 @@ func (m *Manager) othersOf(ctx context.Context, d *Definition) []string {
 		return nil
 	}
 	var out []string
-	for _, other := range m.all(ctx) {
-		if other.Spec.Group == d.Spec.Group && other.Name != d.Name && !reflect.DeepEqual(other.Spec.Names, other.Status.AcceptedNames) {
-			out = append(out, other.Name)
+	for _, other := range m.claims(ctx, d.Spec.Group) {
+		if other.name != d.Name && !reflect.DeepEqual(other.wants, other.has) {
+			out = append(out, other.name)
 		}
 	}
 	return out
@@ -100,11 +121,11 @@ func (m *Manager) acceptNames(ctx context.Context, d *Definition) {
 // says so. The last conflict gives the reason.
 func (m *Manager) freeNames(ctx context.Context, d *Definition) (apiextensionsv1.CustomResourceDefinitionNames, apiextensionsv1.CustomResourceDefinitionCondition) {
 	resources, kinds := map[string]bool{}, map[string]bool{}
-	for _, other := range m.all(ctx) {
-		if other.Spec.Group != d.Spec.Group || other.Name == d.Name {
+	for _, other := range m.claims(ctx, d.Spec.Group) {
+		if other.name == d.Name {
 			continue
 		}
-		a := other.Status.AcceptedNames
+		a := other.has
 		for _, n := range append([]string{a.Plural, a.Singular}, a.ShortNames...) {
 			resources[n] = true
 		}

@@ -23,9 +23,10 @@ import (
 	utilversion "k8s.io/apimachinery/pkg/version"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"k8s.io/apiserver/pkg/cel/common"
+	"k8s.io/klog/v2"
 )
 
-// version is one version of a definition. What is dear (validators, CEL
+// version is one version of a definition. What is dear (schemas, validators, CEL
 // programs) is made when it is first needed, so that a thousand definitions
 // start as fast as one.
 type version struct {
@@ -34,7 +35,9 @@ type version struct {
 	// preserve keeps all fields (spec.preserveUnknownFields of old definitions).
 	preserve bool
 
-	internal *apiextensions.JSONSchemaProps // nil without a schema
+	schema       *apiextensionsv1.JSONSchemaProps // nil without one
+	internalOnce sync.Once
+	internalMade *apiextensions.JSONSchemaProps
 
 	structuralOnce sync.Once
 	structuralMade *structuralschema.Structural
@@ -59,10 +62,7 @@ func (m *Manager) versionsOf(d *Definition) (map[string]*version, error) {
 			return nil, err
 		}
 		if validation != nil && validation.OpenAPIV3Schema != nil {
-			v.internal = &apiextensions.JSONSchemaProps{}
-			if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(validation.OpenAPIV3Schema, v.internal, nil); err != nil {
-				return nil, fmt.Errorf("schema of version %s: %w", spec.Name, err)
-			}
+			v.schema = validation.OpenAPIV3Schema
 		}
 		out[spec.Name] = v
 	}
@@ -71,13 +71,32 @@ func (m *Manager) versionsOf(d *Definition) (map[string]*version, error) {
 
 func compareVersions(a, b string) int { return utilversion.CompareKubeAwareVersionStrings(a, b) }
 
+// internal gives the schema in the form that upstream's packages work with, nil
+// without one.
+func (v *version) internal() *apiextensions.JSONSchemaProps {
+	v.internalOnce.Do(func() {
+		if v.schema == nil {
+			return
+		}
+		made := &apiextensions.JSONSchemaProps{}
+		if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(v.schema, made, nil); err != nil {
+			// It would take a default that is no JSON, in an object that was JSON.
+			klog.ErrorS(err, "Schema of a CustomResourceDefinition is left out", "kind", v.gvk)
+			return
+		}
+		v.internalMade = made
+	})
+	return v.internalMade
+}
+
 // structural gives the schema that pruning and defaulting go by, nil without one.
 func (v *version) structural() *structuralschema.Structural {
 	v.structuralOnce.Do(func() {
-		if v.internal == nil {
+		internal := v.internal()
+		if internal == nil {
 			return
 		}
-		s, err := structuralschema.NewStructural(v.internal)
+		s, err := structuralschema.NewStructural(internal)
 		if err != nil {
 			// A definition with such a schema is refused; an old one keeps all fields.
 			return
@@ -94,9 +113,10 @@ func (v *version) structural() *structuralschema.Structural {
 // validators makes the schema's validators and compiles its CEL rules.
 func (v *version) validators() {
 	v.validatorsOnce.Do(func() {
-		v.schemaValidator, _, _ = validation.NewSchemaValidator(v.internal)
-		if v.internal != nil && v.spec.Subresources != nil && v.spec.Subresources.Status != nil {
-			if status, ok := v.internal.Properties["status"]; ok {
+		internal := v.internal()
+		v.schemaValidator, _, _ = validation.NewSchemaValidator(internal)
+		if internal != nil && v.spec.Subresources != nil && v.spec.Subresources.Status != nil {
+			if status, ok := internal.Properties["status"]; ok {
 				v.statusValidator, _, _ = validation.NewSchemaValidator(&status)
 			}
 		}

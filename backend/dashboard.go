@@ -17,7 +17,8 @@ func (s *Server) openDashboard(authenticator authn.Authenticator) (server.Filter
 	s.dashboard, err = web.New(web.Options{
 		Registry: s.registry, Authenticator: authenticator, Version: version.GitVersion,
 		Logins: s.authentication.logins, SessionFile: filepath.Join(s.options.Storage.DataDir, "dashboard-sessions.json"),
-		Authorizer: s.authorization.Authorizer, WhoCan: s.authorization.policy.WhoCan,
+		PreferencesFile: filepath.Join(s.options.Storage.DataDir, "dashboard-preferences.json"),
+		Authorizer:      s.authorization.Authorizer, WhoCan: s.authorization.policy.WhoCan,
 	})
 	if err != nil {
 		return nil, err

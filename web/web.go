@@ -19,6 +19,7 @@ import (
 	"pilothouse/web/apidoc"
 	"pilothouse/web/jobs"
 	"pilothouse/web/pages"
+	"pilothouse/web/prefs"
 	"pilothouse/web/rows"
 	"pilothouse/web/session"
 	"pilothouse/web/terminal"
@@ -36,6 +37,9 @@ type Options struct {
 	Authorizer authz.Authorizer
 	// WhoCan lists all grants of RBAC that cover a request.
 	WhoCan func(*authz.Attributes) []rbac.Grant
+	// PreferencesFile keeps what users keep over a restart; empty keeps it in
+	// memory.
+	PreferencesFile string
 	// SessionFile keeps sessions over a restart; empty keeps them in memory.
 	SessionFile string
 	// Version is what the pages say they are.
@@ -62,6 +66,10 @@ func New(o Options) (*Dashboard, error) {
 	if err != nil {
 		return nil, err
 	}
+	kept, err := prefs.Open(o.PreferencesFile)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &Dashboard{cancel: cancel}
 	samples := trend.New(metrics.Registry, o.Clock)
@@ -69,7 +77,7 @@ func New(o Options) (*Dashboard, error) {
 	d.site = pages.Site{
 		Registry: o.Registry, Pool: rows.NewPool(ctx), Sessions: sessions, Links: session.NewLinks(o.Clock),
 		Logins: o.Logins, Begun: session.NewBox(), Jobs: jobs.New(ctx), Docs: apidoc.New(), Terminals: terminal.New(ctx),
-		Authenticate: o.Authenticator.Authenticate, Authorizer: o.Authorizer, WhoCan: o.WhoCan, Clock: o.Clock, Trend: samples, Started: o.Clock(), Version: o.Version,
+		Authenticate: o.Authenticator.Authenticate, Authorizer: o.Authorizer, WhoCan: o.WhoCan, Clock: o.Clock, Trend: samples, Prefs: kept, Started: o.Clock(), Version: o.Version,
 	}
 	return d, nil
 }

@@ -33,6 +33,13 @@ export function act(button) {
       document.dispatchEvent(new CustomEvent('density'))
       return true
     }
+    case 'up': {
+      const li = button.closest('li')
+      const before = li.previousElementSibling
+      if (before?.querySelector('button')) before.before(li)
+      button.focus()
+      return true
+    }
     case 'menu': {
       const open = document.body.classList.toggle('menu-open')
       button.setAttribute('aria-expanded', String(open))

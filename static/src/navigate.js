@@ -134,6 +134,7 @@ document.addEventListener('submit', (e) => {
   if (method === 'post') {
     if (!f.matches('[data-soft], [data-rows]')) return
     e.preventDefault()
+    if (f.matches('[data-url]')) f.elements.url.value = location.pathname + location.search
     const focus = !f.matches('[data-edit]')
     return go(new URL(action, location).pathname, { focus, post: new URLSearchParams(new FormData(f, e.submitter)) })
   }
@@ -142,6 +143,9 @@ document.addEventListener('submit', (e) => {
   const q = new URLSearchParams(new FormData(f, e.submitter))
   const ns = q.getAll('ns')
   if (ns.length > 1) q.set('ns', ns.join(','))
+  const cols = q.getAll('cols').map((c) => c.trim()).filter(Boolean)
+  if (cols.length) q.set('cols', cols.join(','))
+  else if (q.has('cols')) q.delete('cols')
   u.search = q
   go(u.pathname + u.search)
 })

@@ -54,7 +54,9 @@ type listState struct {
 	sort       string
 	desc       bool
 	wide       bool
-	page       int
+	// cols are the columns that are shown, in their order; nil for as usual.
+	cols []string
+	page int
 }
 
 func parseList(a address, q url.Values) listState {
@@ -69,6 +71,13 @@ func parseList(a address, q url.Values) listState {
 			}
 		}
 	}
+	for _, v := range q["cols"] {
+		for name := range strings.SplitSeq(v, ",") {
+			if name = strings.TrimSpace(name); name != "" && name != usualColumns && !slices.Contains(s.cols, name) && len(s.cols) < maxColumns {
+				s.cols = append(s.cols, name)
+			}
+		}
+	}
 	if !a.entry.Resource.Namespaced || a.namespace != "" {
 		s.namespaces, s.except = nil, false
 	}
@@ -80,6 +89,13 @@ func parseList(a address, q url.Values) listState {
 	return s
 }
 
+// usualColumns in the address shows the columns of the API also to somebody who
+// keeps others.
+const usualColumns = "-"
+
+// maxColumns bounds the columns of a list.
+const maxColumns = 40
+
 // maxNamespaces bounds the picker's choice.
 const maxNamespaces = 200
 
@@ -90,6 +106,12 @@ func (s *listState) url(pairs ...string) string {
 		if v := s.query.Get(name); v != "" {
 			q.Set(name, v)
 		}
+	}
+	switch {
+	case len(s.cols) > 0:
+		q.Set("cols", strings.Join(s.cols, ","))
+	case s.query.Get("cols") == usualColumns:
+		q.Set("cols", usualColumns)
 	}
 	if len(s.namespaces) > 0 {
 		q.Set("ns", strings.Join(s.namespaces, ","))
@@ -106,8 +128,22 @@ func (s *listState) ask() (rows.Key, rows.Query, error) {
 	if err != nil {
 		return rows.Key{}, rows.Query{}, err
 	}
-	return rows.Key{GVR: s.gvr, Namespace: s.namespace, FieldSelector: f.Fields},
+	if err := rows.CheckExtra(s.extra()); err != nil {
+		return rows.Key{}, rows.Query{}, err
+	}
+	return rows.Key{GVR: s.gvr, Namespace: s.namespace, FieldSelector: f.Fields, Extra: s.extra()},
 		rows.Query{Namespaces: s.namespaces, Except: s.except, Filter: f, Sort: s.sort, Desc: s.desc}, nil
+}
+
+// extra are the columns that are none of the API's.
+func (s *listState) extra() string {
+	var list []string
+	for _, name := range s.cols {
+		if rows.IsExtra(name) {
+			list = append(list, name)
+		}
+	}
+	return strings.Join(list, "\n")
 }
 
 // showsNamespace tells whether the list has a column for it.
@@ -117,6 +153,9 @@ func (s *listState) showsNamespace() bool { return s.entry.Resource.Namespaced &
 func list(ctx context.Context, c *Call, a address) (*Answer, error) {
 	if !can(a.entry, "list") {
 		return nil, &apierrors.StatusError{ErrStatus: statusNotFound(a.entry.Resource.Kind + " objects are made by requests and are not kept, so there is no list of them.")}
+	}
+	if kept := c.keptList(a); kept != "" {
+		return &Answer{Redirect: kept}, nil
 	}
 	s := parseList(a, c.Query)
 	v := c.listView(ctx, &s)
@@ -179,7 +218,8 @@ func (c *Call) listView(ctx context.Context, s *listState) view.List {
 	}
 	v.ExploreHref = kindPage(apidoc.PathOf(s.gvr.GroupVersion()), r.Kind, "")
 	v.WideHref = s.url("wide", toggled(s.wide))
-	for _, name := range []string{"sort", "desc", "wide", "ns", "except"} {
+	v.Chosen, v.Columned = strings.Join(s.cols, ","), len(s.cols) > 0
+	for _, name := range []string{"sort", "desc", "wide", "cols", "ns", "except"} {
 		if value := s.query.Get(name); value != "" {
 			if name == "ns" {
 				value = strings.Join(s.namespaces, ",")
@@ -256,6 +296,7 @@ func (c *Call) fillList(ctx context.Context, s *listState, v *view.List) error {
 }
 
 func (s *listState) show(v *view.List, sh *shape, list []*rows.Row, from, total, all int) {
+	v.Choices = choicesOf(s, sh.known)
 	v.Columns, v.Shape, v.From, v.Total, v.All = sh.columns(), sh.key, from, total, all
 	v.Rows = make([]view.Row, len(list))
 	for i, r := range list {

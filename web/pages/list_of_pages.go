@@ -46,4 +46,5 @@ var All = []Page{
 	{Method: "GET", Path: "/ui/help", Serve: help},
 	{Method: "GET", Path: "/ui/session", Serve: sessionCheck},
 	{Method: "POST", Path: "/ui/theme", Serve: setTheme},
+	{Method: "POST", Path: "/ui/prefs", Serve: setPrefs},
 }

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 type shape struct {
 	state *listState
 	list  []shapeColumn
+	known []rows.Column // all that there are
 	// key tells shapes apart in which a row looks different.
 	key string
 }
@@ -40,14 +42,12 @@ const (
 )
 
 func newShape(s *listState, columns []rows.Column, age int, sample []*rows.Row) *shape {
-	sh := &shape{state: s}
+	sh := &shape{state: s, known: columns}
 	if s.showsNamespace() {
 		sh.add(shapeColumn{Column: rows.Column{Name: "Namespace"}, index: namespaceColumn}, sample)
 	}
-	for i, c := range columns {
-		if c.Priority == 0 || s.wide {
-			sh.add(shapeColumn{Column: c, index: i, age: i == age}, sample)
-		}
+	for _, i := range s.order(columns) {
+		sh.add(shapeColumn{Column: columns[i], index: i, age: i == age}, sample)
 	}
 	sh.key = strconv.Itoa(age)
 	for _, c := range sh.list {
@@ -56,8 +56,30 @@ func newShape(s *listState, columns []rows.Column, age int, sample []*rows.Row) 
 	return sh
 }
 
+// order gives which columns are shown, in their order. The name always is.
+func (s *listState) order(columns []rows.Column) []int {
+	var list []int
+	for _, name := range s.cols {
+		if i := slices.IndexFunc(columns, func(c rows.Column) bool { return strings.EqualFold(c.Name, name) }); i >= 0 && !slices.Contains(list, i) {
+			list = append(list, i)
+		}
+	}
+	if len(list) > 0 {
+		if !slices.Contains(list, 0) {
+			list = slices.Insert(list, 0, 0)
+		}
+		return list
+	}
+	for i, c := range columns {
+		if c.Priority == 0 || s.wide {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
 func (sh *shape) add(c shapeColumn, sample []*rows.Row) {
-	width := utf8.RuneCountInString(c.Name) + 3
+	width := utf8.RuneCountInString(shortColumn(c.Name)) + 3
 	for _, r := range sample {
 		text := r.Namespace
 		if c.index >= 0 {
@@ -98,7 +120,7 @@ func (sh *shape) columns() []view.Column {
 	s := sh.state
 	for i, c := range sh.list {
 		name := strings.ToLower(c.Name)
-		v := view.Column{Name: c.Name, Description: firstSentence(c.Description), Width: c.width, Num: c.num()}
+		v := view.Column{Name: shortColumn(c.Name), Description: firstSentence(c.Description), Width: c.width, Num: c.num()}
 		desc := ""
 		if s.sort == name {
 			v.Sort = "ascending"
@@ -145,7 +167,7 @@ func (sh *shape) row(r *rows.Row) view.Row {
 }
 
 func (sh *shape) cell(r *rows.Row, c shapeColumn) view.Cell {
-	v := view.Cell{Label: c.Name, Num: c.num()}
+	v := view.Cell{Label: shortColumn(c.Name), Num: c.num()}
 	switch {
 	case c.index == namespaceColumn:
 		v.Text, v.Href = r.Namespace, listPath(sh.state.gvr, r.Namespace)

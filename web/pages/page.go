@@ -17,6 +17,7 @@ import (
 	"pilothouse/backend/request"
 	"pilothouse/web/apidoc"
 	"pilothouse/web/jobs"
+	"pilothouse/web/prefs"
 	"pilothouse/web/rows"
 	"pilothouse/web/session"
 	"pilothouse/web/terminal"
@@ -49,7 +50,9 @@ type Site struct {
 	Authorizer authz.Authorizer
 	WhoCan     func(*authz.Attributes) []rbac.Grant
 	// Trend has the server's metrics of the last hour; nil where there are none.
-	Trend   *trend.Trend
+	Trend *trend.Trend
+	// Prefs are what users keep; nil where nothing is kept.
+	Prefs   *prefs.Table
 	Clock   func() time.Time
 	Started time.Time
 	Version string

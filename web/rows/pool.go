@@ -160,11 +160,18 @@ func First(ctx context.Context, c *client.Client, key Key, limit int64) (columns
 
 // Page makes one list request in the table form.
 func Page(ctx context.Context, c *client.Client, key Key, o metav1.ListOptions) (*table, error) {
-	raw, err := c.Bytes(ctx, client.Call{Method: "GET", Path: client.Path(key.GVR, key.Namespace, "", ""), Query: query(o), Accept: accept})
+	q := query(o)
+	if key.Extra != "" {
+		if _, err := parseExtra(key.Extra); err != nil {
+			return nil, err
+		}
+		q.Set("includeObject", "Object")
+	}
+	raw, err := c.Bytes(ctx, client.Call{Method: "GET", Path: client.Path(key.GVR, key.Namespace, "", ""), Query: q, Accept: accept})
 	if err != nil {
 		return nil, err
 	}
-	return decode(raw)
+	return decodeWith(raw, key.Extra)
 }
 
 func query(o metav1.ListOptions) url.Values {

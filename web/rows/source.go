@@ -41,6 +41,8 @@ type Key struct {
 	// who may not list all, or empty for all.
 	Namespace     string
 	FieldSelector string
+	// Extra are columns besides those of the API, one a line; see IsExtra.
+	Extra string
 }
 
 // several tells a key of more than one namespace, which the API has no request
@@ -257,6 +259,9 @@ func (s *Source) watch(ctx context.Context, namespace, version string) (string, 
 	q.Query.Set("watch", "true")
 	q.Query.Set("allowWatchBookmarks", "true")
 	q.Query.Set("timeoutSeconds", itoa(timeout))
+	if s.key.Extra != "" {
+		q.Query.Set("includeObject", "Object")
+	}
 	resp, err := s.client.Send(ctx, q)
 	if err != nil {
 		return "", err
@@ -305,7 +310,7 @@ func (s *Source) event(line []byte) (version string, err error) {
 		}
 		return b.Metadata.ResourceVersion, err
 	}
-	t, err := decode(e.Object)
+	t, err := decodeWith(e.Object, s.key.Extra)
 	if err != nil {
 		return "", err
 	}

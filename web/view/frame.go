@@ -19,6 +19,8 @@ type Frame struct {
 	// Places are the pages that are of no resource; Nav are the resources.
 	Places, UserPlaces []NavLink
 	Nav                []NavGroup
+	// Views are the user's own, by their names.
+	Views []NavLink
 	// Namespaces is the picker; nil where it has nothing to say.
 	Namespaces *Namespaces
 	Assets     Assets

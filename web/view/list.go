@@ -13,6 +13,12 @@ type List struct {
 	Problem string // what is wrong with the filter
 	Fault   *Fault // why there are no rows
 	Columns []Column
+	// Choices are all columns, those that are shown first, in their order; Chosen
+	// are those that the address names.
+	Choices  []ColumnChoice
+	Chosen   string
+	Columned bool
+	Saved    []Link // named views of this list
 	// Shape tells which columns there are.
 	Shape string
 	// Sort and Desc are hidden fields of the filter form; so are Wide and NS.
@@ -38,6 +44,14 @@ type List struct {
 	// Narrowed are the namespaces that are shown to somebody who may not see all.
 	Narrowed string
 	Labels   []string
+}
+
+// ColumnChoice is a column that can be shown.
+type ColumnChoice struct {
+	Name, Label string
+	Shown       bool
+	// Fixed is the name, which always is shown.
+	Fixed bool
 }
 
 // Column is one column of a list.

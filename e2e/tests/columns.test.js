@@ -1,0 +1,82 @@
+// R11: columns of one's own, kept on the server, and views with names.
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { cluster } from '../fixture.js'
+import { Server, context, done, live, login, quit, until } from '../harness.js'
+
+let server
+before(async () => {
+  server = await Server.start()
+  await cluster(server, 40)
+})
+after(async () => {
+  await quit()
+  await server.stop()
+})
+
+const heads = (page) => page.$$eval('table.list thead th a', (l) => l.map((a) => a.textContent))
+const path = '/ui/api/v1/namespaces/shop/pods'
+
+test('columns are chosen, from the objects too, and lists sort and filter by them', async () => {
+  const c = await context()
+  const page = await login(server, c, 'token-admin', path)
+  await live(page)
+  await page.click('[data-testid=columns] > summary')
+  for (const name of ['Ready', 'Age']) await page.uncheck(`[data-columns] [value=${name}]`)
+  await page.check('[data-columns] [value=Node]')
+  await page.fill('[data-columns] input[name=cols]:not([type=checkbox])', 'label:tier, .spec.containers[*].name')
+  await page.click('[data-columns] button.primary')
+  await page.waitForURL(/cols=/)
+  await live(page)
+  assert.deepEqual(await heads(page), ['Name', 'Status', 'Restarts', 'Node', 'tier', 'name'])
+  const items = (await server.api('GET', '/api/v1/namespaces/shop/pods')).items
+  const cells = () => page.$$eval('[data-body] tr[data-uid]', (l) => l.map((tr) => [...tr.cells].slice(1).map((td) => td.innerText.trim())))
+  const by = Object.fromEntries((await cells()).map((row) => [row[0], row]))
+  assert.equal(Object.keys(by).length, items.length)
+  for (const p of items) assert.deepEqual(by[p.metadata.name].slice(3), [p.spec.nodeName, p.metadata.labels.tier, p.spec.containers.map((k) => k.name).join(' ')])
+  await page.click('th >> text=tier')
+  await until(async () => { const tiers = (await cells()).map((r) => r[4]); return tiers.length === items.length && tiers.join() === [...tiers].sort().join() })
+  // A change reaches the column.
+  await server.api('PATCH', `/api/v1/namespaces/shop/pods/${items[0].metadata.name}`, { metadata: { labels: { tier: 'zzz' } } }, 'application/merge-patch+json')
+  await until(async () => (await cells()).at(-1)[4] === 'zzz')
+  // The address is the state, in another browser too.
+  const other = await context()
+  const copied = await login(server, other, 'token-admin', page.url().slice(server.url.length))
+  await live(copied)
+  assert.deepEqual(await heads(copied), await heads(page))
+  await done(other)
+  await page.goto(server.url + path + '?cols=.spec[')
+  await page.waitForSelector('[data-problem]:not([hidden])')
+  await done(c)
+})
+
+test('what is kept is there in every browser, until it is as usual again', async () => {
+  const c = await context()
+  const page = await login(server, c, 'token-admin', path + '?cols=Name,Node&sort=node')
+  await live(page)
+  await page.click('[data-testid=columns] > summary')
+  await page.click('button[value=keep]')
+  await page.waitForFunction(() => !document.querySelector('[data-testid=columns]').open)
+  await page.evaluate(() => { document.querySelector('[data-testid=columns]').open = true })
+  await page.fill('[data-testid=columns] input[name=name]', 'By node')
+  await page.click('button[value=view]')
+  await page.waitForSelector('.nav >> text=By node')
+  const other = await context()
+  const second = await login(server, other, 'token-admin', '/ui/api/v1/pods')
+  await live(second)
+  assert.match(second.url(), /cols=Name%2CNode&sort=node/)
+  assert.deepEqual(await heads(second), ['Namespace', 'Name', 'Node'])
+  await second.click('.nav >> text=By node')
+  await second.waitForURL((u) => u.pathname === path)
+  await done(other)
+  const third = await context()
+  const dev = await login(server, third, 'token-dev', '/ui/')
+  assert.equal(await dev.$('.nav >> text=By node'), null, 'views are their user\'s')
+  await done(third)
+  await page.evaluate(() => { document.querySelector('[data-testid=columns]').open = true })
+  await page.click('button[value=usual]')
+  await page.waitForURL((u) => !u.search)
+  await live(page)
+  assert.ok((await heads(page)).includes('Ready'))
+  await done(c)
+})

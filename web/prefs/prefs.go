@@ -1,0 +1,180 @@
+// Package prefs owns what users want to find again in every browser: the columns
+// and the order of lists, and named views. It is kept in one file. It knows
+// neither HTML nor the API.
+package prefs
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"k8s.io/klog/v2"
+)
+
+// Bounds of what is kept.
+const (
+	maxUsers = 10_000
+	maxLists = 500
+	maxViews = 100
+	maxName  = 60
+	maxQuery = 4096
+)
+
+// View is a page with a name.
+type View struct {
+	Name string `json:"name"`
+	Href string `json:"href"`
+}
+
+// User is what one user has.
+type User struct {
+	// Lists are queries by the path of a list: how it is shown when its address
+	// says nothing.
+	Lists map[string]string `json:"lists,omitempty"`
+	Views []View            `json:"views,omitempty"`
+}
+
+// Table is everybody's preferences. It is safe for concurrent use.
+type Table struct {
+	file string
+
+	mu    sync.Mutex // guards users
+	users map[string]*User
+}
+
+// Open reads a Table from a file, which need not exist; without a name it is
+// kept in memory only.
+func Open(file string) (*Table, error) {
+	t := &Table{file: file, users: map[string]*User{}}
+	if file == "" {
+		return t, nil
+	}
+	raw, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return t, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(raw, &t.users); err != nil {
+		// Preferences are no reason not to start.
+		klog.ErrorS(err, "Preferences of the dashboard cannot be read; they begin anew", "file", file)
+		t.users = map[string]*User{}
+	}
+	return t, nil
+}
+
+// List is how a user wants a list to be shown, empty for as usual.
+func (t *Table) List(user, path string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if u := t.users[user]; u != nil {
+		return u.Lists[path]
+	}
+	return ""
+}
+
+// Views are a user's named views.
+func (t *Table) Views(user string) []View {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if u := t.users[user]; u != nil {
+		return slices.Clone(u.Views)
+	}
+	return nil
+}
+
+// SetList keeps how a list is to be shown; an empty query is as usual again.
+func (t *Table) SetList(user, path, query string) error {
+	if len(query) > maxQuery || len(path) > maxQuery {
+		return errors.New("this is too long to be kept")
+	}
+	return t.change(user, func(u *User) error {
+		if query == "" {
+			delete(u.Lists, path)
+			return nil
+		}
+		if len(u.Lists) >= maxLists && u.Lists[path] == "" {
+			return fmt.Errorf("the columns of %d lists are kept already", maxLists)
+		}
+		if u.Lists == nil {
+			u.Lists = map[string]string{}
+		}
+		u.Lists[path] = query
+		return nil
+	})
+}
+
+// SetView keeps a view under a name, in the place of one that has it.
+func (t *Table) SetView(user string, v View) error {
+	v.Name = strings.TrimSpace(v.Name)
+	if v.Name == "" || len(v.Name) > maxName || len(v.Href) > maxQuery {
+		return fmt.Errorf("a view needs a name of at most %d letters", maxName)
+	}
+	return t.change(user, func(u *User) error {
+		u.Views = slices.DeleteFunc(u.Views, func(o View) bool { return o.Name == v.Name })
+		if len(u.Views) >= maxViews {
+			return fmt.Errorf("there are %d views already", maxViews)
+		}
+		u.Views = append(u.Views, v)
+		slices.SortFunc(u.Views, func(a, b View) int { return strings.Compare(a.Name, b.Name) })
+		return nil
+	})
+}
+
+// DropView forgets a view.
+func (t *Table) DropView(user, name string) error {
+	return t.change(user, func(u *User) error {
+		u.Views = slices.DeleteFunc(u.Views, func(o View) bool { return o.Name == name })
+		return nil
+	})
+}
+
+func (t *Table) change(user string, f func(u *User) error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	u := t.users[user]
+	if u == nil {
+		if len(t.users) >= maxUsers {
+			return errors.New("too many users have preferences")
+		}
+		u = &User{}
+	}
+	if err := f(u); err != nil {
+		return err
+	}
+	t.users[user] = u
+	if t.file == "" {
+		return nil
+	}
+	return t.save()
+}
+
+// save writes the file, whole or not at all.
+func (t *Table) save() error {
+	raw, err := json.Marshal(t.users)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(t.file), ".preferences-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(raw)
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), t.file)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}

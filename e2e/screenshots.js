@@ -6,7 +6,7 @@ import { Server, context, live, login, quiet, quit } from './harness.js'
 
 const arg = (name, fallback) => { const i = process.argv.indexOf('--' + name); return i < 0 ? fallback : process.argv[i + 1] }
 const out = arg('out', new URL('../docs/images', import.meta.url).pathname)
-const only = new RegExp(arg('only', '.'))
+const only = new RegExp(arg('only', '^(overview|pods|panel|review|watch|explorer|palette|who-can)$'))
 const looks = { 'dark-wide': ['dark', 1440, 900], 'light-wide': ['light', 1440, 900], 'dark-phone': ['dark', 375, 812], 'light-phone': ['light', 375, 812] }
 const chosen = new RegExp(arg('look', '.'))
 mkdirSync(out, { recursive: true })

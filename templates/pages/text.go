@@ -117,3 +117,12 @@ func bulkBack(b view.Bulk) string {
 	}
 	return b.List
 }
+
+// columnLabel names a cell by its column, for small screens; the first one is
+// what the row is about.
+func columnLabel(columns []string, i int) templ.Attributes {
+	if i == 0 || i >= len(columns) {
+		return nil
+	}
+	return templ.Attributes{"data-l": columns[i]}
+}

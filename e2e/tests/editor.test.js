@@ -29,14 +29,20 @@ async function write(page, text) {
   await page.keyboard.insertText(text)
 }
 
+// point rests the pointer on something until what it should bring up is there.
+const point = (page, on, up) => until(async () => {
+  await page.mouse.move(2, 2)
+  await page.hover(on)
+  return page.waitForSelector(up, { timeout: 5000 }).catch(() => null)
+})
+
 test('mistakes are marked before a save, also in custom resources', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/apply')
   await write(page, 'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  replicas: three\n  selectr: {}\n  template: {spec: {containers: [{name: a, image: i, imagePullPolicy: Sometimes}]}}\n')
   await until(async () => (await page.$$('.cm-lintRange-error')).length === 3)
   assert.deepEqual(await page.$$eval('.cm-lintRange-error', (l) => l.map((e) => e.textContent)), ['three', 'selectr', 'Sometimes'])
-  await page.hover('.cm-lintRange-error >> text=selectr')
-  await page.waitForSelector('.cm-diagnostic >> text=unknown field "selectr"; selector?')
+  await point(page, '.cm-lintRange-error >> text=selectr', '.cm-diagnostic >> text=unknown field "selectr"; selector?')
   for (let end = Date.now() + 60_000; ; await quiet(page)) {
     await write(page, `apiVersion: example.com/v1\nkind: Database\nmetadata: {name: a}\nspec: {size: "3", engine: oracle}\n# ${Date.now()}\n`)
     await quiet(page, 1000)
@@ -52,8 +58,7 @@ test('a field tells what it is', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/apis/apps/v1/namespaces/shop/deployments/api-gateway?edit=1')
   await page.waitForSelector('.cm-content')
-  await page.hover('.cm-line >> text=replicas')
-  await page.waitForSelector('.hover')
+  await point(page, '.cm-line >> text=replicas', '.hover')
   const text = await page.innerText('.hover')
   assert.match(text, /spec\.replicas\s+integer/)
   assert.match(text, /Number of desired pods/)

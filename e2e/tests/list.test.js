@@ -26,7 +26,7 @@ test('the first paint is HTML of the server, without scripts', async () => {
   await page.click('a[rel=next]')
   assert.match(page.url(), /page=2/)
   assert.equal(await page.getAttribute('[data-body] tr', 'aria-rowindex'), '102')
-  await page.click('text=Restarts')
+  await page.click('th >> text=Restarts')
   assert.match(page.url(), /sort=restarts/)
   await page.fill('#filter', '-l app=cart')
   await page.click('.filter button')

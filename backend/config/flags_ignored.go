@@ -29,7 +29,6 @@ var ignoredFlags = map[string]bool{
 	"lease-reuse-duration-seconds":                false,
 	"livez-grace-period":                          false,
 	"log-flush-frequency":                         false,
-	"logging-format":                              false,
 	"max-connection-bytes-per-sec":                false,
 	"permit-address-sharing":                      true,
 	"permit-port-sharing":                         true,

@@ -10,13 +10,14 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// AddFlags adds --v and --vmodule.
+// AddFlags adds --v, --vmodule and --logging-format.
 func AddFlags(fs *pflag.FlagSet) {
 	all := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(all)
 	for _, name := range []string{"v", "vmodule"} {
 		fs.AddGoFlag(all.Lookup(name))
 	}
+	fs.Var(&format{name: "text"}, "logging-format", "How the log is written: text, or json, an object a line.")
 }
 
 // Flush writes out what is buffered.

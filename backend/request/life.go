@@ -82,7 +82,7 @@ func (r *Request) Step(depth uint8, name string, more *More) {
 	if r == nil || r.life == nil {
 		return
 	}
-	if more != nil && r.confidential() {
+	if more != nil && r.Confidential() {
 		more.Changes = hidden(more.Changes)
 	}
 	r.mark(Mark{Name: name, Depth: depth, More: more})
@@ -189,9 +189,9 @@ func (l *Life) Authenticator() string {
 	return l.authenticator
 }
 
-// confidential tells requests for objects whose values nobody is to see who only
+// Confidential tells requests for objects whose values nobody is to see who only
 // looks at requests.
-func (r *Request) confidential() bool {
+func (r *Request) Confidential() bool {
 	i := &r.Info
 	return i.IsResource && (i.Resource == "secrets" && i.Group == "" || i.Resource == "tokenreviews" || i.Subresource == "token")
 }

@@ -20,6 +20,7 @@ func logRequests(next request.Handler) request.Handler {
 		if !klog.V(2).Enabled() {
 			return next(ctx, r)
 		}
+		logHeaders(r) // now: they are gone when a stream has ended
 		p, err := next(ctx, r)
 		log := func() { logRequest(r, p, err) }
 		if !duringStream(p, func() func() { return log }) {
@@ -62,6 +63,54 @@ func logRequest(r *request.Request, p *request.Response, err error) {
 	klog.V(2).InfoS("HTTP", "verb", r.Info.Verb, "URI", MaskedURI(r), "user", user, "resp", status,
 		"latency", time.Since(r.Received), "userAgent", r.Header.Get("User-Agent"),
 		"srcIP", r.RemoteAddr, "audit-ID", r.ID, "err", err)
+	logBodies(r, p)
+}
+
+// logHeaders logs a request's headers at -v=6, without what proves who sent it.
+func logHeaders(r *request.Request) {
+	if !klog.V(6).Enabled() {
+		return
+	}
+	var pairs []any
+	r.Header.Each(func(name, value string) {
+		if isCredential(name) {
+			value = "<masked>"
+		}
+		pairs = append(pairs, name, value)
+	})
+	klog.V(6).InfoS("HTTP request headers", append([]any{"audit-ID", r.ID}, pairs...)...)
+}
+
+func isCredential(header string) bool {
+	switch strings.ToLower(header) {
+	case "authorization", "proxy-authorization", "cookie", "sec-websocket-protocol":
+		return true
+	}
+	return false
+}
+
+// maxLoggedBody is where a body in the log is cut off, in bytes.
+const maxLoggedBody = 1 << 10
+
+// logBodies logs bodies at -v=8, but those that hold secrets: objects that are
+// confidential, and the forms of the dashboard.
+func logBodies(r *request.Request, p *request.Response) {
+	if !klog.V(8).Enabled() || r.Confidential() || !r.Info.IsResource {
+		return
+	}
+	if len(r.Body) > 0 {
+		klog.V(8).InfoS("HTTP request body", "audit-ID", r.ID, "body", cut(r.Body))
+	}
+	if p != nil && len(p.Body) > 0 {
+		klog.V(8).InfoS("HTTP response body", "audit-ID", r.ID, "body", cut(p.Body))
+	}
+}
+
+func cut(body []byte) string {
+	if len(body) <= maxLoggedBody {
+		return string(body)
+	}
+	return strings.ToValidUTF8(string(body[:maxLoggedBody]), "") + "...TRUNCATED"
 }
 
 // MaskedURI is the request's path and query without the values of parameters

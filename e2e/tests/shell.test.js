@@ -1,5 +1,6 @@
 // R21, R20, R9: shells in the dock, on a node that is a fake.
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { Server, context, done, live, login, quit, until } from '../harness.js'
 import { Kubelet } from '../kubelet.js'
@@ -261,6 +262,30 @@ test('R21: several shells and logs stay in the dock from page to page', async ()
   for (let i = 5; i > 0; i--) await p.click('.docktab .dockclose >> nth=0')
   await until(() => node.open.size === others, wait)
   await done(c)
+})
+
+test('R8: axe finds nothing in the dock', async () => {
+  const axe = readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
+  for (const [theme, width] of [['dark', 1440], ['light', 375]]) {
+    const c = await context({ viewport: { width, height: 800 }, bypassCSP: true })
+    await c.addCookies([{ name: 'pilothouse-theme', value: theme, url: server.url }])
+    const p = await openShell(c)
+    await p.keyboard.press('Shift+Escape')
+    await p.click('.tabs >> text=Logs')
+    await p.click('#main [data-dock=logs]')
+    await p.waitForSelector('.dockpane.logs:not([hidden]) [data-logs]', { timeout: wait })
+    for (const n of [0, 1]) {
+      await p.click(`.docktab >> nth=${n}`)
+      const found = await p.evaluate(async (source) => {
+        if (!window.axe) (0, eval)(source)
+        const r = await axe.run('#dock', { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
+        return r.violations.map((v) => `${v.id}: ${v.nodes.slice(0, 3).map((n) => `${n.target} ${n.failureSummary}`).join('; ')}`)
+      }, axe)
+      assert.deepEqual(found, [], theme)
+    }
+    c.faults = []
+    await done(c)
+  }
 })
 
 test('a debug container is added and attached to', async () => {

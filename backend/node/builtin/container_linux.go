@@ -588,9 +588,6 @@ func (r *Runtime) exchange(ctx context.Context, l launch, s noderuntime.Streams)
 	return nil
 }
 
-// drainTime is how long output is read after the end of who wrote it.
-const drainTime = 2 * time.Second
-
 func resize(p *process, sizes <-chan noderuntime.Size) {
 	for size := range sizes {
 		raw, err := p.terminal.SyscallConn() // Fd would have it block

@@ -21,6 +21,8 @@ const (
 	pieceSize = 16 << 10
 	// stampFormat is that of the CRI's logs, which has all nine digits.
 	stampFormat = "2006-01-02T15:04:05.000000000Z07:00"
+	// drainTime is how long output is read after the end of who wrote it.
+	drainTime = 2 * time.Second
 )
 
 // logFile is a container's log in the CRI's format.

@@ -33,7 +33,7 @@ type Event struct {
 	response    []byte
 	received    time.Time
 	at          time.Time
-	annotations map[string]string
+	annotations []note // by key
 	// written is what the request has committed; only the journal keeps it.
 	written []request.Written
 
@@ -41,6 +41,13 @@ type Event struct {
 	line []byte
 	// room is memory for line.
 	room []byte
+}
+
+// note is one annotation.
+type note struct{ key, value string }
+
+func sortNotes(list []note) {
+	slices.SortFunc(list, func(a, b note) int { return strings.Compare(a.key, b.key) })
 }
 
 // Line gives the event as one line of JSON. It is valid until the sink returns.
@@ -90,8 +97,8 @@ func (e *Event) append(b []byte) []byte {
 	b = appendTime(b, "stageTimestamp", e.at)
 	if len(e.annotations) > 0 {
 		b = append(b, `,"annotations":{`...)
-		for i, key := range sortedKeys(e.annotations) {
-			b = appendString(appendKey(b, i, key), e.annotations[key])
+		for i, n := range e.annotations {
+			b = appendString(appendKey(b, i, n.key), n.value)
 		}
 		b = append(b, '}')
 	}
@@ -196,7 +203,33 @@ func appendStrings(b []byte, list []string) []byte {
 
 func appendTime(b []byte, name string, t time.Time) []byte {
 	b = append(append(append(b, `,"`...), name...), `":"`...)
-	return append(t.UTC().AppendFormat(b, metav1.RFC3339Micro), '"')
+	return append(appendMicro(b, t.UTC()), '"')
+}
+
+// appendMicro is t.AppendFormat(b, metav1.RFC3339Micro) for a time in UTC: every
+// event has two of them.
+func appendMicro(b []byte, t time.Time) []byte {
+	year, month, day := t.Date()
+	if year < 1000 || year > 9999 {
+		return t.AppendFormat(b, metav1.RFC3339Micro)
+	}
+	hour, minute, second := t.Clock()
+	b = appendDigits(b, year, 4)
+	b = appendDigits(append(b, '-'), int(month), 2)
+	b = appendDigits(append(b, '-'), day, 2)
+	b = appendDigits(append(b, 'T'), hour, 2)
+	b = appendDigits(append(b, ':'), minute, 2)
+	b = appendDigits(append(b, ':'), second, 2)
+	b = appendDigits(append(b, '.'), t.Nanosecond()/1000, 6)
+	return append(b, 'Z')
+}
+
+func appendDigits(b []byte, n, width int) []byte {
+	var digits [6]byte
+	for i := width - 1; i >= 0; i-- {
+		digits[i], n = byte('0'+n%10), n/10
+	}
+	return append(b, digits[:width]...)
 }
 
 // appendString quotes s; what needs no escape is copied.

@@ -132,12 +132,13 @@ func (a *Auditor) begin(r *request.Request, c *Config) *record {
 
 // release gives the record back; nothing may use it any more.
 func (rec *record) release() {
-	room := rec.room
+	room, notes := rec.room, rec.annotations[:0]
 	if cap(room) > maxRoom {
 		room = nil
 	}
+	clear(notes[:cap(notes)])
 	*rec = record{}
-	rec.room = room
+	rec.room, rec.annotations = room, notes
 	records.Put(rec)
 }
 
@@ -156,7 +157,9 @@ func (rec *record) reach(s auditv1.Stage) {
 	if s == auditv1.StageRequestReceived {
 		rec.at = rec.received
 	}
-	rec.annotations = rec.r.Annotations()
+	rec.annotations = rec.annotations[:0]
+	rec.r.Annotated(func(key, value string) { rec.annotations = append(rec.annotations, note{key, value}) })
+	sortNotes(rec.annotations)
 }
 
 // keep gives the event of the end to the journal.

@@ -29,7 +29,7 @@ func testEvent(id string) *Event {
 		user:     &request.User{Name: "zoë", UID: "1", Groups: []string{"a", `q"`}, Extra: map[string][]string{"k/x": {"v"}, "a": nil}},
 		as:       &request.User{Name: "eve"},
 		received: time.Unix(1, 2000), at: time.Unix(2, 0), code: 200, sourceIPs: []string{"::1"}, agent: "x\n",
-		ref: &auditv1.ObjectReference{Resource: "pods", APIVersion: "v1"}, annotations: map[string]string{"b": "2", "a": "1"},
+		ref: &auditv1.ObjectReference{Resource: "pods", APIVersion: "v1"}, annotations: []note{{"a", "1"}, {"b", "2"}},
 	}
 }
 

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -46,12 +47,26 @@ func sourceIPs(r *request.Request) []string {
 	if err != nil {
 		host = r.RemoteAddr
 	}
-	if ip := netutils.ParseIPSloppy(host); ip != nil {
+	if text, ok := addressText(host); ok {
+		if len(out) == 0 || out[len(out)-1] != text {
+			out = append(out, text)
+		}
+	} else if ip := netutils.ParseIPSloppy(host); ip != nil {
 		if text := ip.String(); len(out) == 0 || out[len(out)-1] != text {
 			out = append(out, text)
 		}
 	}
 	return out
+}
+
+// addressText is an address as net.IP writes it; false for one that only the
+// sloppy parser knows.
+func addressText(host string) (string, bool) {
+	a, err := netip.ParseAddr(host)
+	if err != nil || a.Zone() != "" {
+		return "", false
+	}
+	return a.Unmap().String(), true
 }
 
 // cleanURI is the request's path and query without the values of parameters that

@@ -3,7 +3,7 @@ package audit
 import (
 	"context"
 	"errors"
-	"maps"
+	"slices"
 )
 
 // TruncateOptions bound events, as the flags --audit-...-truncate-... do.
@@ -40,11 +40,8 @@ func (t *truncating) Write(e *Event) error {
 	}
 	small := *e
 	small.request, small.response, small.line, small.room = nil, nil, nil, nil
-	small.annotations = maps.Clone(e.annotations)
-	if small.annotations == nil {
-		small.annotations = map[string]string{}
-	}
-	small.annotations[truncatedAnnotation] = "true"
+	small.annotations = append(slices.Clone(e.annotations), note{truncatedAnnotation, "true"})
+	sortNotes(small.annotations)
 	if len(small.Line())-1 > t.max {
 		lose(t.plugin, 1, errTooLarge)
 		return nil

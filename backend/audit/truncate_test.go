@@ -36,7 +36,7 @@ func TestTruncate(t *testing.T) {
 	}
 	big := []byte(`{"data":"` + strings.Repeat("x", 2000) + `"}`)
 	write(Event{id: "small", request: []byte(`{"a":1}`)})
-	write(Event{id: "big", request: big, response: big, annotations: map[string]string{"a": "b"}})
+	write(Event{id: "big", request: big, response: big, annotations: []note{{"a", "b"}}})
 	write(Event{id: "huge", uri: "/" + strings.Repeat("x", 2000)})
 	if len(to.got) != 2 || to.got[0].RequestObject == nil || to.got[0].Annotations != nil {
 		t.Fatalf("%+v", to.got)

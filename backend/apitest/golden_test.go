@@ -29,6 +29,9 @@ import (
 // comes back from a create, a get and a write of the status without having lost
 // a field, in JSON and in YAML.
 func TestGoldenObjectsKeepTheirFields(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not about goroutines, and long with -race")
+	}
 	t.Parallel()
 	s := apitest.Start(t, apitest.Options{Change: func(o *config.Options) {
 		// Loops and plugins change objects, which is not about their fields.

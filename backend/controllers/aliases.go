@@ -21,7 +21,6 @@ var aliases = map[string]string{
 	"pv-protection":           "persistentvolume-protection-controller",
 	"pvc-protection":          "persistentvolumeclaim-protection-controller",
 	"replicaset":              "replicaset-controller",
-	"replicationcontroller":   "replicationcontroller-controller",
 	"resourcequota":           "resourcequota-controller",
 	"root-ca-cert-publisher":  "root-ca-certificate-publisher-controller",
 	"serviceaccount":          "serviceaccount-controller",

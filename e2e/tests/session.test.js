@@ -119,10 +119,12 @@ test('other pages can do nothing with a session', async () => {
 })
 
 test('paths of the API answer as the API', async () => {
-  for (const path of ['/api', '/apis', '/version', '/openapi/v3']) {
-    const r = await fetch(server.url + path, { headers: { Authorization: 'Bearer token-admin', Accept: 'text/html,application/json' } })
+  for (const [path, accept] of [['/api', 'text/html,application/json'], ['/apis', 'text/html,application/json'], ['/version', 'text/html,application/json'], ['/openapi/v3', 'application/json,text/html']]) {
+    const r = await fetch(server.url + path, { headers: { Authorization: 'Bearer token-admin', Accept: accept } })
     assert.ok(r.ok && !r.headers.get('content-type').startsWith('text/html'), path)
   }
+  const document = await fetch(server.url + '/openapi/v3', { headers: { Authorization: 'Bearer token-admin', Accept: 'text/html,application/json' }, redirect: 'manual' })
+  assert.match(document.headers.get('location'), /^\/ui\/explore/, 'a browser gets the explorer')
   const root = await fetch(server.url + '/', { headers: { Authorization: 'Bearer token-admin' } })
   assert.ok((await root.json()).paths.includes('/api'))
   const browser = await fetch(server.url + '/', { headers: { Accept: 'text/html' }, redirect: 'manual' })

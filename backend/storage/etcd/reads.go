@@ -43,8 +43,13 @@ func (e *Engine) ListAt(ctx context.Context, revision int64, from, to string, f 
 		return err
 	}
 	defer e.end()
-	if revision < max(e.compacted.Load(), firstRevision) {
+	switch {
+	case revision < e.compacted.Load():
 		return storage.ErrCompacted
+	case revision < firstRevision:
+		return ctx.Err() // nothing was there before; 0 is the newest to etcd
+	case revision > e.revision.Load():
+		return storage.ErrFuture
 	}
 	_, err := e.scan(ctx, revision, from, to, f)
 	return err

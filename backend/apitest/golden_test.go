@@ -21,13 +21,17 @@ import (
 	"pilothouse/backend/registry"
 	"pilothouse/backend/resources"
 
+	"k8s.io/apimachinery/pkg/runtime"
+	kubejson "k8s.io/apimachinery/pkg/runtime/serializer/json"
+	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
+	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/yaml"
 )
 
 // k8s.io/api ships an object of every kind with every field set. What validation
 // lets through of them (testdata/golden-edits.yaml says what had to change)
 // comes back from a create, a get and a write of the status without having lost
-// a field, in JSON and in YAML.
+// a field, in JSON, in YAML and as protobuf.
 func TestGoldenObjectsKeepTheirFields(t *testing.T) {
 	if testing.Short() {
 		t.Skip("not about goroutines, and long with -race")
@@ -74,8 +78,8 @@ type goldenRun struct {
 func (g *goldenRun) resource(t *testing.T, r *registry.Resource, version string) {
 	group := map[bool]string{true: "core", false: r.Group}[r.Group == ""]
 	base := filepath.Join(g.dir, group+"."+version+"."+r.Kind)
-	for _, format := range []string{"json", "yaml"} {
-		raw, err := os.ReadFile(base + "." + format) //nolint:gosec // a file of a module
+	for _, format := range []string{"json", "yaml", "vnd.kubernetes.protobuf"} {
+		raw, err := os.ReadFile(base + map[bool]string{true: ".yaml", false: ".json"}[format == "yaml"]) //nolint:gosec // a file of a module
 		if err != nil {
 			t.Fatalf("no golden file: %v", err)
 		}
@@ -86,11 +90,11 @@ func (g *goldenRun) resource(t *testing.T, r *registry.Resource, version string)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if format == "yaml" {
+		if format != "json" {
 			variants = variants[:1] // what differs between variants is not how they are read
 		}
 		for i, obj := range variants {
-			g.name(t, r, obj, version+format+strconv.Itoa(i))
+			g.name(t, r, obj, version+format[max(0, len(format)-8):]+strconv.Itoa(i))
 			g.roundTrip(t, r, version, obj, "application/"+format)
 		}
 	}
@@ -192,13 +196,28 @@ func apart(r *registry.Resource, obj map[string]any) (out []part) {
 	return out
 }
 
+var jsonSerializer = kubejson.NewSerializerWithOptions(kubejson.DefaultMetaFactory, clientscheme.Scheme, clientscheme.Scheme, kubejson.SerializerOptions{})
+
+// recode brings an object from one form into another, as client-go's typed
+// clients do.
+func recode(from runtime.Decoder, to runtime.Encoder, raw []byte) ([]byte, error) {
+	obj, _, err := from.Decode(raw, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return runtime.Encode(to, obj)
+}
+
 func (g *goldenRun) exchange(t *testing.T, method, path string, obj map[string]any, mediaType string) (map[string]any, bool) {
 	t.Helper()
 	var body any
 	if obj != nil {
 		raw, err := json.Marshal(obj)
-		if err == nil && strings.HasSuffix(mediaType, "yaml") {
+		switch {
+		case err == nil && strings.HasSuffix(mediaType, "yaml"):
 			raw, err = yaml.JSONToYAML(raw)
+		case err == nil && strings.HasSuffix(mediaType, "protobuf"):
+			raw, err = recode(clientscheme.Codecs.UniversalDeserializer(), protobuf.NewSerializer(clientscheme.Scheme, clientscheme.Scheme), raw)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -206,6 +225,13 @@ func (g *goldenRun) exchange(t *testing.T, method, path string, obj map[string]a
 		body = raw
 	}
 	answer := g.c.Do(method, path, body, "Content-Type", mediaType, "Accept", mediaType)
+	if strings.HasSuffix(mediaType, "protobuf") && answer.Code/100 == 2 {
+		raw, err := recode(protobuf.NewSerializer(clientscheme.Scheme, clientscheme.Scheme), jsonSerializer, answer.Body)
+		if err != nil {
+			t.Fatalf("%s %s: %v", method, path, err)
+		}
+		answer.Body = raw
+	}
 	var got map[string]any
 	if err := yaml.Unmarshal(answer.Body, &got); err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)

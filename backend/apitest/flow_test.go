@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 
 	"pilothouse/backend/apitest"
@@ -30,20 +31,23 @@ func TestRequestsTakeTurns(t *testing.T) {
 		"resourceRules":[{"verbs":["*"],"apiGroups":["*"],"resources":["*"],"namespaces":["*"]}]}]}}`).Must(201).Object()
 
 	arrived, release := make(chan struct{}), make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(release) })
 	hook := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		close(arrived)
 		<-release
 		http.Error(w, "no", http.StatusTeapot)
 	}))
 	defer hook.Close()
+	defer letGo()
 	ca := base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hook.Certificate().Raw}))
 	c.Post("/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations", fmt.Sprintf(`{"metadata":{"name":"slow"},"webhooks":[{"name":"slow.example.com",
 		"admissionReviewVersions":["v1"],"sideEffects":"None","failurePolicy":"Ignore","timeoutSeconds":30,"clientConfig":{"url":%q,"caBundle":%q},
+		"objectSelector":{"matchLabels":{"held":"yes"}},
 		"rules":[{"operations":["CREATE"],"apiGroups":[""],"apiVersions":["v1"],"resources":["configmaps"]}]}]}`, hook.URL, ca)).Must(201)
 
 	const configMaps = "/api/v1/namespaces/default/configmaps"
 	held := make(chan *apitest.Answer, 1)
-	go func() { held <- dev.Post(configMaps, `{"metadata":{"name":"held"}}`) }()
+	go func() { held <- dev.Post(configMaps, `{"metadata":{"name":"held","labels":{"held":"yes"}}}`) }()
 	<-arrived
 	refused := dev.Get(configMaps).Must(429)
 	if got := refused.Header.Get("Retry-After"); got != "1" {
@@ -62,7 +66,7 @@ func TestRequestsTakeTurns(t *testing.T) {
 	exempt := c.Get(flows + "flowschemas/exempt").Must(200).Object()
 	lowest := c.Get(flows + "prioritylevelconfigurations/exempt").Must(200).Object()
 	named(c.Get(configMaps).Must(200), string(exempt.GetUID()), string(lowest.GetUID()))
-	close(release)
+	letGo()
 	if a := <-held; a.Code != 201 {
 		t.Errorf("the request that was held got %d", a.Code)
 	}

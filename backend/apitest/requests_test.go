@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -115,13 +116,15 @@ func TestLifeOfRefusals(t *testing.T) {
 
 // A webhook's change is told with the webhook's name, and so is its refusal.
 func TestLifeWithAWebhook(t *testing.T) {
-	var traceparent string
+	var traceparent atomic.Pointer[string] // of any request: controllers create ConfigMaps, too
 	hook := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var review admissionv1.AdmissionReview
 		if err := json.NewDecoder(r.Body).Decode(&review); err != nil {
 			t.Error(err)
 		}
-		traceparent = r.Header.Get("Traceparent")
+		if sent := r.Header.Get("Traceparent"); sent != "" {
+			traceparent.Store(&sent)
+		}
 		time.Sleep(25 * time.Millisecond) // it is to be slow
 		patch := admissionv1.PatchTypeJSONPatch
 		review.Response = &admissionv1.AdmissionResponse{
@@ -152,8 +155,8 @@ func TestLifeWithAWebhook(t *testing.T) {
 	if p == nil || p.Detail != "MutatingWebhookConfiguration hooks" || asJSON(t, p.Changes) != `[{"path":"data","after":{"by":"hook"}}]` || !v.Slow {
 		t.Errorf("%+v", p)
 	}
-	if traceparent != "" {
-		t.Errorf("a trace without tracing: %s", traceparent)
+	if sent := traceparent.Load(); sent != nil {
+		t.Errorf("a trace without tracing: %s", *sent)
 	}
 	c.Do("POST", maps, `{"metadata":{"name":"bad"}}`, "Audit-ID", "refused").Must(400)
 	if p := stage(lived(c, "refused").Stages, "one.example.com"); p == nil || !strings.Contains(p.Error, "I say no") {

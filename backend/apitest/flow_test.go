@@ -22,8 +22,9 @@ func TestRequestsTakeTurns(t *testing.T) {
 		Change: func(o *config.Options) { o.Limits.MaxInFlight, o.Limits.MaxMutatingInFlight = 20, 10 },
 	})
 	c, dev := s.Admin(), s.As("dev")
-	const flows, rbac = "/apis/flowcontrol.apiserver.k8s.io/v1/", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
-	c.Post(rbac, `{"metadata":{"name":"devs"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"edit"},
+	const flows, rbac = "/apis/flowcontrol.apiserver.k8s.io/v1/", "/apis/rbac.authorization.k8s.io/v1/"
+	c.Post(rbac+"clusterroles", `{"metadata":{"name":"devs"},"rules":[{"verbs":["*"],"apiGroups":[""],"resources":["configmaps"]}]}`).Must(201)
+	c.Post(rbac+"clusterrolebindings", `{"metadata":{"name":"devs"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"devs"},
 		"subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":"Group","name":"devs"}]}`).Must(201)
 	level := c.Post(flows+"prioritylevelconfigurations", `{"metadata":{"name":"tiny"},"spec":{"type":"Limited","limited":{"nominalConcurrencyShares":1,"limitResponse":{"type":"Reject"}}}}`).Must(201).Object()
 	schema := c.Post(flows+"flowschemas", `{"metadata":{"name":"devs"},"spec":{"matchingPrecedence":50,"priorityLevelConfiguration":{"name":"tiny"},
@@ -47,8 +48,17 @@ func TestRequestsTakeTurns(t *testing.T) {
 
 	const configMaps = "/api/v1/namespaces/default/configmaps"
 	held := make(chan *apitest.Answer, 1)
-	go func() { held <- dev.Post(configMaps, `{"metadata":{"name":"held","labels":{"held":"yes"}}}`) }()
-	<-arrived
+	for i, holds := 0, false; !holds; i++ { // until the webhook is known
+		go func() {
+			held <- dev.Post(configMaps, fmt.Sprintf(`{"metadata":{"name":"held-%d","labels":{"held":"yes"}}}`, i))
+		}()
+		select {
+		case <-arrived:
+			holds = true
+		case a := <-held:
+			a.Must(201)
+		}
+	}
 	refused := dev.Get(configMaps).Must(429)
 	if got := refused.Header.Get("Retry-After"); got != "1" {
 		t.Errorf("Retry-After: %q", got)

@@ -189,5 +189,12 @@ export const quiet = (page, moment = 250) => page.evaluate((moment) => new Promi
   o.observe(document.documentElement, { subtree: true, childList: true, attributes: true, characterData: true })
 }), moment)
 
+/** unhurried lets what is shown for some seconds stay for much longer: a loaded
+ * machine may need them for a click. */
+export const unhurried = (c) => c.addInitScript(() => {
+  const was = setTimeout
+  window.setTimeout = (f, ms, ...more) => was(f, ms > 5000 ? ms * 10 : ms, ...more)
+})
+
 /** live waits until the page's live parts are. */
 export const live = (page) => page.waitForSelector('#live[data-state=live]')

@@ -28,7 +28,7 @@ func (d *Dashboard) frame(ctx context.Context, c *pages.Call, a *pages.Answer) v
 	}
 	f.User, f.FormToken = c.Session.User.Name, c.FormToken()
 	f.Places, f.UserPlaces = pages.Places(c.R.Path), pages.UserPlaces()
-	f.Views = c.Views()
+	f.Views, f.Toast = c.Views(), c.Toast()
 	f.Nav = pages.Navigation(d.site.Registry.Table(), a)
 	f.Namespaces = d.picker(ctx, c, a.Picker)
 	return f

@@ -39,6 +39,9 @@ func (d *Dashboard) respond(ctx context.Context, c *pages.Call, a *pages.Answer)
 	}
 	switch {
 	case a.Redirect != "":
+		if a.Flash != "" && c.Session != nil {
+			d.site.Undo.Tell(c.Session.ID, a.Flash)
+		}
 		p.Status = http.StatusSeeOther
 		p.Header = append(p.Header, request.HeaderLine{Name: "Location", Value: a.Redirect})
 	case a.Chunked != nil:

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { cluster } from '../fixture.js'
-import { Server, context, done, live, login, quiet, quit, until } from '../harness.js'
+import { Server, context, done, live, login, quiet, quit, unhurried, until } from '../harness.js'
 
 let server
 before(async () => {
@@ -147,9 +147,66 @@ test('many objects are deleted with progress, those of the filter only', async (
   await done(c)
 })
 
+test('what was done a moment ago can be undone', async () => {
+  const made = await server.create(base, config({ a: 'one', b: 'two' }, 'undone'))
+  const c = await context()
+  await unhurried(c)
+  const page = await login(server, c, 'token-admin', `/ui${base}/undone?edit=1`)
+  const undo = async (text) => {
+    await page.waitForSelector(`[data-toast] >> text=${text}`)
+    await page.click('[data-undo]')
+  }
+  await type(page, 'a: one', 'a: three')
+  await page.keyboard.press('Control+s')
+  await page.waitForSelector('.diff .ins')
+  await page.keyboard.press('Control+s')
+  await page.waitForSelector('[data-toast] >> text=ConfigMap undone was saved.')
+  await server.api('PATCH', `${base}/undone`, { data: { b: 'theirs' } }, 'application/merge-patch+json')
+  await undo('ConfigMap undone was saved.')
+  await page.waitForSelector('[data-toast] >> text=ConfigMap undone is as it was.')
+  assert.equal(await page.$('[data-undo]'), null, 'an undo is not undone')
+  assert.deepEqual((await read('undone')).data, { a: 'one', b: 'theirs' }, 'what others changed meanwhile stays')
+
+  await page.goto(server.url + `/ui${base}/undone?delete=1`)
+  await page.click('[data-testid=confirm]')
+  await undo('ConfigMap undone was deleted.')
+  await page.waitForSelector('[data-toast] >> text=is as it was')
+  const back = await read('undone')
+  assert.deepEqual(back.data, { a: 'one', b: 'theirs' })
+  assert.notEqual(back.metadata.uid, made.metadata.uid)
+
+  await page.goto(server.url + '/ui/apis/apps/v1/namespaces/shop/deployments/api-gateway?act=scale')
+  const replicas = async () => (await server.api('GET', '/apis/apps/v1/namespaces/shop/deployments/api-gateway')).spec.replicas
+  const before = await replicas()
+  await page.fill('input[name=change]', '7')
+  await page.click('[data-testid=confirm]')
+  await page.waitForSelector('[data-toast] >> text=was scaled')
+  assert.equal(await replicas(), 7)
+  await undo('Deployment api-gateway was scaled.')
+  await until(async () => await replicas() === before)
+
+  const all = (await server.api('GET', base)).items.length
+  await page.goto(server.url + `/ui${base}`)
+  await live(page)
+  await page.press('body', 'j')
+  await page.press('body', 'x')
+  await page.click('[data-act=select-all]')
+  await page.click('[data-bulk] button[value=delete]')
+  if (all > 10) await page.fill('input[name=typed]', String(all))
+  await page.click('[data-testid=confirm]')
+  await page.waitForURL(/\/ui\/jobs\//)
+  await until(async () => /done/.test(await page.textContent('[data-testid=progress]')))
+  const first = page.url()
+  await page.click('[data-testid=undo-job]')
+  await page.waitForURL((u) => /jobs/.test(u) && String(u) !== first)
+  await until(async () => (await server.api('GET', base)).items.length >= all)
+  await done(c)
+})
+
 test('all of it works by keyboard', async () => {
   await server.create(base, config({ level: 'info' }, 'keyboard'))
   const c = await context()
+  await unhurried(c)
   const page = await login(server, c)
   const key = (k) => page.keyboard.press(k)
   await key('Control+k')
@@ -177,6 +234,13 @@ test('all of it works by keyboard', async () => {
   await page.waitForURL(/delete=1/)
   await page.focus('[data-testid=confirm]')
   await key('Enter')
+  await page.waitForURL(/configmaps$/)
+  await page.waitForSelector('[data-undo]')
+  await key('u')
+  await page.waitForURL(/configmaps\/keyboard$/)
+  assert.equal((await read('keyboard')).data.level, 'debug')
+  await key('g')
+  await key('c')
   await page.waitForURL(/configmaps$/)
   await key('?')
   assert.match(await page.textContent('#help'), /Next row/)

@@ -5,6 +5,7 @@ import { current } from './list.js'
 import * as panel from './panel.js'
 import { toggle } from './socket.js'
 import { here } from './navigate.js'
+import * as toast from './toast.js'
 import './keys.js'
 import './palette.js'
 import './login.js'
@@ -17,6 +18,7 @@ document.addEventListener('click', (e) => {
     case 'close-panel': panel.close(); break
     case 'select-all': current()?.selectAll(true); break
     case 'select-none': current()?.selectAll(false); break
+    case 'close-toast': toast.close(); break
     case 'palette': document.dispatchEvent(new CustomEvent('palette')); break
     default: if (!act(b)) return
   }
@@ -28,4 +30,5 @@ $('#live')?.addEventListener('click', toggle)
 if ($('#nav')) {
   document.documentElement.classList.add('js')
   here()
+  toast.start()
 }

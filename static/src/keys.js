@@ -6,6 +6,7 @@ import { closeMenus } from './menus.js'
 import { follow, go } from './navigate.js'
 import * as panel from './panel.js'
 import { toggle } from './socket.js'
+import { undo } from './toast.js'
 
 const places = {
   p: ['Pods', '/ui/api/v1/pods'], d: ['Deployments', '/ui/apis/apps/v1/deployments'], s: ['Services', '/ui/api/v1/services'],
@@ -43,6 +44,7 @@ const bindings = [
   { keys: ['g'], what: 'Go to: ' + Object.entries(places).map(([k, [name]]) => `${k} ${name}`).join(', '), when: () => true, run: () => { prefix = performance.now() } },
   { keys: [':', 'Control+k'], what: 'Search or jump to', when: () => $('#palette'), run: () => document.dispatchEvent(new CustomEvent('palette')) },
   { keys: ['Control+`'], what: 'Dock: small or not', when: () => !$('#dock').hidden, run: toggleDock },
+  { keys: ['u'], what: 'Undo', when: undo, run: () => undo().click() },
   { keys: ['?'], what: 'This help', when: () => true, run: help },
   { keys: ['Escape'], what: 'Back', when: () => true, run: back },
 ]

@@ -11,6 +11,7 @@ import * as object from './object.js'
 import * as refresh from './refresh.js'
 import * as panel from './panel.js'
 import { tick } from './time.js'
+import * as toast from './toast.js'
 
 let going = null
 
@@ -64,6 +65,7 @@ function show(doc) {
     was.replaceChildren(...document.importNode(now, true).childNodes)
   }
   document.title = doc.title
+  toast.start(doc)
   document.body.classList.remove('menu-open')
 }
 
@@ -136,6 +138,7 @@ document.addEventListener('submit', (e) => {
     e.preventDefault()
     if (f.matches('[data-url]')) f.elements.url.value = location.pathname + location.search
     const focus = !f.matches('[data-edit]')
+    if (f.matches('[data-toast]')) toast.close()
     return go(new URL(action, location).pathname, { focus, post: new URLSearchParams(new FormData(f, e.submitter)) })
   }
   e.preventDefault()

@@ -12,6 +12,7 @@ import (
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/jobs"
 	"pilothouse/web/rows"
+	"pilothouse/web/undo"
 	"pilothouse/web/view"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -84,7 +85,7 @@ func bulk(ctx context.Context, c *Call) (*Answer, error) {
 		v.Verb = act.verb + " " + a.entry.Resource.Kind + " " + targets[0].name
 		return c.doOne(ctx, act, v, targets[0])
 	}
-	return c.startJob(v, targets, act.do)
+	return c.startJob(v, targets, act)
 }
 
 // localPath is a page of the dashboard to go back to; empty for what is none.
@@ -137,21 +138,27 @@ func (c *Call) targets(ctx context.Context, s *listState) ([]target, error) {
 }
 
 // startJob starts the work and leads to its page.
-func (c *Call) startJob(v view.Bulk, targets []target, do func(ctx context.Context, c *Call, t target, change string) error) (*Answer, error) {
+func (c *Call) startJob(v view.Bulk, targets []target, d *doing) (*Answer, error) {
 	// The request ends long before the work does: what goes on has a Call of
 	// its own.
 	worker := &Call{Site: c.Site, R: c.R, Session: c.Session, Client: c.Client}
+	change := undo.New(v.Verb)
+	if len(targets) > undo.MaxObjects {
+		change.Take() // more than is kept: nothing is read for it
+	}
 	items := make([]jobs.Item, len(targets))
 	for i, t := range targets {
 		items[i] = jobs.Item{
 			Text: strings.TrimPrefix(t.namespace+"/"+t.name, "/"), Href: objectPath(t.gvr, t.namespace, t.name),
-			Run: func(ctx context.Context) error { return do(ctx, worker, t, v.Change) },
+			Run: func(ctx context.Context) error { return undoing(ctx, worker, d, change, t, v.Change) },
 		}
 	}
 	j, err := c.Jobs.Start(c.Session.User.Name, v.Verb, v.List, items)
 	if err != nil {
 		return nil, apierrors.NewTooManyRequests(err.Error(), 5)
 	}
+	change.Job = j.ID
+	c.Undo.Keep(c.Session.ID, change)
 	return &Answer{Redirect: "/ui/jobs/" + j.ID}, nil
 }
 

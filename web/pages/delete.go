@@ -2,10 +2,12 @@ package pages
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 
 	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/undo"
 	"pilothouse/web/view"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -89,5 +91,6 @@ func remove(ctx context.Context, c *Call) (*Answer, error) {
 		v.Fault = f
 		return deleteAnswer(v, a, f.Code), nil
 	}
+	c.offerUndo(fmt.Sprintf("%s %s was deleted.", v.Kind, v.Name), undo.Object{Path: v.Path, Before: o.raw})
 	return &Answer{Redirect: listPath(a.gvr, a.namespace)}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"pilothouse/backend/registry"
+	"pilothouse/web/undo"
 	"pilothouse/web/view"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -18,7 +19,10 @@ import (
 
 // doing is a change that can be made to one object or to many.
 type doing struct {
-	name, verb string
+	// past is what was done, after "was"; final tells that it cannot be taken
+	// back.
+	name, verb, past string
+	final            bool
 	// on tells the types that it is for; verbs and sub are the right that it
 	// needs.
 	on       func(e *registry.Entry) bool
@@ -37,18 +41,18 @@ type doing struct {
 
 // doings are what can be done, in the order of the buttons.
 var doings = []doing{
-	{name: "scale", verb: "Scale", on: ofTypes("apps", "deployments", "statefulsets", "replicasets").or("", "replicationcontrollers"), verbs: "patch", sub: "scale", asks: "Replicas", wrong: wrongReplicas, do: scaleTarget, shown: always},
-	{name: "restart", verb: "Restart", on: ofTypes("apps", "deployments", "statefulsets", "daemonsets").test, verbs: "patch", do: restartTarget, shown: always},
-	{name: "pause", verb: "Pause", on: ofTypes("apps", "deployments").test, verbs: "patch", do: setField(true, "spec", "paused"), shown: unless("spec", "paused")},
-	{name: "resume", verb: "Resume", on: ofTypes("apps", "deployments").test, verbs: "patch", do: setField(nil, "spec", "paused"), shown: when("spec", "paused")},
-	{name: "suspend", verb: "Suspend", on: ofTypes("batch", "cronjobs", "jobs").test, verbs: "patch", do: setField(true, "spec", "suspend"), shown: unless("spec", "suspend")},
-	{name: "unsuspend", verb: "Go on", on: ofTypes("batch", "cronjobs", "jobs").test, verbs: "patch", do: setField(false, "spec", "suspend"), shown: when("spec", "suspend")},
-	{name: "trigger", verb: "Run now", on: ofTypes("batch", "cronjobs").test, verbs: "create", resource: batchv1.SchemeGroupVersion.WithResource("jobs"), do: triggerTarget, shown: always},
-	{name: "cordon", verb: "Cordon", on: ofTypes("", "nodes").test, verbs: "patch", do: setField(true, "spec", "unschedulable"), shown: unless("spec", "unschedulable")},
-	{name: "uncordon", verb: "Uncordon", on: ofTypes("", "nodes").test, verbs: "patch", do: setField(nil, "spec", "unschedulable"), shown: when("spec", "unschedulable")},
-	{name: "label", verb: "Label", on: patchable, verbs: "patch", asks: "KEY=VALUE, or KEY- to remove it", wrong: wrongPair, do: setMetadata("labels")},
-	{name: "annotate", verb: "Annotate", on: patchable, verbs: "patch", asks: "KEY=VALUE, or KEY- to remove it", wrong: wrongPair, do: setMetadata("annotations")},
-	{name: "delete", verb: "Delete", on: func(e *registry.Entry) bool { return can(e, "delete") }, verbs: "delete", do: deleteTarget},
+	{name: "scale", verb: "Scale", past: "scaled", on: ofTypes("apps", "deployments", "statefulsets", "replicasets").or("", "replicationcontrollers"), verbs: "patch", sub: "scale", asks: "Replicas", wrong: wrongReplicas, do: scaleTarget, shown: always},
+	{name: "restart", verb: "Restart", past: "restarted", on: ofTypes("apps", "deployments", "statefulsets", "daemonsets").test, verbs: "patch", do: restartTarget, shown: always},
+	{name: "pause", verb: "Pause", past: "paused", on: ofTypes("apps", "deployments").test, verbs: "patch", do: setField(true, "spec", "paused"), shown: unless("spec", "paused")},
+	{name: "resume", verb: "Resume", past: "resumed", on: ofTypes("apps", "deployments").test, verbs: "patch", do: setField(nil, "spec", "paused"), shown: when("spec", "paused")},
+	{name: "suspend", verb: "Suspend", past: "suspended", on: ofTypes("batch", "cronjobs", "jobs").test, verbs: "patch", do: setField(true, "spec", "suspend"), shown: unless("spec", "suspend")},
+	{name: "unsuspend", verb: "Go on", past: "resumed", on: ofTypes("batch", "cronjobs", "jobs").test, verbs: "patch", do: setField(false, "spec", "suspend"), shown: when("spec", "suspend")},
+	{name: "trigger", verb: "Run now", past: "run", final: true, on: ofTypes("batch", "cronjobs").test, verbs: "create", resource: batchv1.SchemeGroupVersion.WithResource("jobs"), do: triggerTarget, shown: always},
+	{name: "cordon", verb: "Cordon", past: "cordoned", on: ofTypes("", "nodes").test, verbs: "patch", do: setField(true, "spec", "unschedulable"), shown: unless("spec", "unschedulable")},
+	{name: "uncordon", verb: "Uncordon", past: "uncordoned", on: ofTypes("", "nodes").test, verbs: "patch", do: setField(nil, "spec", "unschedulable"), shown: when("spec", "unschedulable")},
+	{name: "label", verb: "Label", past: "labelled", on: patchable, verbs: "patch", asks: "KEY=VALUE, or KEY- to remove it", wrong: wrongPair, do: setMetadata("labels")},
+	{name: "annotate", verb: "Annotate", past: "annotated", on: patchable, verbs: "patch", asks: "KEY=VALUE, or KEY- to remove it", wrong: wrongPair, do: setMetadata("annotations")},
+	{name: "delete", verb: "Delete", past: "deleted", on: func(e *registry.Entry) bool { return can(e, "delete") }, verbs: "delete", do: deleteTarget},
 }
 
 // doingOf finds a doing by its name; nil when a type has no such.
@@ -197,7 +201,8 @@ func (d *doing) command(c *Call, o *loaded) string {
 
 // doOne does something with one object while its page waits.
 func (c *Call) doOne(ctx context.Context, d *doing, v view.Bulk, t target) (*Answer, error) {
-	if err := d.do(ctx, c, t, v.Change); err != nil {
+	change := undo.New(fmt.Sprintf("%s %s was %s.", t.entry.Resource.Kind, t.name, d.past))
+	if err := undoing(ctx, c, d, change, t, v.Change); err != nil {
 		f, ok := c.Fault(err)
 		if !ok {
 			return nil, err
@@ -205,5 +210,6 @@ func (c *Call) doOne(ctx context.Context, d *doing, v view.Bulk, t target) (*Ans
 		v.Fault = f
 		return bulkAnswer(v, t.address, f.Code), nil
 	}
+	c.Undo.Keep(c.Session.ID, change)
 	return &Answer{Redirect: v.One}, nil
 }

@@ -3,6 +3,7 @@ package pages
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"pilothouse/backend/client"
 	"pilothouse/backend/request"
 	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/undo"
 	"pilothouse/web/view"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -114,6 +116,7 @@ func (c *Call) saveText(ctx context.Context, o *loaded, v *view.Edit) (int, erro
 	if err != nil {
 		return 0, err
 	}
+	c.offerUndo(fmt.Sprintf("%s %s was saved.", v.Kind, v.Name), undo.Object{Path: v.Path, Before: o.raw, After: resp.Body})
 	return http.StatusSeeOther, nil
 }
 

@@ -38,6 +38,9 @@ func (c *Call) jobView(j *jobs.Job) view.Job {
 		ID: j.ID, Title: j.Title, FormToken: c.FormToken(), Done: p.Done, Total: j.Total, Failed: p.Failed, Running: p.Running, Cancelled: p.Cancelled,
 		Back: j.Back, Export: "/ui/jobs/" + j.ID + "?export=1",
 	}
+	if change := c.Undo.OfJob(c.Session.ID, j.ID); change != nil && change.Open() {
+		v.Undo = change.ID
+	}
 	for i, f := range p.Failures {
 		if i == shownFailures {
 			break

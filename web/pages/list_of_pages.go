@@ -43,6 +43,7 @@ var All = []Page{
 	{Method: "GET", Path: "/ui/changes", Serve: changesPage},
 	{Method: "GET", Path: "/ui/version", Serve: version},
 	{Method: "POST", Path: "/ui/restore", Serve: restore},
+	{Method: "POST", Path: "/ui/undo", Serve: undoChange},
 	{Method: "GET", Path: "/ui/help", Serve: help},
 	{Method: "GET", Path: "/ui/session", Serve: sessionCheck},
 	{Method: "POST", Path: "/ui/theme", Serve: setTheme},

@@ -22,6 +22,7 @@ import (
 	"pilothouse/web/session"
 	"pilothouse/web/terminal"
 	"pilothouse/web/trend"
+	"pilothouse/web/undo"
 	"pilothouse/web/view"
 
 	"github.com/a-h/templ"
@@ -52,7 +53,9 @@ type Site struct {
 	// Trend has the server's metrics of the last hour; nil where there are none.
 	Trend *trend.Trend
 	// Prefs are what users keep; nil where nothing is kept.
-	Prefs   *prefs.Table
+	Prefs *prefs.Table
+	// Undo has what users did a moment ago.
+	Undo    *undo.Table
 	Clock   func() time.Time
 	Started time.Time
 	Version string
@@ -113,7 +116,9 @@ type Answer struct {
 	// forget that.
 	Begun     string
 	BegunOver bool
-	Flash     string
+	// Flash is what the user is told on the page, or after a redirect on the
+	// next one.
+	Flash string
 }
 
 func (a *Answer) header(name, value string) {

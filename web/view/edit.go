@@ -104,6 +104,8 @@ type Job struct {
 	Cancelled    bool
 	Failures     []JobFailure
 	Back, Export string
+	// Undo names what takes it back, empty when that is no more possible.
+	Undo string
 }
 
 // JobFailure is one object that could not be changed.

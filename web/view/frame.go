@@ -26,6 +26,19 @@ type Frame struct {
 	Assets     Assets
 	Version    string
 	Flash      string
+	// Toast is what was done last, for a moment.
+	Toast *Toast
+}
+
+// Toast is what was done last.
+type Toast struct {
+	ID, Text string
+	// Job is the page of the work that does it.
+	Job string
+	// Undo tells whether it can be taken back, Left for how many milliseconds it
+	// is shown yet.
+	Undo bool
+	Left int
 }
 
 // Assets are the addresses of the files that a page loads.

@@ -1,0 +1,252 @@
+package pages
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"pilothouse/backend/client"
+	"pilothouse/backend/history"
+	"pilothouse/web/jobs"
+	"pilothouse/web/undo"
+	"pilothouse/web/view"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+const (
+	// goneFor is how long an undo waits for an object to be gone that it is to
+	// create again; longer than pods are usually given to end.
+	goneFor  = 90 * time.Second
+	gonePoll = 500 * time.Millisecond
+	// endFor is how long an undo waits for the end of what it cancels.
+	endFor = 10 * time.Second
+)
+
+// offerUndo keeps what one object was before a change, and tells the user.
+func (c *Call) offerUndo(text string, o undo.Object) {
+	change := undo.New(text)
+	change.Add(o)
+	c.Undo.Keep(c.Session.ID, change)
+}
+
+// undoing does something with one object and takes down in change what it was
+// before and what came of it.
+func undoing(ctx context.Context, c *Call, d *doing, change *undo.Change, t target, value string) error {
+	path := client.Path(t.gvr, t.namespace, t.name, "")
+	if d.final || !change.Open() {
+		change.Take()
+		return d.do(ctx, c, t, value)
+	}
+	before, unread := c.Client.Bytes(ctx, client.Call{Method: http.MethodGet, Path: path})
+	err := d.do(ctx, c, t, value)
+	if err != nil {
+		return err
+	}
+	if unread != nil { // the change may be allowed where reading is not
+		change.Take()
+		return nil
+	}
+	o := undo.Object{Path: objectPath(t.gvr, t.namespace, t.name), Before: before}
+	if d.verbs != "delete" {
+		if o.After, err = c.Client.Bytes(ctx, client.Call{Method: http.MethodGet, Path: path}); err != nil {
+			change.Take()
+			return nil
+		}
+	}
+	change.Add(o)
+	return nil
+}
+
+// Toast is what the user is told beside the next page; nil for nothing.
+func (c *Call) Toast() *view.Toast {
+	if c.Session == nil {
+		return nil
+	}
+	change, left := c.Undo.Latest(c.Session.ID)
+	if change == nil {
+		return nil
+	}
+	return &view.Toast{ID: change.ID, Text: change.Text, Job: change.Job, Undo: change.Open(), Left: int(left.Milliseconds())}
+}
+
+// undoChange takes a change back: what was deleted is created again, what was
+// changed is as it was, with what others have changed in it since.
+func undoChange(ctx context.Context, c *Call) (*Answer, error) {
+	change := c.Undo.Find(c.Session.ID, c.Form.Get("id"))
+	if change == nil || !change.Open() {
+		return nil, &apierrors.StatusError{ErrStatus: statusNotFound("This cannot be undone any more. What an object was before can be restored in its History.")}
+	}
+	if j := c.Jobs.Find(c.Session.User.Name, change.Job); j != nil {
+		endJob(ctx, j)
+	}
+	list := change.Take()
+	if len(list) == 0 {
+		return nil, &apierrors.StatusError{ErrStatus: statusNotFound("Nothing was changed, so there is nothing to undo.")}
+	}
+	a, ok := parseAddress(c.Registry.Table(), list[0].Path)
+	if !ok {
+		return nil, notServed(list[0].Path)
+	}
+	if len(list) == 1 {
+		waits, err := c.takeBack(ctx, list[0], false)
+		if err != nil {
+			return nil, err
+		}
+		if !waits {
+			return &Answer{Redirect: list[0].Path, Flash: fmt.Sprintf("%s %s is as it was.", a.entry.Resource.Kind, a.name)}, nil
+		}
+	}
+	return c.undoJob(change.Text, a, list)
+}
+
+// endJob cancels a job and waits until what it has begun is done.
+func endJob(ctx context.Context, j *jobs.Job) {
+	ctx, cancel := context.WithTimeout(ctx, endFor)
+	defer cancel()
+	wake := make(chan struct{}, 1)
+	stop := j.Watch(func() {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
+	})
+	defer stop()
+	j.Cancel()
+	for j.Progress().Running {
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// undoJob takes many objects back, or one that has to be gone first.
+func (c *Call) undoJob(text string, a address, list []undo.Object) (*Answer, error) {
+	worker := &Call{Site: c.Site, R: c.R, Session: c.Session, Client: c.Client}
+	items := make([]jobs.Item, len(list))
+	for i, o := range list {
+		items[i] = jobs.Item{Text: strings.TrimPrefix(o.Path, "/ui"), Href: o.Path, Run: func(ctx context.Context) error {
+			_, err := worker.takeBack(ctx, o, true)
+			return err
+		}}
+	}
+	j, err := c.Jobs.Start(c.Session.User.Name, "Undo: "+strings.TrimSuffix(text, "."), listPath(a.gvr, a.namespace), items)
+	if err != nil {
+		return nil, apierrors.NewTooManyRequests(err.Error(), 5)
+	}
+	return &Answer{Redirect: "/ui/jobs/" + j.ID}, nil
+}
+
+// takeBack makes one object what it was. When it is still being deleted it
+// waits until it is gone, or without wait tells that it would have to.
+func (c *Call) takeBack(ctx context.Context, o undo.Object, wait bool) (waits bool, err error) {
+	a, ok := parseAddress(c.Registry.Table(), o.Path)
+	if !ok {
+		return false, notServed(o.Path)
+	}
+	before := &unstructured.Unstructured{}
+	if err := before.UnmarshalJSON(o.Before); err != nil {
+		return false, err
+	}
+	live, err := c.read(ctx, a)
+	if err == nil && live.GetDeletionTimestamp() != nil {
+		if !wait {
+			return true, nil
+		}
+		live, err = c.awaitGone(ctx, a)
+	}
+	switch {
+	case apierrors.IsNotFound(err):
+		return false, c.createAgain(ctx, a, before)
+	case err != nil:
+		return false, err
+	case live.GetUID() != before.GetUID():
+		return false, conflict(a, "another object has its name now")
+	case o.After == nil:
+		return false, nil // the delete has been refused by a finalizer's owner, or was of nothing
+	}
+	return false, c.putBack(ctx, a, before, o.After, live)
+}
+
+func (c *Call) read(ctx context.Context, a address) (*unstructured.Unstructured, error) {
+	raw, err := c.Client.Bytes(ctx, client.Call{Method: http.MethodGet, Path: client.Path(a.gvr, a.namespace, a.name, "")})
+	if err != nil {
+		return nil, err
+	}
+	o := &unstructured.Unstructured{}
+	return o, o.UnmarshalJSON(raw)
+}
+
+// awaitGone waits until an object that is being deleted is gone, and gives what
+// there is then.
+func (c *Call) awaitGone(ctx context.Context, a address) (*unstructured.Unstructured, error) {
+	ctx, cancel := context.WithTimeout(ctx, goneFor)
+	defer cancel()
+	tick := time.NewTicker(gonePoll)
+	defer tick.Stop()
+	for {
+		live, err := c.read(ctx, a)
+		if ctx.Err() == nil && (err != nil || live.GetDeletionTimestamp() == nil) {
+			return live, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, conflict(a, "it is still being deleted; when it is gone it can be restored in its History")
+		}
+	}
+}
+
+func conflict(a address, why string) error {
+	return apierrors.NewConflict(a.gvr.GroupResource(), a.name, fmt.Errorf("%s", why))
+}
+
+func (c *Call) createAgain(ctx context.Context, a address, o *unstructured.Unstructured) error {
+	history.Restorable(o, nil)
+	body, err := o.MarshalJSON()
+	if err != nil {
+		return err
+	}
+	_, err = c.Client.Bytes(ctx, client.Call{Method: http.MethodPost, Path: client.Path(a.gvr, a.namespace, "", ""), ContentType: "application/json", Body: body})
+	return err
+}
+
+// putBack takes what a change made of an object out of what the object is now:
+// what others have changed since stays, unless it is the same field.
+func (c *Call) putBack(ctx context.Context, a address, before *unstructured.Unstructured, afterRaw []byte, live *unstructured.Unstructured) error {
+	after := &unstructured.Unstructured{}
+	if err := after.UnmarshalJSON(afterRaw); err != nil {
+		return err
+	}
+	version, status := live.GetResourceVersion(), live.Object["status"]
+	for _, o := range []*unstructured.Unstructured{before, after, live} {
+		o.SetManagedFields(nil)
+		unstructured.RemoveNestedField(o.Object, "metadata", "resourceVersion")
+		unstructured.RemoveNestedField(o.Object, "metadata", "generation")
+		delete(o.Object, "status")
+	}
+	merged, conflicts := merge(after.Object, before.Object, live.Object, "")
+	if len(conflicts) > 0 {
+		var fields []string
+		for _, f := range conflicts {
+			fields = append(fields, f.Field)
+		}
+		return conflict(a, "someone else has changed the same fields since: "+strings.Join(fields, ", "))
+	}
+	o := &unstructured.Unstructured{Object: merged.(map[string]any)}
+	o.SetResourceVersion(version)
+	if status != nil {
+		o.Object["status"] = status
+	}
+	body, err := o.MarshalJSON()
+	if err != nil {
+		return err
+	}
+	_, err = c.Client.Bytes(ctx, client.Call{Method: http.MethodPut, Path: client.Path(a.gvr, a.namespace, a.name, ""), ContentType: "application/json", Body: body})
+	return err
+}

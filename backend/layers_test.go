@@ -30,8 +30,8 @@ var levels = map[string]int{
 
 // walls say which packages alone may import a third party's.
 var walls = map[string][]string{
-	"github.com/gofiber/":           {"backend/server", "web"},
-	"github.com/valyala/fasthttp":   {"backend/server", "web"},
+	"github.com/gofiber/":           {"backend/server"},
+	"github.com/valyala/fasthttp":   {"backend/server"},
 	"github.com/fasthttp/websocket": {"backend/server", "web"},
 	"github.com/dgraph-io/badger/":  {"backend/storage/badger"},
 	"go.etcd.io/etcd/":              {"backend/storage/etcd"},

@@ -9,7 +9,6 @@ import (
 	"pilothouse/web/pages"
 	"pilothouse/web/terminal"
 
-	"github.com/fasthttp/websocket"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
@@ -22,11 +21,11 @@ func (d *Dashboard) terminal(c *pages.Call) (*request.Response, error) {
 	}
 	s, secret := c.Session, c.Secret
 	alive := func() bool { return d.site.Sessions.Alive(s) && d.verify(context.Background(), s, secret) }
-	return live.Upgrade(c.R, func(ctx context.Context, conn *websocket.Conn) {
+	return live.Upgrade(c.R, func(ctx context.Context, conn request.Socket) {
 		defer conn.Close()
 		k, why := d.openTerminal(ctx, c)
 		if k == nil {
-			_ = conn.WriteJSON(map[string]any{"ended": why})
+			_ = terminal.Refuse(conn, why)
 			return
 		}
 		offset, err := strconv.ParseInt(c.Query.Get("offset"), 10, 64)

@@ -3,7 +3,6 @@ package audit
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -189,20 +188,12 @@ func (rec *record) answered(p *request.Response, err error) *request.Response {
 	switch {
 	case err == nil && p != nil && p.Chunked != nil && rec.r.Method != http.MethodHead:
 		rec.started()
-		body := p.Chunked
-		p.Chunked = func(ctx context.Context, w request.ChunkWriter) error {
-			defer rec.ended()
-			return body(ctx, w)
-		}
+		p.DuringStream(func() func() { return rec.ended })
 		return p
-	case err == nil && p != nil && p.Hijack != nil:
+	case err == nil && p != nil && p.Switches():
 		rec.code = http.StatusSwitchingProtocols
 		rec.started()
-		hijack := p.Hijack
-		p.Hijack = func(ctx context.Context, conn net.Conn) {
-			defer rec.ended()
-			hijack(ctx, conn)
-		}
+		p.DuringStream(func() func() { return rec.ended })
 		return p
 	}
 	p = rec.bodies(p, err)

@@ -162,7 +162,7 @@ func bodyOf(ctx context.Context, resp *request.Response) ([]byte, error) {
 		return finish(&buf, resp.Stream.WriteTo(&buf))
 	case resp.Chunked != nil:
 		return finish(&buf, resp.Chunked(ctx, &buf))
-	case resp.Hijack != nil:
+	case resp.Switches():
 		return nil, fmt.Errorf("the answer is a stream that only a connection can carry")
 	}
 	return resp.Body, nil

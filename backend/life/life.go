@@ -7,7 +7,6 @@ package life
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -77,19 +76,11 @@ func (rec *Recorder) answered(r *request.Request, l *request.Life, p *request.Re
 		rec.keep(record)
 	case p.Chunked != nil && r.Method != http.MethodHead:
 		rec.opened(record)
-		body := p.Chunked
-		p.Chunked = func(ctx context.Context, w request.ChunkWriter) error {
-			defer rec.closed(record)
-			return body(ctx, w)
-		}
-	case p.Hijack != nil:
+		p.DuringStream(func() func() { return func() { rec.closed(record) } })
+	case p.Switches():
 		record.Code = http.StatusSwitchingProtocols
 		rec.opened(record)
-		hijack := p.Hijack
-		p.Hijack = func(ctx context.Context, conn net.Conn) {
-			defer rec.closed(record)
-			hijack(ctx, conn)
-		}
+		p.DuringStream(func() func() { return func() { rec.closed(record) } })
 	case p.Stream != nil:
 		p.Stream = &followed{Stream: p.Stream, end: func() {
 			r.Mark("Response written")

@@ -203,7 +203,8 @@ type Handler func(ctx context.Context, r *Request) (*Response, error)
 type HeaderLine struct{ Name, Value string }
 
 // Response is what an endpoint gives back. Exactly one of Body, Stream,
-// Chunked and Hijack carries the content; none of them is an empty body.
+// Chunked, WebSocket and Hijack carries the content; none of them is an empty
+// body.
 type Response struct {
 	// Status is the HTTP status, 200 when zero.
 	Status      int
@@ -218,6 +219,8 @@ type Response struct {
 	// Chunked writes a body that ends when it returns; ctx ends when the
 	// client goes away or the server shuts down.
 	Chunked func(ctx context.Context, w ChunkWriter) error
+	// WebSocket makes the connection one.
+	WebSocket *WebSocket
 	// Hijack takes the connection over. Nothing has been written to it; bytes
 	// that the client sent early are read first. The transport closes it when
 	// Hijack returns. ctx ends when the server shuts down.

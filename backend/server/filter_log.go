@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"net"
 	"net/url"
 	"runtime/debug"
 	"strings"
@@ -20,39 +19,19 @@ func logRequests(next request.Handler) request.Handler {
 		if !klog.V(2).Enabled() {
 			return next(ctx, r)
 		}
-		logHeaders(r) // now: they are gone when a stream has ended
+		// Now: headers are gone when a stream has ended.
+		logHeaders(r)
+		agent := r.Header.Get("User-Agent")
 		p, err := next(ctx, r)
-		log := func() { logRequest(r, p, err) }
-		if !duringStream(p, func() func() { return log }) {
+		log := func() { logRequest(r, p, err, agent) }
+		if !p.DuringStream(func() func() { return log }) {
 			log()
 		}
 		return p, err
 	}
 }
 
-// duringStream calls begin when a response's stream begins, and what it gives
-// when the stream has ended. It tells whether the response has one.
-func duringStream(p *request.Response, begin func() (end func())) bool {
-	switch {
-	case p != nil && p.Chunked != nil:
-		body := p.Chunked
-		p.Chunked = func(ctx context.Context, w request.ChunkWriter) error {
-			defer begin()()
-			return body(ctx, w)
-		}
-	case p != nil && p.Hijack != nil:
-		hijack := p.Hijack
-		p.Hijack = func(ctx context.Context, conn net.Conn) {
-			defer begin()()
-			hijack(ctx, conn)
-		}
-	default:
-		return false
-	}
-	return true
-}
-
-func logRequest(r *request.Request, p *request.Response, err error) {
+func logRequest(r *request.Request, p *request.Response, err error, agent string) {
 	user, status := "", 0
 	if r.User != nil {
 		user = r.User.Name
@@ -61,7 +40,7 @@ func logRequest(r *request.Request, p *request.Response, err error) {
 		status = statusOf(p)
 	}
 	klog.V(2).InfoS("HTTP", "verb", r.Info.Verb, "URI", MaskedURI(r), "user", user, "resp", status,
-		"latency", time.Since(r.Received), "userAgent", r.Header.Get("User-Agent"),
+		"latency", time.Since(r.Received), "userAgent", agent,
 		"srcIP", r.RemoteAddr, "audit-ID", r.ID, "err", err)
 	logBodies(r, p)
 }
@@ -153,7 +132,7 @@ func countRequests(next request.Handler) request.Handler {
 			status = statusOf(p)
 		}
 		done(status, time.Since(r.Received))
-		duringStream(p, func() func() { return metrics.StreamBegins(&r.Info) })
+		p.DuringStream(func() func() { return metrics.StreamBegins(&r.Info) })
 		return p, err
 	}
 }

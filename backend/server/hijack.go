@@ -20,16 +20,25 @@ type hijackedConn struct {
 }
 
 // Read reads from the client.
-func (c *hijackedConn) Read(p []byte) (int, error) {
+func (c *hijackedConn) Read(p []byte) (n int, err error) {
+	err = c.during(func() error {
+		n, err = c.Conn.Read(p)
+		return err
+	})
+	return n, err
+}
+
+// during calls f, which reads from the client, unless the handler has returned.
+func (c *hijackedConn) during(f func() error) error {
 	c.reading.Lock()
 	defer c.reading.Unlock()
 	c.mu.Lock()
 	ended := c.ended
 	c.mu.Unlock()
 	if ended {
-		return 0, net.ErrClosed
+		return net.ErrClosed
 	}
-	return c.Conn.Read(p)
+	return f()
 }
 
 // Close closes the connection.

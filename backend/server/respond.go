@@ -20,7 +20,8 @@ import (
 // blockSize is how much of a Stream is gathered before it is written.
 const blockSize = 64 << 10
 
-// write turns a response into what fasthttp sends.
+// write turns a response into what fasthttp sends. One that opens a WebSocket is
+// for upgrade.
 func write(s *Server, fc *fasthttp.RequestCtx, r *request.Request, p *request.Response) {
 	if p == nil {
 		p = &request.Response{}

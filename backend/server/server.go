@@ -1,7 +1,7 @@
 // Package server owns the way of a request between the network and the
 // handlers: listeners and TLS, the conversion between fasthttp and package
-// request, the filters that every request passes, and shutdown. It is the only
-// package besides web that knows Fiber, and it knows no resource. Read
+// request, WebSockets, the filters that every request passes, and shutdown. It is
+// the only package that knows Fiber, and it knows no resource. Read
 // server.go first, then filters.go (the chain), convert.go and respond.go.
 package server
 
@@ -47,8 +47,9 @@ type Options struct {
 // Server serves a Handler on any number of listeners. Order of use: New, Serve
 // or ServeTLS (each blocks), Shutdown.
 type Server struct {
-	options Options
-	app     *fiber.App
+	options    Options
+	app        *fiber.App
+	webSockets fiber.Handler
 	// base is the parent of the contexts of all requests; streams ends earlier,
 	// so that watches end while other requests still finish.
 	base, streams             context.Context
@@ -74,7 +75,7 @@ func New(o Options) *Server {
 	s := &Server{options: o, hijacked: map[*hijackedConn]struct{}{}, drained: make(chan struct{})}
 	s.base, s.cancelBase = context.WithCancel(context.Background())
 	s.streams, s.cancelStreams = context.WithCancel(s.base)
-	s.app = newApp(s)
+	s.app, s.webSockets = newApp(s), newWebSockets(s)
 	return s
 }
 
@@ -107,7 +108,7 @@ func newApp(s *Server) *fiber.App {
 			known(fc)
 			return
 		}
-		s.answer(fc)
+		s.answer(fc, nil)
 	}
 	return app
 }
@@ -122,12 +123,13 @@ func fiberKnows(method string) bool {
 }
 
 func (s *Server) handle(c *fiber.Ctx) error {
-	s.answer(c.Context())
+	s.answer(c.Context(), c)
 	return nil
 }
 
-// answer takes one request through the handler.
-func (s *Server) answer(fc *fasthttp.RequestCtx) {
+// answer takes one request through the handler. c is nil when Fiber does not
+// know the request's method, which is then not one of a handshake.
+func (s *Server) answer(fc *fasthttp.RequestCtx, c *fiber.Ctx) {
 	defer func() {
 		// The filters recover; this is for a panic in the filters themselves.
 		if p := recover(); p != nil {
@@ -145,6 +147,11 @@ func (s *Server) answer(fc *fasthttp.RequestCtx) {
 	ctx, stop := request.NewContext(s.base, r, time.Time{})
 	defer stop()
 	response, err := s.options.Handler(ctx, r)
+	if err == nil && response != nil && response.WebSocket != nil && c != nil {
+		if err = s.upgrade(c, response.WebSocket); err == nil {
+			return
+		}
+	}
 	if err != nil {
 		response = errorResponse(r, err)
 	}

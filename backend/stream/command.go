@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"net/url"
 
@@ -11,7 +10,6 @@ import (
 	"pilothouse/backend/request"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/klog/v2"
 )
 
 // podExec runs a command in a container.
@@ -77,14 +75,8 @@ func (s *Server) commandOverWebSocket(r *request.Request, to *url.URL, transport
 	if err != nil {
 		return nil, err
 	}
-	return &request.Response{Status: http.StatusSwitchingProtocols, Hijack: func(ctx context.Context, conn net.Conn) {
-		ws, err := s.accept(conn, r, name)
-		if err != nil {
-			klog.V(2).InfoS("WebSocket was not opened", "audit-ID", r.ID, "err", err)
-			return
-		}
-		defer ws.Close()
+	return s.webSocket(name, func(ctx context.Context, ws *socket) {
 		session := &session{server: s, ws: ws, protocol: protocolOf(name), streams: streams}
 		session.run(ctx, to, transport)
-	}}, nil
+	}), nil
 }

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,21 +56,9 @@ func (s *Server) limited(connect registry.Connect) registry.Connect {
 			return nil, err
 		}
 		p, err := connect(ctx, c, r)
-		switch {
-		case err != nil || p == nil || p.Chunked == nil && p.Hijack == nil:
-			leave()
-		case p.Chunked != nil:
-			begin, body := lease(leave), p.Chunked
-			p.Chunked = func(ctx context.Context, w request.ChunkWriter) error {
-				defer begin()()
-				return body(ctx, w)
-			}
-		default:
-			begin, hijack := lease(leave), p.Hijack
-			p.Hijack = func(ctx context.Context, conn net.Conn) {
-				defer begin()()
-				hijack(ctx, conn)
-			}
+		begin := lease(leave)
+		if err != nil || !p.DuringStream(begin) {
+			begin()()
 		}
 		return p, err
 	}

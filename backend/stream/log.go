@@ -7,14 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
 
-	"github.com/gorilla/websocket"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -113,9 +111,7 @@ func (s *Server) log(ctx context.Context, r *request.Request, l *logStream, tran
 	}
 	l.take = l.lend()
 	if webSocket {
-		return &request.Response{Status: http.StatusSwitchingProtocols, Hijack: func(ctx context.Context, conn net.Conn) {
-			s.logToWebSocket(ctx, conn, r, l, subprotocol)
-		}}, nil
+		return s.webSocket(subprotocol, func(ctx context.Context, ws *socket) { s.logToWebSocket(ctx, ws, l, subprotocol) }), nil
 	}
 	return &request.Response{ContentType: "text/plain", Chunked: l.write}, nil
 }
@@ -191,16 +187,11 @@ func (l *logStream) write(ctx context.Context, w request.ChunkWriter) error {
 var logProtocols = []string{"", "binary.k8s.io", "base64.binary.k8s.io"}
 
 // logToWebSocket sends a log as messages; an empty one comes first.
-func (s *Server) logToWebSocket(ctx context.Context, conn net.Conn, r *request.Request, l *logStream, subprotocol string) {
+func (s *Server) logToWebSocket(ctx context.Context, ws *socket, l *logStream, subprotocol string) {
 	if !l.take() {
 		return
 	}
 	defer l.end()
-	ws, err := s.accept(conn, r, subprotocol)
-	if err != nil {
-		klog.V(2).InfoS("WebSocket was not opened", "audit-ID", r.ID, "err", err)
-		return
-	}
 	text := subprotocol == "base64.binary.k8s.io"
 	s.attend(ctx, ws, l.cancel, func(ctx context.Context) error {
 		if err := sendLog(ws, text, nil); err != nil {
@@ -216,9 +207,9 @@ func (s *Server) logToWebSocket(ctx context.Context, conn net.Conn, r *request.R
 
 func sendLog(ws *socket, text bool, p []byte) error {
 	if text {
-		return ws.message(websocket.TextMessage, base64.StdEncoding.AppendEncode(nil, p))
+		return ws.message(request.TextMessage, base64.StdEncoding.AppendEncode(nil, p))
 	}
-	return ws.message(websocket.BinaryMessage, p)
+	return ws.message(request.BinaryMessage, p)
 }
 
 // attend runs send for a client that has nothing to say, and calls free when the
@@ -232,9 +223,9 @@ func (s *Server) attend(ctx context.Context, ws *socket, free func(), send func(
 	defer ws.keepAlive(s.o.PingInterval, cancel)()
 	if err := send(ctx); err != nil {
 		klog.V(2).InfoS("Stream over a WebSocket ended", "err", fmt.Sprint(err))
-		ws.goodbye(websocket.CloseInternalServerErr)
+		ws.goodbye(request.CloseInternal)
 	} else {
-		ws.goodbye(websocket.CloseNormalClosure)
+		ws.goodbye(request.CloseNormal)
 	}
 	cancel()
 	ws.Close()

@@ -12,9 +12,7 @@ import (
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
 
-	"github.com/gorilla/websocket"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/klog/v2"
 	"k8s.io/streaming/pkg/httpstream"
 	"k8s.io/streaming/pkg/httpstream/spdy"
 )
@@ -86,14 +84,7 @@ func (s *Server) tunnel(ctx context.Context, r *request.Request, to *url.URL, tr
 	if inner := b.answer.Header.Get(httpstream.HeaderProtocolVersion); inner != "" {
 		name = tunnelPrefix + inner
 	}
-	return taken(b, func(ctx context.Context, client net.Conn) {
-		ws, err := s.accept(client, r, name)
-		if err != nil {
-			klog.V(2).InfoS("WebSocket was not opened", "audit-ID", r.ID, "err", err)
-			return
-		}
-		s.joinTunnel(ctx, ws, b)
-	}), nil
+	return s.webSocket(name, once(b, func(ctx context.Context, ws *socket) { s.joinTunnel(ctx, ws, b) })), nil
 }
 
 // joinTunnel copies between a WebSocket and a connection until one ends.
@@ -114,7 +105,7 @@ func (s *Server) joinTunnel(ctx context.Context, ws *socket, b net.Conn) {
 			}
 		}
 	})
-	if readStream(b, 0, func(p []byte) error { return ws.message(websocket.BinaryMessage, p) }) == nil {
-		ws.goodbye(websocket.CloseNormalClosure)
+	if readStream(b, 0, func(p []byte) error { return ws.message(request.BinaryMessage, p) }) == nil {
+		ws.goodbye(request.CloseNormal)
 	}
 }

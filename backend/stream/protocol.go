@@ -6,7 +6,8 @@ import (
 	"io"
 	"strings"
 
-	"github.com/gorilla/websocket"
+	"pilothouse/backend/request"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -49,11 +50,11 @@ func protocolOf(name string) protocol {
 func (p protocol) frame(channel byte, data []byte) (kind int, message []byte) {
 	if !p.base64 {
 		data[0] = channel
-		return websocket.BinaryMessage, data
+		return request.BinaryMessage, data
 	}
 	message = make([]byte, 1, 1+base64.StdEncoding.EncodedLen(len(data)-1))
 	message[0] = '0' + channel
-	return websocket.TextMessage, base64.StdEncoding.AppendEncode(message, data[1:])
+	return request.TextMessage, base64.StdEncoding.AppendEncode(message, data[1:])
 }
 
 // open reads the channel of a message and gives its data; false for a message

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"pilothouse/backend/kubelet"
+	"pilothouse/backend/request"
 
-	"github.com/gorilla/websocket"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -74,7 +74,7 @@ func (s *session) run(ctx context.Context, to *url.URL, transport *http.Transpor
 		_ = s.ws.SetWriteDeadline(time.Now().Add(lastWords))
 		_ = s.send(channelError, append([]byte{0}, outcome...))
 	}
-	s.ws.goodbye(websocket.CloseNormalClosure)
+	s.ws.goodbye(request.CloseNormal)
 	s.drain()
 }
 

@@ -144,13 +144,18 @@ func refused(b *backend) (*request.Response, error) {
 // backend. The backend is closed when serve returns, and when the client's
 // connection is never handed over.
 func taken(b io.Closer, serve func(ctx context.Context, client net.Conn)) *request.Response {
+	return &request.Response{Status: http.StatusSwitchingProtocols, Hijack: once(b, serve)}
+}
+
+// once gives serve for the one client that an open backend has, as taken says.
+func once[C any](b io.Closer, serve func(ctx context.Context, client C)) func(ctx context.Context, client C) {
 	forgotten := time.AfterFunc(handover, func() { b.Close() })
-	return &request.Response{Status: http.StatusSwitchingProtocols, Hijack: func(ctx context.Context, client net.Conn) {
+	return func(ctx context.Context, client C) {
 		defer b.Close()
 		if forgotten.Stop() {
 			serve(ctx, client)
 		}
-	}}
+	}
 }
 
 // pump copies between two connections until one ends, then closes both.

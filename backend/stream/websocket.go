@@ -1,7 +1,7 @@
 package stream
 
 import (
-	"bufio"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -14,20 +14,12 @@ import (
 
 	"pilothouse/backend/request"
 
-	"github.com/gorilla/websocket"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // pingWait is how long a control message may take.
 const pingWait = 5 * time.Second
-
-// upgrader makes no use of compression: it would not bound what a message
-// becomes.
-var upgrader = websocket.Upgrader{
-	ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10,
-	CheckOrigin: func(*http.Request) bool { return true }, // checkHandshake has
-}
 
 // checkHandshake tells what is wrong with a request for a WebSocket.
 func checkHandshake(r *request.Request) error {
@@ -75,28 +67,17 @@ func choose(r *request.Request, known ...string) (string, error) {
 
 // socket is the server's end of a WebSocket.
 type socket struct {
-	*websocket.Conn
+	request.Socket
 	mu sync.Mutex // guards writes of messages
 }
 
-// accept answers a checked handshake on a connection that was taken over.
-func (s *Server) accept(conn net.Conn, r *request.Request, protocol string) (*socket, error) {
-	hr := &http.Request{Method: http.MethodGet, Host: r.Header.Get("Host"), URL: &url.URL{Path: r.Path}, ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{
-		"Connection":            {"Upgrade"},
-		"Upgrade":               {"websocket"},
-		"Sec-Websocket-Version": {"13"},
-		"Sec-Websocket-Key":     {r.Header.Get("Sec-WebSocket-Key")},
-	}}
-	var head http.Header
-	if protocol != "" {
-		head = http.Header{"Sec-Websocket-Protocol": {protocol}}
-	}
-	c, err := upgrader.Upgrade(&hijacked{conn: conn}, hr, head)
-	if err != nil {
-		return nil, err
-	}
-	c.SetReadLimit(s.o.MaxMessage)
-	return &socket{Conn: c}, nil
+// webSocket answers a checked handshake; the socket is closed when serve returns.
+func (s *Server) webSocket(protocol string, serve func(ctx context.Context, ws *socket)) *request.Response {
+	return &request.Response{Status: http.StatusSwitchingProtocols, WebSocket: &request.WebSocket{Protocol: protocol, Serve: func(ctx context.Context, conn request.Socket) {
+		defer conn.Close()
+		conn.SetReadLimit(s.o.MaxMessage)
+		serve(ctx, &socket{Socket: conn})
+	}}}
 }
 
 // message sends one message.
@@ -110,7 +91,7 @@ func (k *socket) message(kind int, p []byte) error {
 // the client takes it for dead. When the client is gone it calls gone.
 func (k *socket) keepAlive(interval time.Duration, gone func()) (stop func()) {
 	return every(interval, func() bool {
-		err := k.WriteControl(websocket.PingMessage, nil, time.Now().Add(pingWait))
+		err := k.WriteControl(request.PingMessage, nil, time.Now().Add(pingWait))
 		var timeout net.Error
 		if err != nil && !(errors.As(err, &timeout) && timeout.Timeout()) {
 			gone()
@@ -157,30 +138,5 @@ func (k *socket) discard() {
 
 // goodbye ends the socket in order.
 func (k *socket) goodbye(code int) {
-	_ = k.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Now().Add(pingWait))
-}
-
-// hijacked gives the upgrader the connection that was taken over.
-type hijacked struct {
-	conn net.Conn
-	head http.Header
-}
-
-// Header is never sent: the upgrader writes to the connection itself.
-func (h *hijacked) Header() http.Header {
-	if h.head == nil {
-		h.head = http.Header{}
-	}
-	return h.head
-}
-
-// Write refuses: a failed handshake ends the connection.
-func (h *hijacked) Write([]byte) (int, error) { return 0, net.ErrClosed }
-
-// WriteHeader does nothing.
-func (h *hijacked) WriteHeader(int) {}
-
-// Hijack gives the connection.
-func (h *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return h.conn, bufio.NewReadWriter(bufio.NewReaderSize(h.conn, 1<<10), bufio.NewWriterSize(h.conn, 1<<10)), nil
+	_ = k.WriteControl(request.CloseMessage, request.ClosingWith(code, ""), time.Now().Add(pingWait))
 }

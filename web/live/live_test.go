@@ -1,7 +1,6 @@
 package live
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"pilothouse/backend/request"
+	"pilothouse/backend/server"
 
 	"github.com/fasthttp/websocket"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -59,38 +59,24 @@ func (c *counter) add()                       { c.n.Add(1); c.wake() }
 // dial connects a browser to a tab.
 func dial(t *testing.T, tab Tab) *websocket.Conn {
 	t.Helper()
+	s := server.New(server.Options{Handler: func(_ context.Context, r *request.Request) (*request.Response, error) { return Accept(r, tab) }})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		conn, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		r, err := http.ReadRequest(bufio.NewReader(conn))
-		if err != nil {
-			return
-		}
-		h := headers{"host": r.Host, "origin": "http://" + r.Host}
-		for k := range r.Header {
-			h[strings.ToLower(k)] = r.Header.Get(k)
-		}
-		p, err := Accept(&request.Request{Method: "GET", Path: "/ui/live", Header: h}, tab)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		p.Hijack(t.Context(), conn)
-	}()
-	conn, _, err := websocket.DefaultDialer.Dial("ws://"+l.Addr().String()+"/ui/live", nil)
+	go s.ServeDashboard(l) //nolint:errcheck // ends with Shutdown
+	conn, _, err := websocket.DefaultDialer.Dial("ws://"+l.Addr().String()+"/ui/live", http.Header{"Origin": {"http://" + l.Addr().String()}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close(); l.Close(); <-ended })
+	t.Cleanup(func() {
+		conn.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+	})
 	return conn
 }
 

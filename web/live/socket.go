@@ -14,7 +14,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fasthttp/websocket"
+	"pilothouse/backend/request"
+
 	"k8s.io/klog/v2"
 )
 
@@ -74,7 +75,7 @@ type Tab struct {
 // requests, dirty and opened.
 type socket struct {
 	tab  Tab
-	conn *websocket.Conn
+	conn request.Socket
 	subs map[int]*sub
 
 	requests chan Request
@@ -102,7 +103,7 @@ type opened struct {
 }
 
 // serve talks to the tab until one of them has enough.
-func serve(ctx context.Context, conn *websocket.Conn, tab Tab) {
+func serve(ctx context.Context, conn request.Socket, tab Tab) {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &socket{
 		tab: tab, conn: conn, subs: map[int]*sub{}, requests: make(chan Request), opened: make(chan opened),
@@ -125,12 +126,12 @@ func serve(ctx context.Context, conn *websocket.Conn, tab Tab) {
 var errSession = errors.New("the session has ended")
 
 func (s *socket) goodbye(err error) {
-	code, text := websocket.CloseGoingAway, ""
+	code, text := request.CloseGoingAway, ""
 	if errors.Is(err, errSession) {
 		code, text = closeSession, "the session has ended"
 	}
-	message := websocket.FormatCloseMessage(code, text)
-	s.conn.WriteControl(websocket.CloseMessage, message, time.Now().Add(time.Second)) //nolint:errcheck // it may be gone
+	message := request.ClosingWith(code, text)
+	s.conn.WriteControl(request.CloseMessage, message, time.Now().Add(time.Second)) //nolint:errcheck // it may be gone
 }
 
 // read takes the tab's requests. While the loop is busy it waits, and so does
@@ -148,7 +149,7 @@ func (s *socket) read(ctx context.Context) {
 			return
 		}
 		var r Request
-		if kind != websocket.TextMessage || json.Unmarshal(raw, &r) != nil {
+		if kind != request.TextMessage || json.Unmarshal(raw, &r) != nil {
 			klog.V(2).InfoS("Live socket sent what is no request")
 			return
 		}
@@ -175,7 +176,7 @@ func (s *socket) loop(ctx context.Context) error {
 			if !s.tab.Alive() {
 				return errSession
 			}
-			if err := s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTimeout)); err != nil {
+			if err := s.conn.WriteControl(request.PingMessage, nil, time.Now().Add(writeTimeout)); err != nil {
 				return err
 			}
 		case r := <-s.requests:
@@ -334,7 +335,7 @@ func (s *socket) writeRaw(id int, m []byte) error {
 	if err := s.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
 	}
-	w, err := s.conn.NextWriter(websocket.TextMessage)
+	w, err := s.conn.NextWriter(request.TextMessage)
 	if err != nil {
 		return err
 	}

@@ -167,7 +167,7 @@ func (s *source) read(ctx context.Context) error {
 		err = resp.Chunked(ctx, split)
 	case resp.Status >= http.StatusBadRequest:
 		return client.Error(call, resp)
-	case resp.Stream != nil, resp.Hijack != nil:
+	case resp.Stream != nil, resp.Switches():
 		return fmt.Errorf("the log came in a form that cannot be read")
 	default:
 		_, err = split.Write(resp.Body)

@@ -78,14 +78,45 @@ func answer(ctx context.Context, c *client.Client, path string, query url.Values
 	if err != nil {
 		return err
 	}
-	if resp.Hijack == nil {
+	if resp.WebSocket == nil {
 		if err := client.Error(client.Call{Method: http.MethodGet, Path: path}, resp); err != nil {
 			return err
 		}
 		return errors.New("the API opened no stream")
 	}
-	resp.Hijack(ctx, far)
+	u := websocket.Upgrader{Subprotocols: []string{resp.WebSocket.Protocol}, ReadBufferSize: 1 << 10, WriteBufferSize: 4 << 10}
+	conn, err := u.Upgrade(&pipe{Reader: r, conn: far}, asked, nil)
+	if err != nil {
+		return err
+	}
+	resp.WebSocket.Serve(ctx, conn)
 	return nil
+}
+
+// pipe gives the upgrader the far end.
+type pipe struct {
+	*bufio.Reader
+	conn net.Conn
+	head http.Header
+}
+
+// Header is never sent: the upgrader writes to the connection itself.
+func (p *pipe) Header() http.Header {
+	if p.head == nil {
+		p.head = http.Header{}
+	}
+	return p.head
+}
+
+// Write refuses: a failed handshake ends the connection.
+func (p *pipe) Write([]byte) (int, error) { return 0, net.ErrClosed }
+
+// WriteHeader does nothing.
+func (p *pipe) WriteHeader(int) {}
+
+// Hijack gives the connection.
+func (p *pipe) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return p.conn, bufio.NewReadWriter(p.Reader, bufio.NewWriterSize(p.conn, 4<<10)), nil
 }
 
 // Outcome is how a command ended.

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/fasthttp/websocket"
+	"pilothouse/backend/request"
 )
 
 // Bounds of a browser's socket.
@@ -63,7 +63,7 @@ type words struct {
 // Serve has a browser look at a terminal, from the byte after offset on; a
 // negative one means from the first that is kept. alive tells whether the
 // session goes on.
-func (t *Table) Serve(ctx context.Context, k *Terminal, conn *websocket.Conn, offset int64, alive func() bool) {
+func (t *Table) Serve(ctx context.Context, k *Terminal, conn request.Socket, offset int64, alive func() bool) {
 	defer conn.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -83,9 +83,9 @@ func (t *Table) Serve(ctx context.Context, k *Terminal, conn *websocket.Conn, of
 	code := v.why
 	k.mu.Unlock()
 	if code == 0 {
-		code = websocket.CloseNormalClosure
+		code = request.CloseNormal
 	}
-	_ = conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Now().Add(time.Second))
+	_ = conn.WriteControl(request.CloseMessage, request.ClosingWith(code, ""), time.Now().Add(time.Second))
 	cancel()
 	// Closing a connection on which something was not read takes back what is
 	// still on its way to the browser, so its goodbye is waited for.
@@ -122,7 +122,7 @@ func (k *Terminal) leave(v *viewer) {
 }
 
 // show sends what the command says, and at the end how it ended.
-func (k *Terminal) show(ctx context.Context, v *viewer, conn *websocket.Conn, alive func() bool) {
+func (k *Terminal) show(ctx context.Context, v *viewer, conn request.Socket, alive func() bool) {
 	ask := time.NewTicker(aliveInterval)
 	defer ask.Stop()
 	for {
@@ -154,7 +154,7 @@ func (k *Terminal) because(v *viewer, code int) {
 }
 
 // pass sends what there is, as far as the browser has room for it.
-func (k *Terminal) pass(v *viewer, conn *websocket.Conn) (more bool) {
+func (k *Terminal) pass(v *viewer, conn request.Socket) (more bool) {
 	for {
 		k.mu.Lock()
 		from := v.sent - k.start
@@ -173,7 +173,7 @@ func (k *Terminal) pass(v *viewer, conn *websocket.Conn) (more bool) {
 		}
 		if len(p) > 0 {
 			_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-			if conn.WriteMessage(websocket.BinaryMessage, p) != nil {
+			if conn.WriteMessage(request.BinaryMessage, p) != nil {
 				return false
 			}
 			continue
@@ -186,15 +186,24 @@ func (k *Terminal) pass(v *viewer, conn *websocket.Conn) (more bool) {
 	}
 }
 
-func writeJSON(conn *websocket.Conn, v any) error {
+// Refuse tells a browser that there is no terminal to look at, and why.
+func Refuse(conn request.Socket, why *Outcome) error {
+	return writeJSON(conn, map[string]any{"ended": why})
+}
+
+func writeJSON(conn request.Socket, v any) error {
 	_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-	return conn.WriteJSON(v)
+	p, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return conn.WriteMessage(request.TextMessage, p)
 }
 
 var errNonsense = errors.New("not a message of a terminal")
 
 // listen takes what the browser sends until it is gone.
-func (t *Table) listen(ctx context.Context, k *Terminal, v *viewer, conn *websocket.Conn) {
+func (t *Table) listen(ctx context.Context, k *Terminal, v *viewer, conn request.Socket) {
 	conn.SetReadLimit(maxMessage)
 	for {
 		_ = conn.SetReadDeadline(time.Now().Add(readTimeout))
@@ -205,7 +214,7 @@ func (t *Table) listen(ctx context.Context, k *Terminal, v *viewer, conn *websoc
 		if ctx.Err() != nil {
 			continue // its goodbye is waited for
 		}
-		if kind == websocket.BinaryMessage {
+		if kind == request.BinaryMessage {
 			if !k.send(ctx, channelStdin, p) && ctx.Err() == nil {
 				return
 			}

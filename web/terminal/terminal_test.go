@@ -1,7 +1,6 @@
 package terminal
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -32,7 +31,7 @@ type api struct {
 
 // streams are the API's end of a command.
 type streams struct {
-	ws    *websocket.Conn
+	ws    request.Socket
 	input chan []byte // channel and data
 }
 
@@ -46,15 +45,6 @@ func (a *api) count() int {
 	return len(a.asked)
 }
 
-type hijacker struct {
-	http.ResponseWriter
-	conn net.Conn
-}
-
-func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return h.conn, bufio.NewReadWriter(bufio.NewReader(h.conn), bufio.NewWriter(h.conn)), nil
-}
-
 func (a *api) serve(_ context.Context, r *request.Request) (*request.Response, error) {
 	a.mu.Lock()
 	a.asked = append(a.asked, r.Path+"?"+r.RawQuery)
@@ -62,15 +52,8 @@ func (a *api) serve(_ context.Context, r *request.Request) (*request.Response, e
 	if a.deny {
 		return nil, apierrors.NewForbidden(schema.GroupResource{Resource: "pods/exec"}, "p", fmt.Errorf("no rule"))
 	}
-	hr := httptest.NewRequest(http.MethodGet, "/", nil)
-	r.Header.Each(func(name, value string) { hr.Header.Add(name, value) })
 	command := r.Query()["command"]
-	return &request.Response{Hijack: func(ctx context.Context, conn net.Conn) {
-		u := websocket.Upgrader{Subprotocols: []string{protocol}}
-		ws, err := u.Upgrade(hijacker{httptest.NewRecorder(), conn}, hr, nil)
-		if err != nil {
-			return
-		}
+	return &request.Response{WebSocket: &request.WebSocket{Protocol: protocol, Serve: func(_ context.Context, ws request.Socket) {
 		s := &streams{ws: ws, input: make(chan []byte, 100)}
 		go func() {
 			defer close(s.input)
@@ -88,7 +71,7 @@ func (a *api) serve(_ context.Context, r *request.Request) (*request.Response, e
 		_ = ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(time.Second))
 		for range s.input {
 		}
-	}}, nil
+	}}}, nil
 }
 
 const success = `{"status":"Success"}`

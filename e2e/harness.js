@@ -118,6 +118,27 @@ export class Provider {
   }
 }
 
+/** Registry is a running registry with the image of the tests of nodes. */
+export class Registry {
+  static async start() {
+    const r = new Registry()
+    r.dir = mkdtempSync(join(tmpdir(), 'pilothouse-registry-'))
+    const program = join(r.dir, 'registry')
+    const cwd = new URL('..', import.meta.url).pathname
+    execFileSync('go', ['build', '-o', program, './e2e/boxregistry'], { cwd })
+    r.process = spawn(program, [], { cwd, stdio: ['pipe', 'pipe', 'inherit'] })
+    let said = ''
+    r.process.stdout.on('data', (b) => { said += b })
+    r.image = (await until(() => said.match(/\S+\n/), 300_000))[0].trim()
+    return r
+  }
+
+  stop() {
+    this.process.stdin.end()
+    rmSync(this.dir, { recursive: true, force: true })
+  }
+}
+
 let browser
 
 /** Browser tabs share one browser; each test has a context of its own. Its pages

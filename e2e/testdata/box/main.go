@@ -29,7 +29,7 @@ var commands = map[string]func(args []string) int{
 }
 
 func main() {
-	commands["shell"] = shell
+	commands["shell"], commands["ash"] = shell, shell
 	name, args := filepath.Base(os.Args[0]), os.Args[1:]
 	if name == "box" && len(args) > 0 {
 		name, args = args[0], args[1:]
@@ -236,18 +236,31 @@ func try([]string) int {
 	return 0
 }
 
-// shell runs the command in each line.
+// shell runs the command in each line. On a terminal it has a prompt.
 func shell([]string) int {
-	for s := bufio.NewScanner(os.Stdin); s.Scan(); {
+	_, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ)
+	prompt := func() {
+		if err == nil {
+			fmt.Print("/ # ")
+		}
+	}
+	prompt()
+	for s := bufio.NewScanner(os.Stdin); s.Scan(); prompt() {
 		f := strings.Fields(s.Text())
-		if len(f) == 0 {
-			continue
-		}
-		if f[0] == "exit" {
+		switch {
+		case len(f) == 0:
+		case f[0] == "exit" && len(f) == 1:
+			return 0
+		case f[0] == "exit":
 			return exit(f[1:])
-		}
-		if run := commands[f[0]]; run != nil {
-			run(f[1:])
+		case f[0] == "colours":
+			fmt.Println("\x1b[31mred\x1b[0m \x1b[38;5;208morange\x1b[0m \x1b[38;2;10;200;90mtrue\x1b[0m 😀")
+		case f[0] == "stty":
+			if w, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ); err == nil {
+				fmt.Println(w.Row, w.Col)
+			}
+		case commands[f[0]] != nil:
+			commands[f[0]](f[1:])
 		}
 	}
 	return 0

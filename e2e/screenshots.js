@@ -16,6 +16,22 @@ await cluster(server, 260)
 await kinds(server)
 const pod = '/ui/api/v1/namespaces/shop/pods/api-gateway-6c9f-x2b7q'
 
+/** edit puts another line in the place of the first one that has text. */
+async function edit(page, text, change) {
+  await page.waitForSelector('.cm-content')
+  const line = await page.evaluate((text) => {
+    const line = [...document.querySelectorAll('.cm-line')].find((l) => l.textContent.includes(text))
+    const range = document.createRange()
+    range.selectNodeContents(line)
+    getSelection().removeAllRanges()
+    getSelection().addRange(range)
+    document.querySelector('.cm-content').focus()
+    return line.textContent
+  }, text)
+  await quiet(page, 100)
+  await page.keyboard.insertText(change(line))
+}
+
 /** shots are the pictures: a name, a page, and what is done on it before. */
 const shots = [
   ['overview', '/ui/', async (page) => { await page.waitForSelector('.uplot', { timeout: 40_000 }) }],
@@ -44,19 +60,23 @@ const shots = [
     await page.waitForSelector('#palette [role=option]')
   }],
   ['review', '/ui/api/v1/namespaces/shop/configmaps/api-gateway-config?edit=1', async (page) => {
-    await page.waitForSelector('.cm-content')
-    await page.evaluate(() => {
-      const line = [...document.querySelectorAll('.cm-line')].find((l) => l.textContent.includes('LOG_LEVEL'))
-      const range = document.createRange()
-      range.selectNodeContents(line)
-      getSelection().removeAllRanges()
-      getSelection().addRange(range)
-      document.querySelector('.cm-content').focus()
-    })
-    await quiet(page, 100)
-    await page.keyboard.insertText('  LOG_LEVEL: debug')
+    await edit(page, 'LOG_LEVEL', () => '  LOG_LEVEL: debug')
     await page.keyboard.press('Control+s')
     await page.waitForSelector('.diff .ins')
+  }],
+  ['conflict', '/ui/apis/apps/v1/namespaces/shop/deployments/api-gateway?edit=1', async (page) => {
+    await edit(page, 'image:', (line) => line.replace(/image: .*/, 'image: registry.example/shop/api-gateway:2.0.0'))
+    const n = Date.now()
+    await server.api('PATCH', '/apis/apps/v1/namespaces/shop/deployments/api-gateway', { spec: { paused: false, minReadySeconds: 1 + n % 500, template: { spec: { containers: [{ name: 'api-gateway', image: `registry.example/shop/api-gateway:1.${n % 1000}.3` }] } } } }, 'application/strategic-merge-patch+json')
+    await page.keyboard.press('Control+s')
+    await page.waitForSelector('[data-testid=conflicts]')
+  }],
+  ['toast', '/ui/api/v1/namespaces/shop/configmaps/frontend-config?edit=1', async (page) => {
+    await edit(page, 'LOG_LEVEL', () => `  LOG_LEVEL: l${Date.now()}`)
+    await page.keyboard.press('Control+s')
+    await page.waitForSelector('.diff .ins')
+    await page.keyboard.press('Control+s')
+    await page.waitForSelector('[data-undo]')
   }],
   ['watch', '/ui/api/v1/namespaces/shop/configmaps?view=watch', async (page) => {
     await live(page)

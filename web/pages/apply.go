@@ -238,7 +238,7 @@ func (c *Call) applyOne(ctx context.Context, d document, force, dryRun bool) vie
 	row.Href = objectPath(d.addr.gvr, d.addr.namespace, row.Name)
 	row.Result, row.Tone = "created", view.Good
 	if before != nil {
-		row.Diff = diffObjects(before, result)
+		row.Diff, row.Owners = diffObjects(before, result), ownerChanges(before, result)
 		row.Result = "configured"
 		if len(row.Diff) == 0 {
 			row.Result, row.Tone = "unchanged", view.Quiet

@@ -16,8 +16,10 @@ const (
 
 // diff gives what makes b of a, line by line, with the lines around each change
 // (Myers, "An O(ND) difference algorithm", 1986).
-func diff(a, b string) []view.DiffLine {
-	x, y := lines(a), lines(b)
+func diff(a, b string) []view.DiffLine { return fold(script(lines(a), lines(b))) }
+
+// script gives all lines of x and y with what becomes of each.
+func script(x, y []string) []view.DiffLine {
 	head := 0
 	for head < len(x) && head < len(y) && x[head] == y[head] {
 		head++
@@ -34,7 +36,7 @@ func diff(a, b string) []view.DiffLine {
 	for _, l := range x[len(x)-tail:] {
 		all = append(all, view.DiffLine{Sign: " ", Text: l})
 	}
-	return fold(all)
+	return all
 }
 
 func lines(s string) []string {

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"pilothouse/backend/client"
@@ -121,53 +123,80 @@ func (c *Call) saveText(ctx context.Context, o *loaded, v *view.Edit) (int, erro
 }
 
 // rebase lays the user's changes over what the object has become meanwhile;
-// false when both have changed the same fields.
+// false when both have changed the same fields and the form does not say whose
+// value is to stay.
 func (c *Call) rebase(o *loaded, v *view.Edit, mine map[string]any) (bool, error) {
 	base := map[string]any{}
 	if err := yaml.Unmarshal([]byte(v.Base), &base); err != nil {
 		return false, badText(err)
 	}
 	encode(base)
-	live := o.object.DeepCopy()
-	live.SetManagedFields(nil)
-	for _, m := range []map[string]any{base, mine, live.Object} {
-		unstructured.RemoveNestedField(m, "metadata", "resourceVersion")
-		unstructured.RemoveNestedField(m, "metadata", "generation")
+	live, status := comparable(o.object.DeepCopy().Object)
+	base, _ = comparable(base)
+	was, _ := comparable(maps.Clone(mine))
+	merged, conflicts := mergeBy(base, was, live, "", func(field string) string { return c.Form.Get("choice." + field) })
+	if slices.ContainsFunc(conflicts, func(f view.Conflict) bool { return f.Choice == "" }) {
+		v.Conflicts, v.Panes = conflicts, conflictPanes(base, was, live)
+		v.Note = "Someone else has changed the object meanwhile, in the same fields. Choose whose values are to stay, or change your text; nothing is written before."
+		return false, nil
 	}
-	delete(mine, "status") // not written by an update, so never in the way
-	delete(base, "status")
-	status := live.Object["status"]
-	delete(live.Object, "status")
-	merged, conflicts := merge(roundTrip(base), roundTrip(mine), roundTrip(live.Object), "")
 	tree, _ := merged.(map[string]any)
 	if status != nil {
 		tree["status"] = status
 	}
-	newBase, err := editable(&o.object)
-	if err != nil {
-		return false, err
-	}
-	if len(conflicts) > 0 {
-		v.Conflicts = conflicts
-		v.Note = "Someone else has changed the object meanwhile, in the same fields. Your text is below as you left it; saving it now replaces their values."
-		v.Base, v.BaseVersion = newBase, o.object.GetResourceVersion()
-		return false, nil
-	}
 	u := unstructured.Unstructured{Object: tree}
 	u.SetResourceVersion(o.object.GetResourceVersion())
-	text, err := editable(&u)
+	text, err := rebasedText(v.Text, &u)
 	if err != nil {
 		return false, err
 	}
-	for k := range mine {
-		delete(mine, k)
+	if v.Base, err = editable(&o.object); err != nil {
+		return false, err
 	}
-	for k, value := range tree {
-		mine[k] = value
-	}
+	clear(mine)
+	maps.Copy(mine, tree)
 	v.Note = "Someone else has changed the object meanwhile, in other fields. Your changes were put on top of theirs."
-	v.Text, v.Base, v.BaseVersion = text, newBase, o.object.GetResourceVersion()
+	if len(conflicts) > 0 {
+		v.Note = "Your changes and those of others are together now, with the values that you chose."
+	}
+	v.Text, v.BaseVersion = text, o.object.GetResourceVersion()
 	return true, nil
+}
+
+// comparable is a tree without what every write changes and without its status,
+// which it gives beside: an update does not write it, so it is never in the way.
+func comparable(tree map[string]any) (map[string]any, any) {
+	out, _ := roundTrip(tree).(map[string]any)
+	status := tree["status"]
+	delete(out, "status")
+	for _, f := range []string{"resourceVersion", "generation", "managedFields"} {
+		unstructured.RemoveNestedField(out, "metadata", f)
+	}
+	return out, status
+}
+
+// rebasedText is what an object has become, in the user's own text where that is
+// possible.
+func rebasedText(text string, u *unstructured.Unstructured) (string, error) {
+	if !isSecret(u.Object) {
+		if out, ok := rewrite(text, u.Object); ok {
+			return out, nil
+		}
+	}
+	return editable(u)
+}
+
+// conflictPanes shows the three states of an object beside each other.
+func conflictPanes(trees ...map[string]any) []view.PaneRow {
+	texts := make([]string, 3)
+	for i, tree := range trees {
+		text, err := editable(&unstructured.Unstructured{Object: tree})
+		if err != nil {
+			return nil // the fields are listed besides
+		}
+		texts[i] = text
+	}
+	return panes(texts[0], texts[1], texts[2])
 }
 
 // roundTrip gives a tree the number types that JSON has, so that equal trees
@@ -214,8 +243,9 @@ func (c *Call) review(ctx context.Context, o *loaded, raw []byte) (*view.Review,
 	if err != nil {
 		return nil, err
 	}
-	r := &view.Review{Diff: diff(before, after), Warnings: warnings(resp), Command: "kubectl replace -f - --validate=strict"}
+	r := &view.Review{Diff: diff(before, after), Warnings: warnings(resp), Command: "kubectl replace -f - --validate=strict --field-manager=" + fieldManager}
 	r.Same = len(r.Diff) == 0
+	r.Owners = ownerChanges(&o.object, result)
 	return r, nil
 }
 

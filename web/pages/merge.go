@@ -3,58 +3,145 @@ package pages
 import (
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 
 	"pilothouse/web/view"
+
+	"sigs.k8s.io/yaml"
 )
 
 // merge lays what was changed from base to mine over live, as a three-way merge
-// of trees: fields of objects are merged one by one, lists and values as a
-// whole. Where both sides have changed the same field in different ways live's
-// value stays and the field is a conflict.
+// of trees: fields of objects are merged one by one, items of lists by their
+// names where all have one, other lists and values as a whole. Where both sides
+// have changed the same field in different ways the field is a conflict, and
+// live's value stays.
 func merge(base, mine, live any, field string) (any, []view.Conflict) {
+	return mergeBy(base, mine, live, field, func(string) string { return theirs })
+}
+
+// The choices of a conflict.
+const (
+	ours   = "mine"
+	theirs = "theirs"
+)
+
+// mergeBy is merge with a choice for each conflict, by its field: ours, theirs,
+// or none, which keeps ours.
+func mergeBy(base, mine, live any, field string, choice func(field string) string) (any, []view.Conflict) {
+	m := merger{choice: choice}
+	out := m.value(maybe{base, base != nil}, maybe{mine, true}, maybe{live, true}, field)
+	return out.v, m.conflicts
+}
+
+// maybe is a value that may not be there.
+type maybe struct {
+	v  any
+	ok bool
+}
+
+func (a maybe) is(b maybe) bool { return a.ok == b.ok && reflect.DeepEqual(a.v, b.v) }
+
+type merger struct {
+	choice    func(field string) string
+	conflicts []view.Conflict
+}
+
+func (m *merger) value(base, mine, live maybe, field string) maybe {
 	switch {
-	case reflect.DeepEqual(base, mine), reflect.DeepEqual(mine, live):
-		return live, nil
-	case reflect.DeepEqual(base, live):
-		return mine, nil
+	case base.is(mine), mine.is(live):
+		return live
+	case base.is(live):
+		return mine
 	}
-	b, ok1 := base.(map[string]any)
-	m, ok2 := mine.(map[string]any)
-	l, ok3 := live.(map[string]any)
-	if base == nil {
-		b, ok1 = map[string]any{}, true
+	if b, x, l, ok := trees(base, mine, live); ok {
+		return maybe{m.tree(b, x, l, field), true}
 	}
-	if !ok1 || !ok2 || !ok3 {
-		return live, []view.Conflict{{Field: field, Base: brief(base), Mine: brief(mine), Live: brief(live)}}
+	if b, x, l, ok := lists(base, mine, live); ok {
+		return maybe{m.list(b, x, l, field), true}
 	}
+	c := view.Conflict{Field: field, Base: written(base), Mine: written(mine), Live: written(live), Choice: m.choice(field)}
+	m.conflicts = append(m.conflicts, c)
+	if c.Choice == theirs {
+		return live
+	}
+	return mine
+}
+
+func trees(base, mine, live maybe) (b, m, l map[string]any, ok bool) {
+	m, ok1 := mine.v.(map[string]any)
+	l, ok2 := live.v.(map[string]any)
+	b, ok3 := base.v.(map[string]any)
+	return b, m, l, ok1 && ok2 && (ok3 || !base.ok)
+}
+
+func (m *merger) tree(base, mine, live map[string]any, field string) map[string]any {
 	out := map[string]any{}
-	var conflicts []view.Conflict
-	for _, k := range sortedKeys(union(b, m, l)) {
-		bv, inB := b[k]
-		mv, inM := m[k]
-		lv, inL := l[k]
+	for _, k := range sortedKeys(union(base, mine, live)) {
 		name := k
 		if field != "" {
 			name = field + "." + k
 		}
-		switch {
-		case inM && inL:
-			v, more := merge(bv, mv, lv, name)
-			out[k], conflicts = v, append(conflicts, more...)
-		case inM && !inL && inB && reflect.DeepEqual(bv, mv): // live removed it, mine left it
-		case inL && !inM && inB && reflect.DeepEqual(bv, lv): // mine removed it
-		case inM && !inB:
-			out[k] = mv
-		case inL && !inB:
-			out[k] = lv
-		case inM || inL: // one side removed what the other one changed
-			if inL {
-				out[k] = lv
-			}
-			conflicts = append(conflicts, view.Conflict{Field: name, Base: brief(bv), Mine: brief(mv), Live: brief(lv)})
+		if v := m.value(at(base, k), at(mine, k), at(live, k), name); v.ok {
+			out[k] = v.v
 		}
 	}
-	return out, conflicts
+	return out
+}
+
+func at(m map[string]any, k string) maybe {
+	v, ok := m[k]
+	return maybe{v, ok}
+}
+
+// lists are three lists whose items all have names of their own.
+func lists(base, mine, live maybe) (b, m, l map[string]any, ok bool) {
+	m, ok1 := named(mine)
+	l, ok2 := named(live)
+	b, ok3 := named(base)
+	return b, m, l, ok1 && ok2 && (ok3 || !base.ok)
+}
+
+// order is where named keeps the order of the names; no name is empty.
+const order = ""
+
+func named(list maybe) (map[string]any, bool) {
+	items, ok := list.v.([]any)
+	if !ok {
+		return nil, false
+	}
+	out := map[string]any{}
+	names := make([]string, 0, len(items))
+	for _, item := range items {
+		tree, _ := item.(map[string]any)
+		name, _ := tree["name"].(string)
+		if name == "" || out[name] != nil {
+			return nil, false
+		}
+		out[name], names = tree, append(names, name)
+	}
+	out[order] = names
+	return out, true
+}
+
+// list merges items of the same name; the order is live's, with what is ours
+// alone at the end.
+func (m *merger) list(base, mine, live map[string]any, field string) []any {
+	names, _ := live[order].([]string)
+	names = slices.Clone(names)
+	more, _ := mine[order].([]string)
+	for _, n := range more {
+		if !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	out := []any{}
+	for _, n := range names {
+		if v := m.value(at(base, n), at(mine, n), at(live, n), field+"["+n+"]"); v.ok {
+			out = append(out, v.v)
+		}
+	}
+	return out
 }
 
 func union(maps ...map[string]any) map[string]any {
@@ -72,4 +159,15 @@ func brief(v any) string {
 		return "(none)"
 	}
 	return shorten(fmt.Sprint(v), 200)
+}
+
+// written is a value as a conflict shows it: what has parts as YAML.
+func written(v maybe) string {
+	switch v.v.(type) {
+	case map[string]any, []any:
+		if raw, err := yaml.Marshal(v.v); err == nil {
+			return shorten(strings.TrimSpace(string(raw)), 600)
+		}
+	}
+	return brief(v.v)
 }

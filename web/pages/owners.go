@@ -3,6 +3,7 @@ package pages
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,6 +32,44 @@ func ownersOf(o *unstructured.Unstructured) map[string][]string {
 		own(owners, name, fields, o.Object, "")
 	}
 	return owners
+}
+
+// shownOwners bounds the fields whose owners a review shows.
+const shownOwners = 50
+
+// ownerChanges are the fields that belonged to others and would belong to
+// somebody else after a write, or to one more.
+func ownerChanges(before, after *unstructured.Unstructured) []view.OwnerChange {
+	was, now := ownersOf(before), ownersOf(after)
+	var list []view.OwnerChange
+	for _, path := range sortedKeys(was) {
+		from, to := was[path], now[path]
+		slices.Sort(from)
+		slices.Sort(to)
+		if path == "" || len(to) == 0 || slices.Equal(from, to) {
+			continue
+		}
+		if list = append(list, view.OwnerChange{Field: dotted(path), From: strings.Join(from, ", "), To: strings.Join(to, ", ")}); len(list) == shownOwners {
+			break
+		}
+	}
+	return list
+}
+
+// dotted writes the path of a field as people do: spec.ports[0].port.
+func dotted(path string) string {
+	var b strings.Builder
+	for part := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
+		if _, err := strconv.Atoi(part); err == nil && b.Len() > 0 {
+			b.WriteString("[" + part + "]")
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('.')
+		}
+		b.WriteString(part)
+	}
+	return b.String()
 }
 
 // own walks the fields of a manager along the object.

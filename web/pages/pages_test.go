@@ -88,6 +88,75 @@ func TestMerge(t *testing.T) {
 	f(m{"s": m{"x": "1"}}, m{"s": m{"x": "2"}}, m{"s": m{"x": "3"}}, m{"s": m{"x": "3"}}, "s.x")
 	f(m{"l": []any{"a"}}, m{"l": []any{"a", "b"}}, m{"l": []any{"a"}}, m{"l": []any{"a", "b"}})
 	f(m{"l": []any{"a"}}, m{"l": []any{"b"}}, m{"l": []any{"c"}}, m{"l": []any{"c"}}, "l")
+	f(m{}, m{"a": "1"}, m{"a": "1"}, m{"a": "1"})
+	f(m{"a": "1"}, m{}, m{}, m{})
+	c := func(name, image string) any { return m{"name": name, "image": image} }
+	f(m{"c": []any{c("a", "1"), c("b", "1")}}, m{"c": []any{c("a", "2"), c("b", "1"), c("d", "1")}}, m{"c": []any{c("x", "1"), c("a", "1"), c("b", "2")}},
+		m{"c": []any{c("x", "1"), c("a", "2"), c("b", "2"), c("d", "1")}})
+	f(m{"c": []any{c("a", "1")}}, m{"c": []any{c("a", "2")}}, m{"c": []any{c("a", "3")}}, m{"c": []any{c("a", "3")}}, "c[a].image")
+	f(m{"c": []any{c("a", "1"), c("b", "1")}}, m{"c": []any{c("b", "1")}}, m{"c": []any{c("a", "1"), c("b", "2")}}, m{"c": []any{c("b", "2")}})
+}
+
+func TestAMergeTakesChoices(t *testing.T) {
+	type m = map[string]any
+	base, mine, live := m{"a": "1", "b": "1", "c": "1"}, m{"a": "2", "b": "2", "c": "2"}, m{"a": "3", "b": "3", "c": "3"}
+	got, conflicts := mergeBy(base, mine, live, "", func(field string) string { return m{"a": ours, "b": theirs, "c": ""}[field].(string) })
+	if want := (m{"a": "2", "b": "3", "c": "2"}); !reflect.DeepEqual(got, want) || len(conflicts) != 3 {
+		t.Errorf("got %v with %v, want %v", got, conflicts, want)
+	}
+}
+
+func TestARewriteKeepsTheText(t *testing.T) {
+	const text = `# what it is
+kind: ConfigMap # kind
+data:
+  # the first
+  z: "1"
+  a: old # of old
+list:
+- name: b
+gone: x
+`
+	got, ok := rewrite(text, map[string]any{
+		"kind": "ConfigMap", "data": map[string]any{"z": "1", "a": "new", "k": "v: w"}, "list": []any{map[string]any{"name": "b"}}, "n": 3,
+	})
+	const want = `# what it is
+kind: ConfigMap # kind
+data:
+  # the first
+  z: "1"
+  a: new # of old
+  k: 'v: w'
+list:
+- name: b
+"n": 3
+`
+	if !ok || got != want {
+		t.Errorf("got %t\n%s\nwant\n%s", ok, got, want)
+	}
+	if _, ok := rewrite("a: &x {b: c}\nd: *x\n", map[string]any{"a": map[string]any{"b": "e"}, "d": map[string]any{"b": "c"}}); ok {
+		t.Error("what an alias stands for is not changed")
+	}
+}
+
+func TestPanesStandInRows(t *testing.T) {
+	base := "1\n2\n3\n4\n5\n6\n7\n8\n9\na\nb\nc\n"
+	mine := strings.Replace(strings.Replace(base, "2\n", "two\nand\n", 1), "c\n", "", 1)
+	live := strings.Replace(base, "2\n", "zwei\n", 1) + "d\n"
+	var got strings.Builder
+	for _, r := range panes(base, mine, live) {
+		mark := ""
+		if r.Conflict {
+			mark = "!"
+		}
+		if r.Gap {
+			mark = "…"
+		}
+		got.WriteString(r.Base + "|" + r.Mine + "|" + r.Live + mark + " ")
+	}
+	if want := "1|1|1 2|two|zwei! |and|! 3|3|3 4|4|4 5|5|5 ||… 9|9|9 a|a|a b|b|b c||c! ||d! "; got.String() != want {
+		t.Errorf("got  %s\nwant %s", got.String(), want)
+	}
 }
 
 func TestShellQuoting(t *testing.T) {

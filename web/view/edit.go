@@ -9,23 +9,39 @@ type Edit struct {
 	Base, BaseVersion string
 	Text              string
 	// Secret keeps drafts out of the browser's storage.
-	Secret    bool
-	Fault     *Fault
+	Secret bool
+	Fault  *Fault
+	// Conflicts are the fields that wait for a choice, Panes the three states
+	// beside each other.
 	Conflicts []Conflict
+	Panes     []PaneRow
 	Note      string
 	Review    *Review
 }
 
-// Conflict is a field that both sides have changed.
-type Conflict struct{ Field, Base, Mine, Live string }
+// Conflict is a field that both sides have changed. Choice is "mine", "theirs"
+// or empty.
+type Conflict struct{ Field, Base, Mine, Live, Choice string }
+
+// PaneRow is one line of three texts beside each other: what both sides began
+// with and what each made of it. Gap stands for lines that are left out.
+type PaneRow struct {
+	Base, Mine, Live                        string
+	MineChanged, LiveChanged, Conflict, Gap bool
+}
 
 // Review is what a save would do.
 type Review struct {
 	Diff     []DiffLine
 	Same     bool
 	Warnings []string
-	Command  string
+	// Owners are the fields that change hands.
+	Owners  []OwnerChange
+	Command string
 }
+
+// OwnerChange is a field whose owners would not be the same after a write.
+type OwnerChange struct{ Field, From, To string }
 
 // DiffLine is one line of a diff; Sign is "+", "-", " " or "…" for lines that
 // are left out.
@@ -58,6 +74,7 @@ type ApplyRow struct {
 	Message      string
 	Diff         []DiffLine
 	Warnings     []string
+	Owners       []OwnerChange
 }
 
 // Delete is the page that asks before an object is deleted.

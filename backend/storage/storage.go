@@ -42,11 +42,10 @@ type Engine interface {
 	ListAt(ctx context.Context, revision int64, from, to string, f func(Record) bool) error
 	// Compact makes revisions below the given one unreadable and lets the
 	// engine drop what only they can see. It does nothing when the revision has
-	// been compacted, and gives ErrFuture above the newest.
+	// been compacted or is FirstRevision, and gives ErrFuture above the newest.
 	Compact(ctx context.Context, revision int64) error
 	// Position tells the newest committed and the compacted revision. A store
-	// that was never written is at revision 1, as etcd's is: 0 means "any" to
-	// Kubernetes' clients.
+	// that was never written is at FirstRevision.
 	Position() Position
 	// Close ends the engine; it is idempotent.
 	Close() error
@@ -72,6 +71,10 @@ type Historian interface {
 	// opened.
 	Written() int64
 }
+
+// FirstRevision is that of a store that was never written, as of etcd's: 0 means
+// "any" to Kubernetes' clients.
+const FirstRevision = 1
 
 // Position is where a store stands: its newest revision, and the oldest that
 // can be read, 0 before the first compaction.

@@ -220,7 +220,11 @@ func count(ctx context.Context, t *testing.T, servers []*server) map[string]bool
 			}
 		})
 	}
-	<-half
+	select {
+	case <-half:
+	case <-time.After(patience):
+		t.Error("the writers have not come to their half")
+	}
 	servers[len(servers)-1].kill()
 	wg.Wait()
 	return acknowledged

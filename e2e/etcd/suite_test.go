@@ -4,7 +4,11 @@
 package etcd
 
 import (
+	"fmt"
 	"net/url"
+	"os"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +18,22 @@ import (
 
 	"go.etcd.io/etcd/server/v3/embed"
 )
+
+// TestMain ends a run that hangs, with the stacks of our own code: those of the
+// etcds beside it are thousands of lines.
+func TestMain(m *testing.M) {
+	time.AfterFunc(5*time.Minute, func() {
+		stacks := make([]byte, 16<<20)
+		for _, stack := range strings.Split(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
+			if strings.Contains(stack, "pilothouse/") {
+				fmt.Fprintln(os.Stderr, stack+"\n")
+			}
+		}
+		fmt.Fprintln(os.Stderr, "the tests have not ended in time")
+		os.Exit(1)
+	})
+	os.Exit(m.Run())
+}
 
 // startMember starts a cluster of one in a folder and gives its address.
 func startMember(t testing.TB) string {

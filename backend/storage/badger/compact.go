@@ -27,7 +27,7 @@ func (e *Engine) Compact(ctx context.Context, revision int64) error {
 	if revision > e.published.Load() {
 		return storage.ErrFuture
 	}
-	if revision <= e.compacted.Load() {
+	if revision <= max(e.compacted.Load(), storage.FirstRevision) {
 		return nil
 	}
 	e.compacted.Store(revision)

@@ -231,7 +231,7 @@ func checkCrashed(t *testing.T, round int, dir string, acknowledged []acknowledg
 		t.Fatal(err)
 	}
 	history := map[int64]storage.Event{}
-	since := max(position.Compacted, firstRevision)
+	since := max(position.Compacted, storage.FirstRevision)
 	if err := e.History(t.Context(), since, func(ev storage.Event) error {
 		history[ev.Revision] = ev
 		return nil

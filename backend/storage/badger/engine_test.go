@@ -36,7 +36,7 @@ func put(key string, expected int64) *storage.Write {
 func TestNewerFormatIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	e := started(t, Options{Dir: dir})
-	if err := e.setMeta(formatKey, formatVersion+1, firstRevision); err != nil {
+	if err := e.setMeta(formatKey, formatVersion+1, storage.FirstRevision); err != nil {
 		t.Fatal(err)
 	}
 	if err := e.Close(); err != nil {

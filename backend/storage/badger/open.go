@@ -140,13 +140,9 @@ var (
 	restoringKey = []byte(string(metaPrefix) + "restoring")
 )
 
-const (
-	// formatVersion is the layout's that this code writes. A folder with a
-	// higher one is refused.
-	formatVersion = 1
-	// firstRevision is that of an empty store, and the version of formatKey.
-	firstRevision = 1
-)
+// formatVersion is the layout's that this code writes. A folder with a higher
+// one is refused. Its key is at storage.FirstRevision.
+const formatVersion = 1
 
 // readMeta finds out where the store stands, and begins a new one.
 func (e *Engine) readMeta() error {
@@ -159,7 +155,7 @@ func (e *Engine) readMeta() error {
 	case !found && e.db.MaxVersion() > 0:
 		return errors.New("the folder holds a database of something else")
 	case !found:
-		if err := e.setMeta(formatKey, formatVersion, firstRevision); err != nil {
+		if err := e.setMeta(formatKey, formatVersion, storage.FirstRevision); err != nil {
 			return err
 		}
 	}

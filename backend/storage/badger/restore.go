@@ -17,10 +17,10 @@ func (e *Engine) Restore(ctx context.Context, revision int64, next func() (stora
 		return err
 	}
 	defer e.uses.end()
-	if e.Position() != (storage.Position{Revision: firstRevision}) {
+	if e.Position() != (storage.Position{Revision: storage.FirstRevision}) {
 		return storage.ErrNotEmpty
 	}
-	if err := e.setMeta(restoringKey, 1, firstRevision); err != nil {
+	if err := e.setMeta(restoringKey, 1, storage.FirstRevision); err != nil {
 		return err
 	}
 	if err := e.writeRecords(ctx, next); err != nil {

@@ -49,7 +49,7 @@ func sameState(t *testing.T, what string, got, want state) {
 // them.
 func TestThroughAllOfBadger(t *testing.T) {
 	o := Options{Dir: t.TempDir(), sizes: small}
-	now, position := state{}, storage.Position{Revision: firstRevision}
+	now, position := state{}, storage.Position{Revision: storage.FirstRevision}
 	var mu sync.Mutex // guards now and position
 	sink := func(events []storage.Event) {
 		mu.Lock()

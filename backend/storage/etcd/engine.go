@@ -20,9 +20,6 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// firstRevision is the revision of an etcd that was never written.
-const firstRevision = 1
-
 // How long etcd may take for one call, and for a write whose outcome a lost
 // connection left open.
 const (
@@ -59,6 +56,7 @@ type Engine struct {
 	uses      sync.WaitGroup // calls that Close waits for
 	revision  atomic.Int64   // the newest one that the sink was given
 	compacted atomic.Int64
+	watches   atomic.Int64 // how many were begun, for their names
 	arrivals  arrivals
 	reading   rounds
 
@@ -124,7 +122,7 @@ func (e *Engine) locate(ctx context.Context) error {
 // oldest gives the compacted revision, 0 when there is none. etcd tells it only
 // to who asks for less, without the number, so it is searched for.
 func (e *Engine) oldest(ctx context.Context, newest int64) (int64, error) {
-	low, high := int64(firstRevision), newest // high can be read
+	low, high := int64(storage.FirstRevision), newest // high can be read
 	for low < high {
 		middle := low + (high-low)/2
 		_, err := e.client.Get(ctx, e.restoreKey(), clientv3.WithRev(middle), clientv3.WithCountOnly())
@@ -137,7 +135,7 @@ func (e *Engine) oldest(ctx context.Context, newest int64) (int64, error) {
 			high = middle
 		}
 	}
-	if high == firstRevision {
+	if high == storage.FirstRevision {
 		return 0, nil
 	}
 	return high, nil
@@ -175,7 +173,7 @@ func (e *Engine) Compact(ctx context.Context, revision int64) error {
 		return err
 	}
 	defer e.end()
-	if revision <= e.compacted.Load() {
+	if revision <= max(e.compacted.Load(), storage.FirstRevision) {
 		return nil
 	}
 	if revision > e.revision.Load() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/metadata"
 	"k8s.io/klog/v2"
 )
 
@@ -74,7 +76,10 @@ func (e *Engine) follow(sink func([]storage.Event)) {
 // of their revisions, with the revision that is then complete. It ends when f
 // returns false, with nil, or when the watch does.
 func (e *Engine) watch(ctx context.Context, from int64, f func([]storage.Event, int64) bool) error {
-	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	// A stream of its own: etcd tells no progress to a stream as long as one of
+	// its watches is to begin with a revision that is not there yet.
+	own := metadata.AppendToOutgoingContext(clientv3.WithRequireLeader(ctx), "watch", strconv.FormatInt(e.watches.Add(1), 10))
+	ctx, cancel := context.WithCancel(own)
 	defer cancel()
 	asked := make(chan struct{})
 	responses := e.client.Watch(ctx, e.prefix, clientv3.WithPrefix(), clientv3.WithRev(from), clientv3.WithPrevKV(), clientv3.WithCreatedNotify())

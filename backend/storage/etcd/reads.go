@@ -46,7 +46,7 @@ func (e *Engine) ListAt(ctx context.Context, revision int64, from, to string, f 
 	switch {
 	case revision < e.compacted.Load():
 		return storage.ErrCompacted
-	case revision < firstRevision:
+	case revision < storage.FirstRevision:
 		return ctx.Err() // nothing was there before; 0 is the newest to etcd
 	}
 	_, err := e.scan(ctx, revision, from, to, f)

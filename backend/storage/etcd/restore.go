@@ -27,14 +27,14 @@ func (e *Engine) Restore(ctx context.Context, revision int64, next func() (stora
 		return err
 	}
 	defer e.end()
-	if e.Position() != (storage.Position{Revision: firstRevision}) {
+	if e.Position() != (storage.Position{Revision: storage.FirstRevision}) {
 		return storage.ErrNotEmpty
 	}
 	records, err := collect(ctx, next) // all of them: a damaged backup writes nothing
 	if err != nil {
 		return err
 	}
-	at := int64(firstRevision)
+	at := int64(storage.FirstRevision)
 	for _, r := range records {
 		if r.Revision <= at || r.Revision > revision {
 			return fmt.Errorf("restore %s: revision %d after %d", r.Key, r.Revision, at)

@@ -13,9 +13,6 @@ import (
 	"github.com/tidwall/btree"
 )
 
-// firstRevision is where a store begins that was never written.
-const firstRevision = 1
-
 // Store is what would be a folder on a disk: it outlives the engines that are
 // opened on it, one at a time.
 type Store struct {
@@ -37,7 +34,7 @@ type version struct {
 func NewStore() *Store {
 	return &Store{
 		keys:     btree.NewMap[string, []version](32),
-		position: storage.Position{Revision: firstRevision},
+		position: storage.Position{Revision: storage.FirstRevision},
 	}
 }
 

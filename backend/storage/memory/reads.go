@@ -96,7 +96,7 @@ func (e *Engine) Compact(_ context.Context, revision int64) error {
 	if revision > s.position.Revision {
 		return storage.ErrFuture
 	}
-	if revision <= s.position.Compacted {
+	if revision <= max(s.position.Compacted, storage.FirstRevision) {
 		return nil
 	}
 	s.position.Compacted = revision

@@ -21,7 +21,7 @@ func (e *Engine) Restore(ctx context.Context, revision int64, next func() (stora
 	s := e.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.position != (storage.Position{Revision: firstRevision}) {
+	if s.position != (storage.Position{Revision: storage.FirstRevision}) {
 		return storage.ErrNotEmpty
 	}
 	keys := btree.NewMap[string, []version](32)

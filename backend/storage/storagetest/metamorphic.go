@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -196,7 +197,9 @@ func (r *run) histories() {
 	since := r.anyRevision()
 	r.note("history since %d", since)
 	got := []string{}
-	err := r.History(background(), since, func(ev storage.Event) error {
+	ctx, cancel := context.WithTimeout(background(), patience)
+	defer cancel()
+	err := r.History(ctx, since, func(ev storage.Event) error {
 		got = append(got, describe(ev))
 		return nil
 	})
@@ -219,7 +222,9 @@ func (r *run) changes(since int64) {
 	until := since + r.rand.Int64N(r.model.newest-since+1)
 	r.note("changes in (%d, %d] from %q to %q", since, until, from, to)
 	var got []storage.Event
-	err := h.Changes(background(), from, to, since, until, func(ev storage.Event) error {
+	ctx, cancel := context.WithTimeout(background(), patience)
+	defer cancel()
+	err := h.Changes(ctx, from, to, since, until, func(ev storage.Event) error {
 		if n := len(got); n > 0 && (got[n-1].Key > ev.Key || got[n-1].Key == ev.Key && got[n-1].Revision <= ev.Revision) {
 			r.t.Errorf("changes of %s at %d come after those of %s at %d", ev.Key, ev.Revision, got[n-1].Key, got[n-1].Revision)
 		}
@@ -253,5 +258,7 @@ func (r *run) compacts() {
 		return
 	}
 	r.must(err)
-	r.model.compacted = max(r.model.compacted, revision)
+	if revision > storage.FirstRevision {
+		r.model.compacted = max(r.model.compacted, revision)
+	}
 }

@@ -92,6 +92,8 @@ func testListBounds(t *testing.T, open Open) {
 
 func testHistory(t *testing.T, open Open) {
 	s := start(t, open)
+	s.must(s.Compact(t.Context(), storage.FirstRevision))
+	wantLines(t, "history of an empty store", describeAll(s.history(0)), []string{})
 	a := s.put("a", "1", 0)
 	b := s.put("b", "1", 0)
 	s.put("a", "2", a)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"pilothouse/backend/storage"
 )
@@ -146,7 +147,9 @@ func (s *store) loaded() []string {
 func (s *store) history(since int64) []storage.Event {
 	s.t.Helper()
 	events := []storage.Event{}
-	s.must(s.History(s.t.Context(), since, func(ev storage.Event) error {
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	s.must(s.History(ctx, since, func(ev storage.Event) error {
 		events = append(events, ev)
 		return nil
 	}))
@@ -185,6 +188,9 @@ func wantLines(t testing.TB, what string, got, want []string) {
 	}
 	t.Errorf("%s: %d lines, want %d; from line %d on\ngot  %s\nwant %s", what, len(got), len(want), i, few(got), few(want))
 }
+
+// patience is how long an engine may take for one read.
+const patience = time.Minute
 
 // background is for goroutines that outlive the test's context.
 func background() context.Context { return context.Background() }

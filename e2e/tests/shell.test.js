@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
-import { Server, context, done, live, login, quit, until } from '../harness.js'
+import { Server, context, done, figure, live, login, quit, unhurried, until } from '../harness.js'
 import { Kubelet } from '../kubelet.js'
 
 let server, node
@@ -261,6 +261,79 @@ test('R21: several shells and logs stay in the dock from page to page', async ()
   await says(p, /^small$/m)
   for (let i = 5; i > 0; i--) await p.click('.docktab .dockclose >> nth=0')
   await until(() => node.open.size === others, wait)
+  await done(c)
+})
+
+test('R9: from the login to an undo without a mouse', async () => {
+  await node.pod('shop', 'keys', { containers: ['main'] })
+  node.log('shop/keys/main', ['started', 'error 17', 'listening'])
+  await server.create('/api/v1/namespaces/shop/configmaps', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'keys', namespace: 'shop' }, data: { level: 'info' } })
+  const c = await context()
+  await unhurried(c)
+  const p = await c.newPage()
+  await p.goto(server.url + '/login')
+  let pressed = 0
+  const key = async (k) => { pressed++; await p.keyboard.press(k) }
+  const text = async (s) => { pressed++; await p.keyboard.insertText(s) }
+  const focused = (selector) => p.waitForFunction((s) => document.activeElement?.matches(s), selector)
+  for (let i = 0; i < 6 && !await p.evaluate(() => document.activeElement.matches('#token')); i++) await key('Tab')
+  await text('token-admin')
+  await key('Tab')
+  await key('Enter')
+  await p.waitForURL((u) => u.pathname.startsWith('/ui/'))
+  await key('g')
+  await key('p')
+  await p.waitForURL(/pods/)
+  await live(p)
+  await key('/')
+  await text('keys')
+  await until(async () => await p.textContent('[data-testid=count]') === '1', wait)
+  await key('Enter')
+  await focused('a[data-open]')
+  await key('Enter')
+  await p.waitForSelector('#panel [data-object]')
+  await key('l')
+  await p.waitForSelector('#panel .lr')
+  await key('/')
+  await focused('#panel [data-log=find]')
+  await text('/error \\d+/')
+  await p.waitForSelector('#panel .lr mark')
+  await key('Escape') // the regular expression goes
+  await key('Escape') // and the focus
+  await key('s')
+  await p.waitForSelector('.docktab[data-state=open]', { timeout: wait })
+  await says(p, '/ #')
+  await text('echo by hand')
+  await key('Enter')
+  await says(p, /^by hand$/m)
+  await key('Shift+Escape')
+  await p.waitForFunction(() => !document.activeElement?.closest('.xterm'))
+  await key('Control+k')
+  await text('configmaps keys')
+  await p.waitForSelector('#palette [role=option][aria-selected=true] >> text=configmaps keys')
+  await key('Enter')
+  await p.waitForURL(/configmaps\?q=keys/)
+  await live(p)
+  await key('j')
+  await key('e')
+  await p.waitForSelector('.cm-content')
+  await focused('.cm-content')
+  await key('Control+a')
+  await text('apiVersion: v1\nkind: ConfigMap\nmetadata: {name: keys, namespace: shop}\ndata: {level: debug}\n')
+  await key('Control+s')
+  await p.waitForSelector('.diff .ins')
+  await key('Control+s')
+  await p.waitForURL(/tab=yaml/)
+  await key('Delete')
+  await p.waitForURL(/delete=1/)
+  for (let i = 0; i < 12 && !await p.evaluate(() => document.activeElement.matches('[data-testid=confirm]')); i++) await key('Tab')
+  await key('Enter')
+  await p.waitForURL(/configmaps$/)
+  await p.waitForSelector('[data-undo]')
+  await key('u')
+  await p.waitForURL(/configmaps\/keys$/)
+  assert.equal((await server.api('GET', '/api/v1/namespaces/shop/configmaps/keys')).data.level, 'debug')
+  figure('R9 from the login to an undo', pressed, 60, { unit: 'keys' })
   await done(c)
 })
 

@@ -23,6 +23,7 @@ const tabKeys = {
 
 const inList = () => !!current()
 const hasRow = () => !!current()?.row()
+const finder = () => ['#panel [data-log=find]', '#main [data-log=find]', '#filter'].map((s) => $(s)).find((e) => e?.checkVisibility())
 const part = (key) => $(`#panel:not([hidden]) [data-key="${key}"]`) ?? $(`#main [data-key="${key}"]`)
 
 // The bindings, in the order in which the help shows them.
@@ -38,7 +39,7 @@ const bindings = [
   { keys: ['e'], what: 'Edit', when: () => part('e') || hasRow(), run: () => tab('e', '?edit=1') },
   { keys: ['Delete'], what: 'Delete', when: () => part('Delete') || hasRow(), run: remove },
   { keys: ['c'], what: 'Create', when: () => part('c'), run: () => follow(part('c')) },
-  { keys: ['/'], what: 'Filter', when: () => $('#filter'), run: () => { $('#filter').focus(); $('#filter').select() } },
+  { keys: ['/'], what: 'Filter, or find in the log', when: finder, run: () => { finder().focus(); finder().select() } },
   { keys: ['n'], what: 'Namespaces', when: () => $('#namespaces'), run: namespaces },
   { keys: ['p'], what: 'Pause or go on', when: () => !$('#live').hidden, run: toggle },
   { keys: ['g'], what: 'Go to: ' + Object.entries(places).map(([k, [name]]) => `${k} ${name}`).join(', '), when: () => true, run: () => { prefix = performance.now() } },

@@ -4,6 +4,7 @@
 import { $, $$, fragment, say } from './html.js'
 import { subscribe } from './socket.js'
 import { tick } from './time.js'
+import * as widths from './widths.js'
 
 const overscan = 36
 const goneFor = 3000
@@ -41,6 +42,7 @@ class List {
     $('[data-pager]', el)?.remove()
     this.abort = new AbortController()
     this.listen(this.abort.signal)
+    widths.start(el, () => this.show(this.url), this.abort.signal)
     this.measure()
     this.place()
     this.sub = subscribe(() => this.ask(), (m) => this.got(m))
@@ -142,6 +144,7 @@ class List {
     for (const old of $$('colgroup,thead', this.table)) old.remove()
     this.table.prepend(...head.querySelectorAll('colgroup,thead'))
     this.el.dataset.shape = m.shape
+    widths.fit(this.table)
     $('[data-command]', this.el).textContent = m.command
     $('[data-problem]', this.el).hidden = true
     this.body.replaceChildren()

@@ -1,13 +1,44 @@
 // The palette: one field that finds any object, kind, page or command. Nothing is
-// loaded before something is typed; the server ranks.
+// loaded before something is typed; the server ranks. What was seen lately stands
+// before what fits as well, and drafts that wait stand first of all.
 import { $, $$, fragment } from './html.js'
 import { follow } from './navigate.js'
 
 const el = $('#palette')
-const recent = 'recent'
-let asking = null
+const most = 30
+const recent = 'recent ' + ($('.who')?.textContent ?? '')
+let asking = null // what stops the question that is on its way
+let answered = Promise.resolve()
 
 document.addEventListener('palette', open)
+document.addEventListener('page', () => seen($('#main')))
+document.addEventListener('seen', (e) => seen(e.target))
+
+const read = () => JSON.parse(localStorage.getItem(recent) ?? '[]')
+
+function remember(r) {
+  const list = read().filter((o) => o.href !== r.href)
+  list.unshift(r)
+  try { localStorage.setItem(recent, JSON.stringify(list.slice(0, most))) } catch { /* the disk is full */ }
+}
+
+// seen remembers the object or the list that root shows.
+function seen(root) {
+  const object = $('[data-object]', root), list = $('[data-list]', root)
+  const where = (path) => path.match(/\/namespaces\/([^/]+)\//)?.[1] ?? ''
+  if (object && !object.dataset.edit) {
+    const name = $('.title :is(h1, h2)', object).textContent.trim()
+    remember({ href: object.dataset.object, kind: $('.kind', object).textContent, text: name, note: where(object.dataset.object) })
+  } else if (list) {
+    remember({ href: list.dataset.list, kind: 'list', text: list.dataset.path.split('/').at(-1), note: [where(list.dataset.path), new URL(list.dataset.list, location).searchParams.get('q') ?? ''].join(' ').trim() })
+  }
+}
+
+// drafts are the edits that were left without a save.
+const drafts = () => Object.keys(localStorage).filter((k) => k.startsWith('draft /')).map((k) => {
+  const path = k.slice(6)
+  return { href: path === '/ui/apply' ? path : path + '?edit=1', kind: 'draft', text: path.split('/').at(-1), note: path.match(/\/namespaces\/([^/]+)\//)?.[1] ?? '' }
+})
 
 function open() {
   if (!el || el.open) return
@@ -15,40 +46,72 @@ function open() {
     placeholder="A name, a kind, or pods -n shop -l app=web" autocomplete="off" spellcheck="false"><div></div>`))
   el.showModal()
   const input = $('input', el)
-  input.addEventListener('input', () => ask(input.value))
-  show(recents())
+  input.addEventListener('input', () => { answered = ask(input.value) })
+  const here = location.pathname + location.search
+  show(box([...drafts(), ...read().filter((r) => r.href !== here && r.href !== location.pathname)].slice(0, 14)))
   input.focus()
 }
 
-function recents() {
-  const list = JSON.parse(localStorage.getItem(recent) ?? '[]')
-  const box = document.createElement('div')
-  box.id = 'results'
-  box.className = 'results'
-  box.setAttribute('role', 'listbox')
-  box.setAttribute('aria-label', 'Recent')
-  for (const r of list) {
-    const a = document.createElement('a')
-    a.href = r.href
-    a.tabIndex = -1
-    a.setAttribute('role', 'option')
-    a.textContent = r.text
-    box.append(a)
-  }
-  return box
+// box is a list of results.
+function box(list) {
+  const b = document.createElement('div')
+  b.id = 'results'
+  b.className = 'results'
+  b.setAttribute('role', 'listbox')
+  b.setAttribute('aria-label', 'Recent')
+  b.append(...list.map(option))
+  return b
 }
 
-async function ask(q) {
+function option(r) {
+  const a = document.createElement('a')
+  a.href = r.href
+  a.tabIndex = -1
+  a.setAttribute('role', 'option')
+  const part = (name, className, text) => Object.assign(document.createElement(name), { className, textContent: text })
+  a.append(part('span', 'dim', r.kind), ' ', part('b', '', r.text), ' ', part('span', 'dim', r.note))
+  return a
+}
+
+// rank tells how well a name fits, as the server does it.
+function rank(name, q) {
+  const i = name.indexOf(q)
+  if (name === q) return 0
+  if (i >= 0) return i ? 2 : 1
+  let at = 0
+  for (const letter of name) if (letter === q[at]) at++
+  return at === q.length && q.length > 2 ? 3 : -1
+}
+
+async function ask(value) {
   asking?.abort()
-  if (!q.trim()) return show(recents())
+  const q = value.trim().replace(/^:/, '').toLowerCase()
+  if (!q) return show(box(read().slice(0, 14)))
   const mine = asking = new AbortController()
+  const known = read().map((r) => ({ ...r, rank: rank(r.text.toLowerCase(), q) })).filter((r) => r.rank >= 0)
   try {
-    const answer = await fetch('/ui/search?q=' + encodeURIComponent(q), { headers: { 'X-Pilothouse': 'palette' }, signal: mine.signal })
+    const answer = await fetch('/ui/search?q=' + encodeURIComponent(value), { headers: { 'X-Pilothouse': 'palette' }, signal: mine.signal })
     if (answer.status === 401) return document.dispatchEvent(new CustomEvent('session-ended'))
-    show(fragment(await answer.text()))
+    const found = fragment(await answer.text())
+    put(found, known)
+    show(found)
   } catch (e) {
     if (e.name !== 'AbortError') throw e
   }
+}
+
+// put puts what was seen lately before what fits no better.
+function put(found, known) {
+  const results = $('.results', found)
+  for (const r of known) {
+    const same = $$('a', results).find((a) => a.getAttribute('href') === r.href && !a.dataset.known)
+    const a = same ?? option(r)
+    a.dataset.known = ''
+    a.dataset.rank = r.rank
+    const after = $$('a', results).find((o) => o !== a && (Number(o.dataset.rank) > r.rank || Number(o.dataset.rank) === r.rank && !('known' in o.dataset)))
+    results.insertBefore(a, after ?? null)
+  }
+  if (known.length) $('.note', found)?.remove()
 }
 
 function show(nodes) {
@@ -77,8 +140,11 @@ el?.addEventListener('keydown', (e) => {
     mark(marked() + by)
   } else if (e.key === 'Enter') {
     e.preventDefault()
-    const a = $$('[role=option]', el)[Math.max(0, marked())]
-    if (a) choose(a, e.ctrlKey || e.metaKey)
+    const apart = e.ctrlKey || e.metaKey
+    answered.then(() => { // what is chosen is of what was typed
+      const a = el.open && $$('[role=option]', el)[Math.max(0, marked())]
+      if (a) choose(a, apart)
+    })
   }
 })
 
@@ -92,9 +158,8 @@ el?.addEventListener('click', (e) => {
 })
 
 function choose(a, apart) {
-  const list = JSON.parse(localStorage.getItem(recent) ?? '[]').filter((r) => r.href !== a.getAttribute('href'))
-  list.unshift({ href: a.getAttribute('href'), text: a.textContent.trim() })
-  localStorage.setItem(recent, JSON.stringify(list.slice(0, 12)))
+  const [kind, text, note] = [...a.children].map((c) => c.textContent)
+  if (kind !== 'draft') remember({ href: a.getAttribute('href'), kind, text, note })
   el.close()
   if (apart) window.open(a.href, '_blank', 'noopener')
   else follow(a)

@@ -43,6 +43,7 @@ export async function load(href) {
   tick(el)
   object.start(el)
   startLogs(el)
+  el.dispatchEvent(new CustomEvent('seen', { bubbles: true }))
 }
 
 /** close closes the panel and goes back to its row. */

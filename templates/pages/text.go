@@ -41,6 +41,14 @@ func rowIndex(n int) templ.Attributes {
 	return templ.Attributes{"aria-rowindex": strconv.Itoa(n)}
 }
 
+// letters is a width that the user has given.
+func letters(n int) templ.Attributes {
+	if n == 0 {
+		return nil
+	}
+	return templ.Attributes{"value": strconv.Itoa(n)}
+}
+
 func bodyID(o view.Object) string {
 	if o.Panel {
 		return "panel-body"

@@ -57,6 +57,8 @@ type listState struct {
 	// cols are the columns that are shown, in their order; nil for as usual.
 	cols []string
 	page int
+	// widths are what the user has dragged, see keptWidths.
+	widths map[string]int
 }
 
 func parseList(a address, q url.Values) listState {
@@ -158,6 +160,7 @@ func list(ctx context.Context, c *Call, a address) (*Answer, error) {
 		return &Answer{Redirect: kept}, nil
 	}
 	s := parseList(a, c.Query)
+	s.widths = c.keptWidths(a)
 	v := c.listView(ctx, &s)
 	status := http.StatusOK
 	if err := c.fillList(ctx, &s, &v); err != nil {

@@ -2,8 +2,10 @@ package pages
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"pilothouse/web/prefs"
@@ -35,12 +37,37 @@ func (c *Call) keptList(a address) string {
 	return join(c.R.Path, q)
 }
 
+// Bounds of the widths that users give columns, in letters.
+const (
+	leastWidth = 4
+	mostWidth  = 100
+)
+
+// keptWidths are the widths of a list's columns in letters, by their names in
+// small letters; nil where all are as the list decides.
+func (c *Call) keptWidths(a address) map[string]int {
+	if c.Prefs == nil {
+		return nil
+	}
+	kept, err := url.ParseQuery(c.Prefs.Widths(c.Session.User.Name, listPath(a.gvr, "")))
+	if err != nil || len(kept) == 0 {
+		return nil
+	}
+	widths := map[string]int{}
+	for name := range kept {
+		if n, err := strconv.Atoi(kept.Get(name)); err == nil {
+			widths[name] = min(max(n, leastWidth), mostWidth)
+		}
+	}
+	return widths
+}
+
 // choicesOf are all columns, those that are shown first.
 func choicesOf(s *listState, columns []rows.Column) []view.ColumnChoice {
 	var list []view.ColumnChoice
 	shown := s.order(columns)
 	for _, i := range shown {
-		list = append(list, view.ColumnChoice{Name: columns[i].Name, Label: shortColumn(columns[i].Name), Shown: true, Fixed: i == 0})
+		list = append(list, view.ColumnChoice{Name: columns[i].Name, Label: shortColumn(columns[i].Name), Shown: true, Fixed: i == 0, Key: widthKey(columns[i].Name), Width: s.widths[widthKey(columns[i].Name)]})
 	}
 	for i, c := range columns {
 		if !slices.Contains(shown, i) {
@@ -49,6 +76,9 @@ func choicesOf(s *listState, columns []rows.Column) []view.ColumnChoice {
 	}
 	return list
 }
+
+// widthKey is what a column's width is kept by.
+func widthKey(name string) string { return strings.ToLower(name) }
 
 // shortColumn is what stands above a column: the key of a label, the last field
 // of a JSONPath.
@@ -82,8 +112,17 @@ func setPrefs(_ context.Context, c *Call) (*Answer, error) {
 			}
 		}
 		err = c.Prefs.SetList(user, listPath(a.gvr, ""), kept.Encode())
-		if c.Form.Get("act") == "usual" {
+		if c.Form.Get("act") == "usual" && err == nil {
+			err = c.Prefs.SetWidths(user, listPath(a.gvr, ""), "")
 			back = join(u.Path, with(u.Query(), "cols", "", "sort", "", "desc", "", "wide", ""))
+		}
+	case "widths":
+		a, ok := parseAddress(c.Registry.Table(), u.Path)
+		if !ok {
+			return nil, notServed(u.Path)
+		}
+		if err = c.Prefs.SetWidths(user, listPath(a.gvr, ""), c.Form.Get("widths")); err == nil {
+			return &Answer{Status: http.StatusNoContent}, nil
 		}
 	case "view":
 		err = c.Prefs.SetView(user, prefs.View{Name: c.Form.Get("name"), Href: back})

@@ -164,6 +164,7 @@ func (l *liveList) message(f *rows.Frame) (*listMessage, error) {
 	v := view.List{Total: f.Total, All: f.All, Resource: l.state.entry.Resource.Name}
 	m := &listMessage{Whole: f.Whole, From: f.From, Total: f.Total, Order: f.Order, Gone: f.Gone}
 	if f.Whole || l.shape == nil {
+		l.state.widths = l.call.keptWidths(l.state.address)
 		l.shape = newShape(&l.state, f.Columns, f.AgeCol, f.Rows)
 		v.Columns = l.shape.columns()
 		if err := tmpl.TableHead(v).Render(ctx, &buf); err != nil {

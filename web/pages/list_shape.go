@@ -49,6 +49,9 @@ func newShape(s *listState, columns []rows.Column, age int, sample []*rows.Row) 
 	for _, i := range s.order(columns) {
 		sh.add(shapeColumn{Column: columns[i], index: i, age: i == age}, sample)
 	}
+	if last := len(sh.list) - 1; last > 0 && len(s.widths) > 0 {
+		sh.list[last].width = "wfill" // what the others leave
+	}
 	sh.key = strconv.Itoa(age)
 	for _, c := range sh.list {
 		sh.key += "," + strconv.Itoa(c.index)
@@ -99,6 +102,9 @@ func (sh *shape) add(c shapeColumn, sample []*rows.Row) {
 		width = max(width, 8)
 	}
 	width = min(max(width, minWidth), most)
+	if kept := sh.state.widths[widthKey(c.Name)]; kept > 0 {
+		width = kept
+	}
 	c.width = "w" + strconv.Itoa((width+1)/2*2)
 	sh.list = append(sh.list, c)
 }
@@ -120,7 +126,7 @@ func (sh *shape) columns() []view.Column {
 	s := sh.state
 	for i, c := range sh.list {
 		name := strings.ToLower(c.Name)
-		v := view.Column{Name: shortColumn(c.Name), Description: firstSentence(c.Description), Width: c.width, Num: c.num()}
+		v := view.Column{Name: shortColumn(c.Name), Key: widthKey(c.Name), Description: firstSentence(c.Description), Width: c.width, Num: c.num()}
 		desc := ""
 		if s.sort == name {
 			v.Sort = "ascending"

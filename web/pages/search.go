@@ -66,6 +66,7 @@ func (c *Call) find(ctx context.Context, q string) []view.Result {
 	var out []view.Result
 	for _, f := range list {
 		if len(out) < maxResults && !slices.ContainsFunc(out, func(r view.Result) bool { return r.Href == f.Href }) {
+			f.Result.Rank = f.rank
 			out = append(out, f.Result)
 		}
 	}

@@ -37,7 +37,10 @@ type User struct {
 	// Lists are queries by the path of a list: how it is shown when its address
 	// says nothing.
 	Lists map[string]string `json:"lists,omitempty"`
-	Views []View            `json:"views,omitempty"`
+	// Widths are the widths of columns by the path of a list: a query of names
+	// and numbers of letters.
+	Widths map[string]string `json:"widths,omitempty"`
+	Views  []View            `json:"views,omitempty"`
 }
 
 // Table is everybody's preferences. It is safe for concurrent use.
@@ -95,20 +98,41 @@ func (t *Table) SetList(user, path, query string) error {
 	if len(query) > maxQuery || len(path) > maxQuery {
 		return errors.New("this is too long to be kept")
 	}
-	return t.change(user, func(u *User) error {
-		if query == "" {
-			delete(u.Lists, path)
-			return nil
-		}
-		if len(u.Lists) >= maxLists && u.Lists[path] == "" {
-			return fmt.Errorf("the columns of %d lists are kept already", maxLists)
-		}
-		if u.Lists == nil {
-			u.Lists = map[string]string{}
-		}
-		u.Lists[path] = query
+	return t.change(user, func(u *User) error { return keep(&u.Lists, path, query) })
+}
+
+// Widths is how wide a user wants the columns of a list, empty for as usual.
+func (t *Table) Widths(user, path string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if u := t.users[user]; u != nil {
+		return u.Widths[path]
+	}
+	return ""
+}
+
+// SetWidths keeps how wide the columns of a list are; an empty query is as
+// usual again.
+func (t *Table) SetWidths(user, path, query string) error {
+	if len(query) > maxQuery || len(path) > maxQuery {
+		return errors.New("this is too long to be kept")
+	}
+	return t.change(user, func(u *User) error { return keep(&u.Widths, path, query) })
+}
+
+func keep(lists *map[string]string, path, query string) error {
+	if query == "" {
+		delete(*lists, path)
 		return nil
-	})
+	}
+	if len(*lists) >= maxLists && (*lists)[path] == "" {
+		return fmt.Errorf("the columns of %d lists are kept already", maxLists)
+	}
+	if *lists == nil {
+		*lists = map[string]string{}
+	}
+	(*lists)[path] = query
+	return nil
 }
 
 // SetView keeps a view under a name, in the place of one that has it.

@@ -34,6 +34,12 @@ func TestPreferencesSurviveARestart(t *testing.T) {
 	if err := b.SetList("ann", "/pods", ""); err != nil || b.List("ann", "/pods") != "" {
 		t.Error("as usual again is not", err)
 	}
+	if err := b.SetWidths("ann", "/pods", "name=30"); err != nil || b.Widths("ann", "/pods") != "name=30" || b.Widths("bob", "/pods") != "" || b.List("ann", "/pods") != "" {
+		t.Error("widths are kept beside the columns", err)
+	}
+	if err := b.SetWidths("ann", "/pods", ""); err != nil || b.Widths("ann", "/pods") != "" {
+		t.Error("widths as usual again are not", err)
+	}
 	if err := b.DropView("ann", "mine"); err != nil || len(b.Views("ann")) != 1 {
 		t.Error("the view is still there", err)
 	}

@@ -52,11 +52,16 @@ type ColumnChoice struct {
 	Shown       bool
 	// Fixed is the name, which always is shown.
 	Fixed bool
+	// Width is how many letters wide it is, 0 where the list decides.
+	Width int
+	Key   string
 }
 
 // Column is one column of a list.
 type Column struct {
-	Name        string
+	Name string
+	// Key is what its width is kept by.
+	Key         string
 	Description string
 	// Width is a class for the width in characters: "w8".
 	Width string

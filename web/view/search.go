@@ -14,4 +14,6 @@ type Result struct {
 	Kind string
 	Text string
 	Note string
+	// Rank is how well it fits, less being better.
+	Rank int
 }

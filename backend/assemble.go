@@ -66,6 +66,7 @@ func (s *Server) assemble() error {
 	if err != nil {
 		return err
 	}
+	s.documents = documents
 	if s.authentication, err = newAuthentication(o, s.serving, s.pki, s.registry, s.advertised()); err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ import (
 	"pilothouse/backend/history"
 	"pilothouse/backend/kubelet"
 	"pilothouse/backend/life"
+	"pilothouse/backend/openapi"
 	"pilothouse/backend/pki"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
@@ -50,6 +51,8 @@ type Server struct {
 	main *client.Client
 	// aggregator has the API servers that extend this one.
 	aggregator *aggregator.Manager
+	// documents are those of OpenAPI.
+	documents *openapi.Service
 	// tokens is what reviews of tokens use; authentication fills it in.
 	tokens   *registry.Tokens
 	access   *registry.Access
@@ -216,6 +219,7 @@ func (s *Server) runBackground() {
 	}
 	s.background.Go(func() { s.crds.Run(s.ctx) }) //nolint:errcheck // it ends with the context
 	s.background.Go(func() { s.aggregator.Run(s.ctx) })
+	s.background.Go(func() { s.documents.Run(s.ctx) })
 	if s.main != nil {
 		s.background.Go(func() { s.runDelegate(s.ctx) })
 	}

@@ -95,7 +95,7 @@ func (m *Manager) Install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var definitions []*Definition
+	var all []*installed
 	for _, o := range list.Items {
 		obj, err := m.store.Decode(o)
 		if err != nil {
@@ -103,13 +103,15 @@ func (m *Manager) Install(ctx context.Context) error {
 			continue
 		}
 		if d := obj.(*Definition); served(d) && m.o.Serves(d.Spec.Group) {
-			definitions = append(definitions, d)
+			bare := withoutSchemas(d)
+			r, k := m.resource(bare, newSource(m.store.Decode, o))
+			all = append(all, newInstalled(bare, r, k))
 			if d.DeletionTimestamp == nil && reflect.DeepEqual(d.Spec.Names, d.Status.AcceptedNames) {
 				m.settled[d.Name] = o.Revision
 			}
 		}
 	}
-	m.serveAll(definitions)
+	m.serveAll(all)
 	return nil
 }
 
@@ -163,6 +165,9 @@ func (m *Manager) follow(ctx context.Context) error {
 			todo[events[i].Object.Name] = true
 		}
 		for name := range todo {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			again, err := m.sync(ctx, name)
 			if err != nil {
 				klog.V(2).InfoS("CustomResourceDefinition is tried again", "name", name, "err", err)
@@ -186,7 +191,7 @@ func (m *Manager) sync(ctx context.Context, name string) (again []string, err er
 	if m.isSettled(ctx, name) {
 		return nil, nil
 	}
-	d, err := m.read(ctx, name)
+	d, o, err := m.read(ctx, name)
 	if err != nil {
 		return []string{name}, err
 	}
@@ -205,7 +210,7 @@ func (m *Manager) sync(ctx context.Context, name string) (again []string, err er
 		again = m.othersOf(ctx, d)
 	}
 	if served(d) {
-		if err := m.serve(d); err != nil {
+		if err := m.serve(d, o); err != nil {
 			return append(again, name), err
 		}
 	} else {

@@ -198,14 +198,15 @@ func (d *documents) v2() (*spec.Swagger, error) {
 }
 
 // document is a version's model. In v2 a schema that keeps unknown fields says
-// nothing: clients would take what it says for all there is.
+// nothing: clients would take what it says for all there is. What it is made of
+// is not kept: documents are of many definitions, objects of few.
 func (v *version) document(v2 bool, prefix string) *spec.Schema {
-	s := v.structural()
+	s := makeStructural(v.internal())
 	if v2 && s != nil && (s.XPreserveUnknownFields || v.preserve) {
 		s = nil
 	}
 	if s != nil {
-		s = s.DeepCopy().Unfold()
+		s = s.Unfold()
 	}
 	if v2 && s != nil {
 		s = structuralv2.ToStructuralOpenAPIV2(s)

@@ -8,6 +8,7 @@ import (
 
 	"pilothouse/backend/registry"
 	"pilothouse/backend/scheme"
+	"pilothouse/backend/watchcache"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -17,19 +18,18 @@ import (
 )
 
 // serve puts a definition's resource into the table, or replaces it when the
-// definition has changed.
-func (m *Manager) serve(d *Definition) error {
+// definition has changed. o is the definition as it is stored.
+func (m *Manager) serve(d *Definition, o *watchcache.Object) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	before := m.installed[d.Name]
 	if before != nil && sameService(before.definition, d) {
+		before.kind.source.set(o)
 		return nil
 	}
-	d = d.DeepCopy()
-	r, k, err := m.resource(d)
-	if err != nil {
-		return err
-	}
+	d = withoutSchemas(d)
+	r, k := m.resource(d, newSource(m.store.Decode, o))
+	var err error
 	if before != nil {
 		err = m.o.Registry.Replace(*r)
 	} else {
@@ -55,47 +55,34 @@ func newInstalled(d *Definition, r *registry.Resource, k *kind) *installed {
 	return now
 }
 
-// serveAll puts the resources of many definitions, which are the manager's from
-// then on, into the table at once: each change of the table is a new table. If
-// one of them is in the way of that, each is put there by itself.
-func (m *Manager) serveAll(definitions []*Definition) {
-	var all []*installed
-	var resources []registry.Resource
-	alone := map[*Definition]bool{}
-	for _, d := range definitions {
-		r, k, err := m.resource(d)
-		if err != nil {
-			alone[d] = true
-			continue
-		}
-		all = append(all, newInstalled(d, r, k))
-		resources = append(resources, *r)
+// serveAll puts the resources of many definitions into the table at once: each
+// change of the table is a new table. If one of them is in the way of that, each
+// is put there by itself.
+func (m *Manager) serveAll(all []*installed) {
+	resources := make([]registry.Resource, len(all))
+	for i, now := range all {
+		resources[i] = *now.resource
 	}
 	if m.o.Registry.Add(resources...) != nil {
-		all = nil
-		for _, d := range definitions {
-			alone[d] = true
+		for _, now := range all {
+			if err := m.serve(now.definition, now.kind.source.get()); err != nil {
+				klog.ErrorS(err, "CustomResourceDefinition left out", "name", now.definition.Name)
+			}
 		}
+		return
 	}
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	for _, now := range all {
 		m.installed[now.definition.Name] = now
 	}
 	m.publishAll(all)
-	m.mu.Unlock()
-	for _, d := range definitions {
-		if !alone[d] {
-			continue
-		}
-		if err := m.serve(d); err != nil {
-			klog.ErrorS(err, "CustomResourceDefinition left out", "name", d.Name)
-		}
-	}
 }
 
-// sameService tells that nothing changed that matters to what is served.
+// sameService tells that nothing changed that matters to what is served: a spec
+// that changes has another generation.
 func sameService(a, b *Definition) bool {
-	return a.UID == b.UID && (a.Generation == b.Generation || reflect.DeepEqual(a.Spec, b.Spec)) &&
+	return a.UID == b.UID && a.Generation == b.Generation &&
 		reflect.DeepEqual(a.Status.AcceptedNames, b.Status.AcceptedNames) &&
 		(a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil)
 }
@@ -121,13 +108,10 @@ func (m *Manager) remove(name string) *Definition {
 }
 
 // resource makes the registry's view of a definition.
-func (m *Manager) resource(d *Definition) (*registry.Resource, *kind, error) {
+func (m *Manager) resource(d *Definition, from *source) (*registry.Resource, *kind) {
 	names := &d.Status.AcceptedNames
-	versions, err := m.versionsOf(d)
-	if err != nil {
-		return nil, nil, fmt.Errorf("definition %s: %w", d.Name, err)
-	}
-	k := &kind{definition: d, versions: versions, convert: m.converter(d)}
+	versions := versionsOf(d, from)
+	k := &kind{definition: d, source: from, versions: versions, convert: m.converter(d)}
 	r := &registry.Resource{
 		Group:      d.Spec.Group,
 		Name:       names.Plural,
@@ -154,12 +138,13 @@ func (m *Manager) resource(d *Definition) (*registry.Resource, *kind, error) {
 		}
 	}
 	r.Subresources = k.subresources()
-	return r, k, nil
+	return r, k
 }
 
 // kind is one definition at work.
 type kind struct {
-	definition *Definition
+	definition *Definition // without its schemas
+	source     *source
 	versions   map[string]*version
 	convert    converter
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"pilothouse/backend/registry"
+	"pilothouse/backend/watchcache"
 
 	"k8s.io/apiextensions-apiserver/pkg/apihelpers"
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
@@ -18,20 +19,21 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// read gives a definition that may be changed, nil when there is none.
-func (m *Manager) read(ctx context.Context, name string) (*Definition, error) {
+// read gives a definition that may be changed and what it was read from, nil when
+// there is none.
+func (m *Manager) read(ctx context.Context, name string) (*Definition, *watchcache.Object, error) {
 	o, err := m.store.Get(ctx, "", name, registry.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	obj, err := m.store.Decode(o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return obj.(*Definition), nil
+	return obj.(*Definition), o, nil
 }
 
 // claim is what names are given away by: which ones a definition wants and has.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 
-	"k8s.io/apiextensions-apiserver/pkg/apihelpers"
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
@@ -35,9 +34,8 @@ type version struct {
 	// preserve keeps all fields (spec.preserveUnknownFields of old definitions).
 	preserve bool
 
-	schema       *apiextensionsv1.JSONSchemaProps // nil without one
-	internalOnce sync.Once
-	internalMade *apiextensions.JSONSchemaProps
+	// schema gives the schema as it was written, nil without one.
+	schema func() *apiextensionsv1.JSONSchemaProps
 
 	structuralOnce sync.Once
 	structuralMade *structuralschema.Structural
@@ -51,63 +49,57 @@ type version struct {
 }
 
 // versionsOf gives a definition's versions by name.
-func (m *Manager) versionsOf(d *Definition) (map[string]*version, error) {
+func versionsOf(d *Definition, from *source) map[string]*version {
 	out := map[string]*version{}
 	for i := range d.Spec.Versions {
 		spec := &d.Spec.Versions[i]
-		v := &version{spec: spec, preserve: d.Spec.PreserveUnknownFields,
-			gvk: schema.GroupVersionKind{Group: d.Spec.Group, Version: spec.Name, Kind: d.Status.AcceptedNames.Kind}}
-		validation, err := apihelpers.GetSchemaForVersion(d, spec.Name)
-		if err != nil {
-			return nil, err
+		out[spec.Name] = &version{
+			spec: spec, preserve: d.Spec.PreserveUnknownFields,
+			gvk:    schema.GroupVersionKind{Group: d.Spec.Group, Version: spec.Name, Kind: d.Status.AcceptedNames.Kind},
+			schema: func() *apiextensionsv1.JSONSchemaProps { return from.schemaOf(spec.Name) },
 		}
-		if validation != nil && validation.OpenAPIV3Schema != nil {
-			v.schema = validation.OpenAPIV3Schema
-		}
-		out[spec.Name] = v
 	}
-	return out, nil
+	return out
 }
 
 func compareVersions(a, b string) int { return utilversion.CompareKubeAwareVersionStrings(a, b) }
 
 // internal gives the schema in the form that upstream's packages work with, nil
-// without one.
+// without one. It is made for each call, and only what is made of it is kept.
 func (v *version) internal() *apiextensions.JSONSchemaProps {
-	v.internalOnce.Do(func() {
-		if v.schema == nil {
-			return
-		}
-		made := &apiextensions.JSONSchemaProps{}
-		if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(v.schema, made, nil); err != nil {
-			// It would take a default that is no JSON, in an object that was JSON.
-			klog.ErrorS(err, "Schema of a CustomResourceDefinition is left out", "kind", v.gvk)
-			return
-		}
-		v.internalMade = made
-	})
-	return v.internalMade
+	written := v.schema()
+	if written == nil {
+		return nil
+	}
+	made := &apiextensions.JSONSchemaProps{}
+	if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(written, made, nil); err != nil {
+		// It would take a default that is no JSON, in an object that was JSON.
+		klog.ErrorS(err, "Schema of a CustomResourceDefinition is left out", "kind", v.gvk)
+		return nil
+	}
+	return made
 }
 
 // structural gives the schema that pruning and defaulting go by, nil without one.
 func (v *version) structural() *structuralschema.Structural {
-	v.structuralOnce.Do(func() {
-		internal := v.internal()
-		if internal == nil {
-			return
-		}
-		s, err := structuralschema.NewStructural(internal)
-		if err != nil {
-			// A definition with such a schema is refused; an old one keeps all fields.
-			return
-		}
-		s = s.DeepCopy()
-		if err := defaulting.PruneDefaults(s); err != nil {
-			return
-		}
-		v.structuralMade = s
-	})
+	v.structuralOnce.Do(func() { v.structuralMade = makeStructural(v.internal()) })
 	return v.structuralMade
+}
+
+func makeStructural(internal *apiextensions.JSONSchemaProps) *structuralschema.Structural {
+	if internal == nil {
+		return nil
+	}
+	s, err := structuralschema.NewStructural(internal)
+	if err != nil {
+		// A definition with such a schema is refused; an old one keeps all fields.
+		return nil
+	}
+	s = s.DeepCopy()
+	if err := defaulting.PruneDefaults(s); err != nil {
+		return nil
+	}
+	return s
 }
 
 // validators makes the schema's validators and compiles its CEL rules.

@@ -44,14 +44,7 @@ func newLazy(seed string, build func() ([]byte, error)) *document {
 }
 
 // compress makes a document from plain bytes.
-func compress(plain []byte) *document {
-	var buf bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&buf, gzip.BestSpeed)
-	// Neither can fail: the buffer takes everything.
-	_, _ = w.Write(plain)
-	_ = w.Close()
-	return newDocument(buf.Bytes())
-}
+func compress(plain []byte) *document { return newDocument(gzipOf([]piece{pieceOf(plain)})) }
 
 func (d *document) plain() ([]byte, error) {
 	zipped, err := d.zipped()

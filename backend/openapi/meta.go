@@ -30,7 +30,7 @@ func (s *Service) SharedModels(v2 bool) (map[string]common.OpenAPIDefinition, er
 	}
 	source, _ := s.v3Document(sharedFrom)
 	if v2 {
-		source = s.baseV2
+		source = s.builtIn
 	}
 	plain, err := source.plain()
 	if err != nil {

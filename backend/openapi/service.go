@@ -7,32 +7,43 @@ import (
 	"slices"
 	"sync"
 
-	openapi_v2 "github.com/google/gnostic-models/openapiv2"
 	openapi_v3 "github.com/google/gnostic-models/openapiv3"
 	"google.golang.org/protobuf/proto"
-	"k8s.io/klog/v2"
-	"k8s.io/kube-openapi/pkg/aggregator"
 	"k8s.io/kube-openapi/pkg/spec3"
 	"k8s.io/kube-openapi/pkg/validation/spec"
 )
 
 // Service holds the documents that are served now. It is safe for concurrent
-// use. Adding a group version costs its own v3 document; the v2 document and
-// protobuf forms are made when somebody asks.
+// use. Adding a group version costs its own v3 document and its part of the v2
+// document, and both are made when somebody asks.
 type Service struct {
-	mu sync.Mutex
-	// base is what was embedded; it never changes.
-	baseV2, baseV2PB *document
-	v3               map[string]*document
-	v3pb             map[string]*document
-	index            *document
-	// extra are the v2 parts of what was added, by document name.
-	extra    map[string]func() (*spec.Swagger, error)
+	// builtIn and builtInPB are the v2 document that was embedded; they never
+	// change.
+	builtIn, builtInPB *document
+	apart              func() (*builtins, error)
+
+	mu    sync.Mutex
+	v3    map[string]*document
+	v3pb  map[string]*document
+	index *document
+	// added is what the v2 document has besides, by the name of its v3 document.
+	added    map[string]*addition
 	v2, v2pb *document
-	// changes counts what was added and removed.
+	// changes counts what was added and removed; changed is told of them.
 	changes uint64
+	changed chan struct{}
+
 	// merging is held while the v2 document is made; it is taken before mu.
-	merging sync.Mutex
+	merging  sync.Mutex
+	composed *composition
+}
+
+// addition is a source of the v2 document.
+type addition struct {
+	name   string
+	source func() (*spec.Swagger, error)
+	// part is what was made of it, nil before somebody asked; merging guards it.
+	part *part
 }
 
 // New gives a Service with the built-in documents.
@@ -41,7 +52,8 @@ func New() (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{baseV2: v2, baseV2PB: v2pb, v2: v2, v2pb: v2pb, v3: v3, v3pb: map[string]*document{}, extra: map[string]func() (*spec.Swagger, error){}}, nil
+	return &Service{builtIn: v2, builtInPB: v2pb, apart: sync.OnceValues(func() (*builtins, error) { return newBuiltins(v2, v2pb) }),
+		v3: v3, v3pb: map[string]*document{}, added: map[string]*addition{}, changed: make(chan struct{}, 1)}, nil
 }
 
 // Source is what a document is made of when somebody asks for it.
@@ -61,7 +73,7 @@ func (s *Service) Put(name string, source Source) {
 		if err != nil {
 			return nil, fmt.Errorf("OpenAPI document %s: %w", name, err)
 		}
-		return json.Marshal(doc)
+		return doc.MarshalJSON()
 	})
 	s.put(name, d, source.V2)
 }
@@ -83,12 +95,21 @@ func (s *Service) put(name string, d *document, v2 func() (*spec.Swagger, error)
 	delete(s.v3pb, name)
 	s.index = nil
 	if v2 == nil {
-		delete(s.extra, name)
+		delete(s.added, name)
 	} else {
-		s.extra[name] = v2
+		s.added[name] = &addition{name: name, source: v2}
 	}
 	s.v2, s.v2pb = nil, nil
+	s.change()
+}
+
+// change notes that documents are others than before. mu is held.
+func (s *Service) change() {
 	s.changes++
+	select {
+	case s.changed <- struct{}{}:
+	default: // Run has not seen the last one yet
+	}
 }
 
 // Remove takes a document away.
@@ -97,9 +118,9 @@ func (s *Service) Remove(name string) {
 	defer s.mu.Unlock()
 	delete(s.v3, name)
 	delete(s.v3pb, name)
-	delete(s.extra, name)
+	delete(s.added, name)
 	s.index, s.v2, s.v2pb = nil, nil, nil
-	s.changes++
+	s.change()
 }
 
 // indexDocument is the list of v3 documents with their addresses.
@@ -159,75 +180,59 @@ func (s *Service) v3Protobuf(name string, d *document) (*document, error) {
 	return pb, nil
 }
 
-// v2Document merges what was added into the built-in v2 document. Many clients
-// cost one merge. What makes the parts may use the Service, and changes of the
-// documents don't wait for a merge.
+// v2Document gives the v2 document with what was added. Many clients cost one
+// merge. What makes the parts may use the Service, and changes of the documents
+// don't wait for a merge.
 func (s *Service) v2Document(protobuf bool) (*document, error) {
 	s.merging.Lock()
 	defer s.merging.Unlock()
 	s.mu.Lock()
-	extra, changes, v2, v2pb := maps.Clone(s.extra), s.changes, s.v2, s.v2pb
-	s.mu.Unlock()
-	if len(extra) == 0 {
-		v2, v2pb = s.baseV2, s.baseV2PB
+	added, changes, d := slices.Collect(maps.Values(s.added)), s.changes, s.v2
+	if protobuf {
+		d = s.v2pb
 	}
-	if v2 == nil {
-		merged, err := s.merge(extra)
+	s.mu.Unlock()
+	if d != nil {
+		return d, nil
+	}
+	d, err := s.makeV2(added, changes, protobuf)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changes == changes && protobuf {
+		s.v2pb = d
+	} else if s.changes == changes {
+		s.v2 = d
+	}
+	return d, nil
+}
+
+func (s *Service) makeV2(added []*addition, changes uint64, protobuf bool) (*document, error) {
+	switch {
+	case len(added) == 0 && protobuf:
+		return s.builtInPB, nil
+	case len(added) == 0:
+		return s.builtIn, nil
+	}
+	if s.composed == nil || s.composed.changes != changes {
+		b, err := s.apart()
 		if err != nil {
 			return nil, err
 		}
-		v2 = compress(merged)
-	}
-	if protobuf && v2pb == nil {
-		var err error
-		if v2pb, err = v2Protobuf(v2); err != nil {
+		if s.composed, err = compose(b, added); err != nil {
 			return nil, err
 		}
+		s.composed.changes = changes
 	}
-	s.mu.Lock()
-	if s.changes == changes {
-		s.v2, s.v2pb = v2, v2pb
+	c := s.composed
+	if !protobuf {
+		return newDocument(c.builtins.whole(c.parts)), nil
 	}
-	s.mu.Unlock()
-	if protobuf {
-		return v2pb, nil
-	}
-	return v2, nil
-}
-
-func v2Protobuf(v2 *document) (*document, error) {
-	plain, err := v2.plain()
+	whole, err := c.builtins.wholeProtobuf(c.parts)
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := openapi_v2.ParseDocument(plain)
-	if err != nil {
-		return nil, fmt.Errorf("parse OpenAPI v2: %w", err)
-	}
-	raw, err := proto.Marshal(parsed)
-	if err != nil {
-		return nil, err
-	}
-	return compress(raw), nil
-}
-
-func (s *Service) merge(extra map[string]func() (*spec.Swagger, error)) ([]byte, error) {
-	plain, err := s.baseV2.plain()
-	if err != nil {
-		return nil, err
-	}
-	base := &spec.Swagger{}
-	if err := json.Unmarshal(plain, base); err != nil {
-		return nil, fmt.Errorf("parse OpenAPI v2: %w", err)
-	}
-	for _, name := range slices.Sorted(maps.Keys(extra)) {
-		part, err := extra[name]()
-		if err == nil {
-			err = aggregator.MergeSpecsIgnorePathConflictRenamingDefinitionsAndParameters(base, part)
-		}
-		if err != nil { // one bad part, perhaps another server's, takes nothing from the rest
-			klog.ErrorS(err, "Part of OpenAPI v2 left out", "part", name)
-		}
-	}
-	return json.Marshal(base)
+	return newDocument(whole), nil
 }

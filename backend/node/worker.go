@@ -222,7 +222,7 @@ func (w *worker) terminate(ctx context.Context) (finished bool, err error) {
 			return false, err
 		}
 	}
-	if err := w.remove(work, o); err != nil {
+	if err := w.remove(work, pod, o); err != nil {
 		return false, err
 	}
 	if gone {
@@ -239,12 +239,12 @@ func (w *worker) terminate(ctx context.Context) (finished bool, err error) {
 }
 
 // remove removes all that the runtime and the disk have of the pod.
-func (w *worker) remove(ctx context.Context, o *observed) error {
+func (w *worker) remove(ctx context.Context, pod *corev1.Pod, o *observed) error {
 	for _, s := range o.sandboxes {
 		if err := w.agent.Runtime.RemovePodSandbox(ctx, s.Id); err != nil {
 			return err
 		}
 	}
-	w.agent.removePodDir(w.pod.UID)
-	return w.agent.removeLogs(w.pod)
+	w.agent.removePodDir(pod.UID)
+	return w.agent.removeLogs(pod)
 }

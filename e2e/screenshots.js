@@ -43,7 +43,7 @@ const shots = [
     await page.keyboard.press('Enter')
     await page.waitForSelector('#panel [data-object]')
   }],
-  ['pod', pod], ['pod-access', pod + '?tab=access'], ['pod-related', '/ui/apis/apps/v1/namespaces/shop/deployments/api-gateway?tab=related'],
+  ['pod', pod], ['pod-access', pod + '?tab=access'], ['pod-related', pod + '?tab=related'],
   ['deployment', '/ui/apis/apps/v1/namespaces/shop/deployments/api-gateway'], ['service', '/ui/api/v1/namespaces/shop/services/api-gateway'],
   ['secret', '/ui/api/v1/namespaces/shop/secrets/gateway-token'], ['node', '/ui/api/v1/nodes/node-01'], ['namespace', '/ui/api/v1/namespaces/shop'],
   ['cronjob', '/ui/apis/batch/v1/namespaces/shop/cronjobs/report'], ['hpa', '/ui/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/api-gateway'],

@@ -67,3 +67,24 @@ test('an overview follows its object', async () => {
   await until(async () => /Rollout\s+paused/.test(await page.innerText('#object-body')))
   await done(c)
 })
+
+test('what belongs together is found from each side', async () => {
+  const c = await context()
+  const page = await login(server, c)
+  for (const [path, ...expected] of [
+    [core('pods/api-gateway-6c9f-x2b7q'), /Owned by\s+.*ReplicaSet\s+api-gateway-6c9f.*Deployment\s+api-gateway/s, /ConfigMap\s+api-gateway-config\s+shop\s+volume config, variable LOG_LEVEL of api-gateway/, /PersistentVolumeClaim\s+gateway-data\s+shop\s+volume data/, /Used by.*Service\s+api-gateway\s+shop\s+selector.*Ingress\s+shop/s],
+    [core('services/api-gateway'), /Selects · \d.*Pod\s+api-gateway-6c9f-x2b7q/s, /Endpoints.*EndpointSlice.*Pod\s+api-gateway-6c9f-x2b7q\s+ready/s, /Used by.*Ingress\s+shop/s],
+    [core('configmaps/api-gateway-config'), /Used by.*variable LOG_LEVEL of api-gateway/s],
+    [core('secrets/gateway-token'), /Used by.*Ingress\s+shop\s+shop\s+tls/s],
+    [core('persistentvolumeclaims/gateway-data'), /Uses.*PersistentVolume\s+pv-gateway/s, /Used by.*api-gateway-6c9f-x2b7q/s],
+    [shop('apps/deployments/api-gateway'), /Used by.*Service\s+api-gateway.*HorizontalPodAutoscaler\s+api-gateway\s+shop\s+scales/s],
+    ['/ui/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/api-gateway', /Uses\s+.*Deployment\s+api-gateway/s],
+    [shop('rbac.authorization.k8s.io/roles/deployer'), /Used by.*RoleBinding\s+deployers\s+shop\s+grants/s],
+    [shop('rbac.authorization.k8s.io/rolebindings/deployers'), /ServiceAccount\s+ci\s+(is not there\s+|▲\s*is not there\s+)?/],
+  ]) {
+    await page.goto(server.url + path + '?tab=related')
+    const text = await page.innerText('#object-body')
+    for (const e of expected) assert.match(text, e, `${path} is related to\n${text}\nwithout ${e}`)
+  }
+  await done(c)
+})

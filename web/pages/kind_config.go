@@ -76,6 +76,7 @@ func (c *Call) usedBy(ctx context.Context, o *loaded) view.Block {
 	if !ok {
 		return b
 	}
+	pods := referrer{podResource, func(o map[string]any, r *refList) { podRefs(o["spec"], r) }, nil}
 	list, err := c.listObjects(ctx, a, o.namespace, "")
 	if err != nil {
 		b.Note = c.reason(err)
@@ -83,54 +84,16 @@ func (c *Call) usedBy(ctx context.Context, o *loaded) view.Block {
 	}
 	b.Table = &view.Table{Columns: []string{"Pod", "As"}, Empty: "No pod of this namespace mentions it."}
 	for _, p := range list {
-		uses := usesOf(p, o.object.GetKind(), o.name)
-		if len(uses) == 0 {
+		how, uses := names(pods, p, o, nil)
+		if !uses {
 			continue
 		}
 		name := digText(p, "metadata", "name")
-		b.Table.Rows = append(b.Table.Rows, []view.Cell{linked(name, objectPath(a.gvr, o.namespace, name)), {Text: strings.Join(uses, ", ")}})
+		b.Table.Rows = append(b.Table.Rows, []view.Cell{linked(name, objectPath(a.gvr, o.namespace, name)), {Text: how}})
 		if len(b.Table.Rows) == shownRelated {
 			b.Note = "There may be more."
 			break
 		}
 	}
 	return b
-}
-
-// usesOf says how a pod uses an object of a kind.
-func usesOf(pod map[string]any, kind, name string) []string {
-	var list []string
-	spec := pod["spec"]
-	volume := map[string][2]string{"ConfigMap": {"configMap", "name"}, "Secret": {"secret", "secretName"}, "PersistentVolumeClaim": {"persistentVolumeClaim", "claimName"}}[kind]
-	projected := map[string]string{"ConfigMap": "configMap", "Secret": "secret"}[kind]
-	for _, v := range objects(dig(spec, "volumes")) {
-		found := digText(v, volume[0], volume[1]) == name
-		for _, s := range objects(dig(v, "projected", "sources")) {
-			found = found || projected != "" && digText(s, projected, "name") == name
-		}
-		if found {
-			list = append(list, "volume "+text(v["name"]))
-		}
-	}
-	for _, ref := range objects(dig(spec, "imagePullSecrets")) {
-		if kind == "Secret" && text(ref["name"]) == name {
-			list = append(list, "image pull secret")
-		}
-	}
-	one, all := map[string]string{"ConfigMap": "configMapKeyRef", "Secret": "secretKeyRef"}[kind], map[string]string{"ConfigMap": "configMapRef", "Secret": "secretRef"}[kind]
-	for _, part := range []string{"initContainers", "containers"} {
-		for _, k := range objects(dig(spec, part)) {
-			for _, e := range objects(k["envFrom"]) {
-				if all != "" && digText(e, all, "name") == name {
-					list = append(list, "all variables of "+text(k["name"]))
-				}
-			}
-			for _, e := range objects(k["env"]) {
-				if one != "" && digText(e, "valueFrom", one, "name") == name {
-					list = append(list, "variable "+text(e["name"])+" of "+text(k["name"]))
-				}
-			}
-		}
-	}
-	return list
 }

@@ -28,15 +28,22 @@ const (
 const metadataOnly = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 
 // relatedTab shows the objects that an object belongs to and those that belong
-// to it, by their owner references.
+// to it, by their owner references; and those that it names or selects, and that
+// name or select it.
 func relatedTab(ctx context.Context, c *Call, o *loaded, _ *view.Object) (templ.Component, error) {
 	v := &view.Related{}
-	if owners := c.owners(ctx, o); len(owners) > 0 {
-		v.Groups = append(v.Groups, view.RelatedGroup{Title: "Owned by", Rows: owners})
+	add := func(title string, rows []view.RelatedRow) {
+		if len(rows) > 0 {
+			v.Groups = append(v.Groups, view.RelatedGroup{Title: title, Rows: rows})
+		}
 	}
-	if owned := c.owned(ctx, o); len(owned) > 0 {
-		v.Groups = append(v.Groups, view.RelatedGroup{Title: "Owns", Rows: owned})
-	}
+	add("Owned by", c.owners(ctx, o))
+	add("Owns", c.owned(ctx, o))
+	add("Uses", c.uses(ctx, o))
+	title, pods := c.selected(ctx, o)
+	add(title, pods)
+	add("Endpoints", c.endpoints(ctx, o))
+	add("Used by", c.users(ctx, o))
 	return tmpl.Related(v), nil
 }
 

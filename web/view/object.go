@@ -147,7 +147,9 @@ type RelatedGroup struct {
 type RelatedRow struct {
 	Link
 	Kind, Namespace string
-	Note            string
-	Time            string
-	Depth           int
+	// How says by which field it is named; Missing that it is not there.
+	How, Missing string
+	Note         string
+	Time         string
+	Depth        int
 }

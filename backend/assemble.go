@@ -148,6 +148,7 @@ func (s *Server) assemble() error {
 		return err
 	}
 	s.registry.Loaded()
+	s.addHooks()
 	s.http = server.New(server.Options{Handler: s.chain, TLS: s.serving.TLS()})
 	return nil
 }

@@ -175,6 +175,7 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	defer s.Close()
 	served := s.serve()
 	s.runBackground()
+	s.waitForHooks(ctx)
 	ready()
 	select {
 	case <-ctx.Done():

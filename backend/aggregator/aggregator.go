@@ -57,6 +57,8 @@ type Manager struct {
 	current atomic.Pointer[targets]
 	// dirty wakes the loop that registers what this server has itself.
 	dirty chan struct{}
+	// registered is closed after that loop's first round.
+	registered chan struct{}
 
 	mu sync.Mutex
 	// known are all APIServices, by name.
@@ -86,7 +88,7 @@ func New(o Options) (*Manager, error) {
 	}
 	m := &Manager{
 		o:     o,
-		dirty: make(chan struct{}, 1),
+		dirty: make(chan struct{}, 1), registered: make(chan struct{}),
 		known: map[string]record{}, documents: map[string]*documents{},
 		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](retryFirst, retryMost)),
 	}
@@ -107,6 +109,10 @@ func New(o Options) (*Manager, error) {
 	m.slices.Observe(m.followSlice)
 	return m, nil
 }
+
+// Registered is closed once every group version of this server's own has an
+// APIService.
+func (m *Manager) Registered() <-chan struct{} { return m.registered }
 
 // workers is how many servers are looked at at a time: one that does not answer
 // holds up a worker for some seconds.

@@ -36,8 +36,9 @@ func (m *Manager) keepRegistered(ctx context.Context) {
 		if err := m.register(ctx, start); err != nil {
 			klog.V(2).InfoS("APIServices are registered again", "err", err)
 			retry = time.After(200 * time.Millisecond)
-		} else {
+		} else if start {
 			start = false
+			close(m.registered)
 		}
 		select {
 		case <-ctx.Done():

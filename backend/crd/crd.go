@@ -58,6 +58,10 @@ type Manager struct {
 	// have nothing left to do.
 	settled map[string]int64
 
+	// following is closed when changes of definitions are seen.
+	following chan struct{}
+	follows   sync.Once
+
 	mu        sync.Mutex
 	installed map[string]*installed // by definition name
 }
@@ -85,8 +89,12 @@ func New(o Options) (*Manager, error) {
 	if store == nil {
 		return nil, fmt.Errorf("crd: %s are not served", definitionsResource.Resource)
 	}
-	return &Manager{o: o, store: store, known: map[string]*claim{}, settled: map[string]int64{}, installed: map[string]*installed{}}, nil
+	return &Manager{o: o, store: store, known: map[string]*claim{}, settled: map[string]int64{}, following: make(chan struct{}), installed: map[string]*installed{}}, nil
 }
+
+// Following is closed once the definitions that there were are served and
+// changes of them are seen.
+func (m *Manager) Following() <-chan struct{} { return m.following }
 
 // Install serves the definitions that are established, all at once. It is run at
 // the start, before the first request.
@@ -149,6 +157,7 @@ func (m *Manager) follow(ctx context.Context) error {
 		return err
 	}
 	defer w.Close()
+	m.follows.Do(func() { close(m.following) })
 	todo := map[string]bool{}
 	for {
 		next := ctx

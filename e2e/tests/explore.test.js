@@ -80,7 +80,7 @@ test('an operation is tried without effect, then for real', async () => {
   await done(c)
 })
 
-test('a watch shows each event and what it changed', async () => {
+test('R23: a watch shows each event and what it changed', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/api/v1/namespaces/shop/configmaps?view=watch&q=-l+feed')
   await live(page)
@@ -90,9 +90,40 @@ test('a watch shows each event and what it changed', async () => {
   await server.api('PATCH', path + '/fed', { data: { a: 'two' } }, 'application/merge-patch+json')
   await page.waitForSelector('[data-type=MODIFIED]')
   assert.match(await page.textContent('[data-type=MODIFIED]'), /data\.a: one → two/)
+  // While it is paused nothing is shown; then it goes on where it stopped, and
+  // knows what the object was there.
+  await page.click('[data-feed-pause]')
+  await page.waitForSelector('[data-feed-at]:text-matches("paused at version [0-9]+")')
+  await server.api('PATCH', path + '/fed', { data: { a: 'three' } }, 'application/merge-patch+json')
+  await page.click('[data-feed-pause]')
+  await page.waitForSelector('[data-type=MODIFIED] >> text=two → three')
   await server.api('DELETE', path + '/fed')
   await page.waitForSelector('[data-type=DELETED]')
-  assert.match(await page.textContent('[data-testid=counts]'), /1 ADDED.*1 DELETED.*1 MODIFIED/)
+  await page.waitForFunction(() => /1 ADDED\s*2 MODIFIED\s*1 DELETED/.test(document.querySelector('[data-testid=counts]').textContent))
+  assert.equal(await page.locator('[data-events] tr:not([data-type=BOOKMARK])').count(), 4)
+  assert.doesNotMatch(await page.textContent('[data-events]'), /kind: /)
+  await page.click('[data-feed-type=MODIFIED]')
+  await page.fill('[data-feed-find]', 'fed')
+  assert.equal(await page.locator('[data-events] tr:visible').count(), 2)
+  assert.match(await page.textContent('.same'), /kubectl get configmaps -n shop -l feed --watch --output-watch-events.*curl -N .*labelSelector=feed&watch=true/s)
+  await done(c)
+})
+
+test('R23: a watch goes on after a version, and tells when that is too long ago', async () => {
+  const c = await context()
+  const path = '/api/v1/namespaces/shop/configmaps'
+  const first = await server.create(path, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'again' }, data: { a: 'one' } })
+  await server.api('PATCH', path + '/again', { data: { a: 'two' } }, 'application/merge-patch+json')
+  const page = await login(server, c, 'token-admin', '/ui' + path + '/again?tab=watch&from=' + first.metadata.resourceVersion)
+  await page.waitForSelector('[data-type=MODIFIED] >> text=data.a: one → two')
+  assert.equal(await page.locator('[data-type=ADDED]').count(), 0)
+  await page.fill('[name=from]', '1')
+  await page.click('.feedview form button')
+  await page.waitForSelector('.feed .note >> text=/version 1 is not kept|begins anew/')
+  await page.waitForSelector('[data-type=ADDED] >> text=shop/again')
+  await page.fill('[name=from]', 'x')
+  await page.goto(server.url + '/ui' + path + '/again?tab=watch&from=x')
+  await page.waitForSelector('.feedview .problem >> text="x" is not a version')
   await done(c)
 })
 

@@ -1,20 +1,33 @@
 // A raw watch, event by event, the newest first.
-import { $, fragment } from './html.js'
+import { $, $$, fragment } from './html.js'
 import { subscribe } from './socket.js'
 
 const most = 500
 
-let sub = null
+const open = new Map() // root -> what ends the feed below it
 
-/** start follows the watch that a page shows. */
+/** start follows the watch that is shown below root, and ends the one before. */
 export function start(root) {
-  sub?.close()
-  sub = null
+  open.get(root)?.()
+  open.delete(root)
   const el = $('[data-feed]', root)
-  if (!el) return
+  if (el && !$('.problem', el)) open.set(root, follow(el))
+}
+
+function follow(el) {
   const body = $('[data-events]', el)
-  $('[data-feed-clear]', el).onclick = () => body.replaceChildren()
-  sub = subscribe(() => ({ kind: 'feed', url: el.dataset.feed, from: 0, size: 1 }), (m) => {
+  const pause = $('[data-feed-pause]', el)
+  const find = $('[data-feed-find]', el)
+  const buttons = $$('[data-feed-type]', el)
+  let sub = null, version = '', before = {}, counts = {}
+  const table = (rows) => [...fragment(`<table><tbody>${rows}</tbody></table>`).querySelectorAll('tr')]
+
+  // What is left out stays in the table: it is shown again when it is wanted.
+  const sift = (row) => {
+    const type = buttons.find((b) => b.dataset.feedType === row.dataset.type)
+    row.hidden = type?.ariaPressed === 'false' || !row.textContent.toLowerCase().includes(find.value.trim().toLowerCase())
+  }
+  const take = (m) => {
     if (m.error) {
       const p = document.createElement('p')
       p.className = 'problem'
@@ -24,10 +37,43 @@ export function start(root) {
       return
     }
     if (!m.feed) return
-    $('[data-counts]', el).textContent = Object.entries(m.feed.counts).sort().map(([k, n]) => `${n.toLocaleString('en')} ${k}`).join(' · ') +
-      (m.feed.version ? ` · version ${m.feed.version}` : '')
-    if (m.feed.skipped) body.prepend(fragment(`<table><tbody><tr><td colspan="5" class="dim">${Number(m.feed.skipped)} events came too fast to be shown</td></tr></tbody></table>`).querySelector('tr'))
-    if (m.feed.rows) body.prepend(...fragment(`<table><tbody>${m.feed.rows.reverse().join('')}</tbody></table>`).querySelectorAll('tr'))
+    version = m.feed.version || version
+    counts = { ...before }
+    for (const [type, n] of Object.entries(m.feed.counts)) counts[type] = (before[type] ?? 0) + n
+    for (const b of buttons) b.firstElementChild.textContent = (counts[b.dataset.feedType] ?? 0).toLocaleString('en')
+    at()
+    if (m.feed.skipped) body.prepend(...table(`<tr class="note"><td colspan="5" class="dim">${Number(m.feed.skipped)} events came too fast to be shown</td></tr>`))
+    if (m.feed.rows) {
+      const rows = table(m.feed.rows.reverse().join(''))
+      rows.forEach(sift)
+      body.prepend(...rows)
+    }
     while (body.rows.length > most) body.lastElementChild.remove()
-  })
+  }
+  const at = () => { $('[data-feed-at]', el).textContent = version && (sub ? `at version ${version}` : `paused at version ${version}`) }
+  // Whatever comes between, the server goes on after the last version seen here.
+  const resume = () => {
+    sub = subscribe(() => {
+      before = counts
+      return { kind: 'feed', url: el.dataset.feed, from: 0, size: 1, anchor: version }
+    }, take)
+  }
+  const show = () => {
+    pause.textContent = sub ? 'Pause' : 'Resume'
+    pause.setAttribute('aria-pressed', String(!sub))
+    at()
+  }
+  const end = () => { sub?.close(); sub = null }
+
+  pause.onclick = () => { sub ? end() : resume(); show() }
+  $('[data-feed-clear]', el).onclick = () => body.replaceChildren()
+  find.oninput = () => [...body.rows].forEach(sift)
+  for (const b of buttons) {
+    b.onclick = () => {
+      b.ariaPressed = String(b.ariaPressed === 'false')
+      ;[...body.rows].forEach(sift)
+    }
+  }
+  resume()
+  return end
 }

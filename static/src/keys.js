@@ -18,7 +18,7 @@ const places = {
 // carry the key as data-key; see objectTabs in web/pages/object_tabs.go.
 const tabKeys = {
   d: ['Overview', ''], y: ['YAML', '?tab=yaml'], v: ['Events', '?tab=events'], r: ['Related objects', '?tab=related'],
-  a: ['Access', '?tab=access'], l: ['Logs', '?tab=logs'], s: ['Shell', '?tab=shell'], h: ['History', '?tab=history'],
+  a: ['Access', '?tab=access'], l: ['Logs', '?tab=logs'], s: ['Shell', '?tab=shell'], w: ['Watch', '?tab=watch'], h: ['History', '?tab=history'],
 }
 
 const inList = () => !!current()

@@ -1,6 +1,7 @@
 // The panel beside a list shows the object of the current row.
 import { $, fragment } from './html.js'
 import { startLogs } from './dockstart.js'
+import * as feed from './feed.js'
 import * as list from './list.js'
 import * as object from './object.js'
 import { tick } from './time.js'
@@ -42,6 +43,7 @@ export async function load(href) {
   document.body.classList.add('panel-open')
   tick(el)
   object.start(el)
+  feed.start(el)
   startLogs(el)
   el.dispatchEvent(new CustomEvent('seen', { bubbles: true }))
 }
@@ -54,6 +56,7 @@ export function close(focus = true) {
   el.replaceChildren()
   document.body.classList.remove('panel-open')
   object.start(el)
+  feed.start(el)
   startLogs(el)
   const u = new URL(location)
   if (u.searchParams.has('sel')) {

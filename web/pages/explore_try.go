@@ -274,6 +274,9 @@ func (c *Call) curl(call client.Call) string {
 	}
 	u := (&url.URL{Path: call.Path, RawQuery: call.Query.Encode()}).String()
 	words := []string{"curl", "-H", `"Authorization: Bearer $TOKEN"`}
+	if call.Query.Get("watch") != "" {
+		words = slices.Insert(words, 1, "-N") // each event as it comes
+	}
 	if call.Method != http.MethodGet {
 		words = append(words, "-X", call.Method)
 	}

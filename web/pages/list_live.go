@@ -41,7 +41,7 @@ func (c *Call) OpenLive(ctx context.Context, r live.Request, wake func()) (live.
 	case "object":
 		return c.openObject(ctx, a, wake)
 	case "feed":
-		return c.openFeed(a, u, wake)
+		return c.openFeed(a, u, r.Anchor, wake)
 	}
 	return nil, notServed(r.Kind)
 }

@@ -267,7 +267,7 @@ func selectorQuery(v url.Values) (logs.Query, error) {
 	if q.Container == allContainers {
 		q.Container = ""
 	}
-	o, err := feedOptions(v.Get("q"))
+	o, err := feedOptions(v.Get("q"), "")
 	if err == nil && o.FieldSelector != "" {
 		err = fmt.Errorf("logs of many pods take a selector of labels only: -l")
 	}

@@ -38,6 +38,7 @@ var objectTabs = []objectTab{
 	{name: "Access", query: "access", key: "a", body: accessTab},
 	{name: "Logs", query: "logs", key: "l", shown: hasLogs, own: true, whole: true, body: logsTab},
 	{name: "Shell", query: "shell", key: "s", shown: isPod, dock: true, body: shellTab},
+	{name: "Watch", query: "watch", key: "w", shown: canWatch, own: true, whole: true, body: watchTab},
 	{name: "History", query: "history", key: "h", shown: func(o *loaded) bool { return o.entry.Resource.Virtual == nil }, body: historyTab},
 }
 

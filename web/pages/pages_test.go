@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"net/url"
 	"os/exec"
@@ -261,7 +262,15 @@ func TestChangesAreNamed(t *testing.T) {
 	type m = map[string]any
 	f := func(a, b m, want string) {
 		t.Helper()
-		if got := strings.Join(changes(a, b), "; "); got != want {
+		list, more := changes(a, b)
+		var texts []string
+		for _, c := range list {
+			texts = append(texts, c.String())
+		}
+		if more > 0 {
+			texts = append(texts, fmt.Sprintf("%d more", more))
+		}
+		if got := strings.Join(texts, "; "); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
@@ -269,6 +278,27 @@ func TestChangesAreNamed(t *testing.T) {
 	f(m{"metadata": m{"resourceVersion": "1"}}, m{"metadata": m{"resourceVersion": "2"}}, "")
 	f(m{"l": []any{m{"a": "x"}}}, m{"l": []any{m{"a": "y"}}}, "l[0].a: x → y")
 	f(m{}, m{"a": "b"}, "a: (none) → b")
+	f(m{"a": m{"1": 1, "2": 1, "3": 1, "4": 1, "5": 1, "6": 1, "7": 1, "8": 1}}, m{"a": m{}},
+		"a.1: 1 → (none); a.2: 1 → (none); a.3: 1 → (none); a.4: 1 → (none); a.5: 1 → (none); a.6: 1 → (none); 2 more")
+}
+
+func TestWhatAWatchTakes(t *testing.T) {
+	f := func(filter, from, want string) {
+		t.Helper()
+		o, err := feedOptions(filter, from)
+		got := o.LabelSelector + "|" + o.FieldSelector + "|" + o.ResourceVersion
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%q %q: got %s, want %s", filter, from, got, want)
+		}
+	}
+	f("-l app=web -f metadata.name=x", "", "app=web|metadata.name=x|")
+	f("", "17", "||17")
+	f("words", "", "a watch takes selectors only: -l and -f")
+	f("", "0", `"0" is not a version to watch from: it is a number, like metadata.resourceVersion`)
+	f("", "x' y", `"x' y" is not a version to watch from: it is a number, like metadata.resourceVersion`)
 }
 
 func TestPositionsOfABrowser(t *testing.T) {

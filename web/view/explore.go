@@ -103,12 +103,3 @@ type TryResult struct {
 	Lines                  []Line
 	Cut                    string
 }
-
-// Feed is the page of a raw watch.
-type Feed struct {
-	Kind, GroupVersion  string
-	Path, URL, ListHref string
-	Filter              string
-	Command             string
-	Problem             string
-}

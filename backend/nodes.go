@@ -59,7 +59,8 @@ func (s *Server) openNode() error {
 	}
 	c := s.node.choice
 	s.node.agent, err = node.New(node.Options{
-		Name: name, Client: client.New(s.chain, node.User(name), node.Agents), Runtime: c.Runtime, Backend: c.Backend, Why: c.Why, Dir: dir,
+		Name: name, Client: client.New(s.chain, node.User(name), node.Agents), Proxier: client.New(s.chain, node.ProxyUser(), node.Proxies), API: s.listeners.secureAddress(),
+		Runtime: c.Runtime, Backend: c.Backend, Why: c.Why, Dir: dir,
 		Address: nodeAddress(), Hostname: hostname, Listener: listener, TLS: config, Callers: callers, Clock: time.Now, MaxPods: c.MaxPods, Capacity: c.Capacity,
 	})
 	return err

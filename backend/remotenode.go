@@ -94,7 +94,7 @@ func (o *RemoteNode) Run(ctx context.Context, ready func(said string)) error {
 		return err
 	}
 	agent, err := node.New(node.Options{
-		Name: name, Client: client.New(client.Remote(api.base, api.http), node.User(name), node.Agents), Runtime: choice.Runtime,
+		Name: name, Client: client.New(client.Remote(api.base, api.http), node.User(name), node.Agents), API: api.address(), Runtime: choice.Runtime,
 		Backend: choice.Backend, Why: choice.Why, Dir: dir, Address: address, Hostname: reachable(hostname, address), Listener: listener,
 		TLS: serving, Callers: []string{kubeletUser}, Clock: time.Now, MaxPods: choice.MaxPods, Capacity: choice.Capacity,
 	})
@@ -123,6 +123,15 @@ type remoteAPI struct {
 	base *url.URL
 	http *http.Client
 	ca   []byte
+}
+
+// address is the API server's, as host:port.
+func (a *remoteAPI) address() string {
+	port := a.base.Port()
+	if port == "" {
+		port = a.base.Scheme // a name of its port
+	}
+	return net.JoinHostPort(a.base.Hostname(), port)
 }
 
 func dialAPI(c *rest.Config) (*remoteAPI, error) {

@@ -63,6 +63,7 @@ func TestContainersOfTheBuiltinNode(t *testing.T) {
 	t.Run("port-forward", func(t *testing.T) { portForward(t, newKubectlFor(t, k)) })
 	t.Run("cp", func(t *testing.T) { copyFiles(t, newKubectlFor(t, k)) })
 	t.Run("debug", func(t *testing.T) { debug(t, newKubectlFor(t, k), image) })
+	t.Run("services", func(t *testing.T) { services(t, newKubectlFor(t, k), c, image) })
 	t.Run("how pods end", func(t *testing.T) { ends(t, c) })
 	t.Run("what is refused", func(t *testing.T) { refusals(t, c, image) })
 	t.Run("speed", func(t *testing.T) { speed(t, c, image) })
@@ -266,6 +267,47 @@ func debug(t *testing.T, k *kubectl, image string) {
 		out, _, code := k.try("", "exec", "full", "-c", "look", "--", "ps")
 		return code == 0 && strings.Contains(out, "serve 80") && strings.Contains(out, "sleep")
 	})
+}
+
+// services is what a pod reaches by name: the API, as who its account is, other
+// pods and itself; and that it hears at once where nobody is.
+func services(t *testing.T, k *kubectl, c *kubernetes.Clientset, image string) {
+	const objects = `
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: full}, ports: [{name: http, port: 8080, targetPort: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: nobody}
+spec: {selector: {app: nobody}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: each}
+spec: {clusterIP: None, selector: {app: full}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: caller}
+spec: {terminationGracePeriodSeconds: 0, containers: [{name: c, image: IMAGE, args: [sleep, "1000"]}]}
+`
+	k.runWith(strings.ReplaceAll(objects, "IMAGE", image), "apply -f -")
+	podIs(t, c, "caller", "running", ready)
+	eventually(t, "an answer of the service", func() bool {
+		out, _, code := k.try("", "exec", "caller", "--", "fetch", "http://web:8080/")
+		return code == 0 && strings.Contains(out, "hello")
+	})
+	k.run("exec caller -- fetch http://web.default.svc.cluster.local:8080/", "hello")
+	k.run("exec caller -- fetch http://each.default.svc:80/", "hello")
+	k.run("exec full -c user -- fetch http://web:8080/", "hello")
+	k.fails(1, "exec caller -- fetch http://nobody/", "connection refused")
+	k.fails(1, "exec caller -- fetch http://missing/", "no such host")
+	const forbidden = `pods is forbidden: User \"system:serviceaccount:default:default\"`
+	k.run("exec caller -- api /api/v1/pods", forbidden)
+	k.run("exec caller -- api /api/v1/pods kubernetes.default.svc", forbidden)
+	k.run("exec caller -- cat /etc/resolv.conf", "search default.svc.cluster.local svc.cluster.local cluster.local", "ndots:5")
 }
 
 func ends(t *testing.T, c *kubernetes.Clientset) {

@@ -44,8 +44,11 @@ const Agents = "kubelet"
 // Options say what an Agent works with.
 type Options struct {
 	Name string
-	// Client acts as User(Name).
-	Client  *client.Client
+	// Client acts as User(Name). Proxier acts as ProxyUser: it sees what is behind
+	// services; without it pods reach the API only.
+	Client, Proxier *client.Client
+	// API is where the node finds the API, as host:port.
+	API     string
 	Runtime runtime.Runtime
 	// Backend is the value of --node that was taken, Why the reason; both are
 	// shown on the Node.
@@ -77,6 +80,8 @@ type Agent struct {
 	pods     *informer.Informer[*corev1.Pod]
 	services *informer.Informer[*corev1.Service]
 	machine  machine
+	// network is set where the agent makes services and names work.
+	network *network
 	// pretends is set when nothing runs.
 	pretends runtime.Pretender
 	tokens   tokens
@@ -113,8 +118,12 @@ func New(o Options) (*Agent, error) {
 	a.pretends, _ = o.Runtime.(runtime.Pretender)
 	a.pods = informer.New(o.Client, podsResource, "", func() *corev1.Pod { return &corev1.Pod{} }).
 		Only("spec.nodeName=" + o.Name).OnChange(a.podChanged)
-	a.services = informer.New(o.Client, servicesResource, "", func() *corev1.Service { return &corev1.Service{} }).
-		Only("spec.clusterIP!=None")
+	a.services = informer.New(o.Client, servicesResource, "", func() *corev1.Service { return &corev1.Service{} })
+	if n, ok := o.Runtime.(runtime.Networker); ok && n.Gateway().IsValid() {
+		a.network = newNetwork(a, n)
+	} else {
+		a.services.Only("spec.clusterIP!=None")
+	}
 	return a, nil
 }
 
@@ -143,6 +152,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-a.services.Synced(): // pods get services' addresses in their environment
+	}
+	if a.network != nil {
+		if err := a.network.open(); err != nil {
+			return fmt.Errorf("the network of pods: %w", err)
+		}
+		wg.Go(func() { a.network.run(ctx) })
 	}
 	wg.Go(func() { a.follow(ctx) })
 	wg.Go(func() { a.pods.Run(ctx) }) //nolint:errcheck // it ends with the context

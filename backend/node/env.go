@@ -231,7 +231,7 @@ func (a *Agent) serviceVariables(pod *corev1.Pod) map[string]string {
 	out := map[string]string{}
 	links := pod.Spec.EnableServiceLinks == nil || *pod.Spec.EnableServiceLinks
 	for _, s := range a.services.List() {
-		api := s.Namespace == corev1.NamespaceDefault && s.Name == "kubernetes"
+		api := isAPI(s)
 		if s.Spec.ClusterIP == "" || s.Spec.ClusterIP == corev1.ClusterIPNone || len(s.Spec.Ports) == 0 || !api && (!links || s.Namespace != pod.Namespace) {
 			continue
 		}

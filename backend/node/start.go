@@ -83,7 +83,7 @@ func (w *worker) sandboxConfig(pod *corev1.Pod, attempt int) *cri.PodSandboxConf
 		Metadata:     &cri.PodSandboxMetadata{Name: pod.Name, Uid: string(pod.UID), Namespace: pod.Namespace, Attempt: uint32(attempt)},
 		Hostname:     hostnameOf(pod, w.agent.Hostname),
 		LogDirectory: w.agent.logDir(pod),
-		DnsConfig:    dnsOf(pod),
+		DnsConfig:    w.agent.dnsOf(pod),
 		Labels: map[string]string{
 			runtime.LabelPodName: pod.Name, runtime.LabelPodNamespace: pod.Namespace, runtime.LabelPodUID: string(pod.UID),
 		},
@@ -417,11 +417,15 @@ func (w *worker) resize(ctx context.Context, pod *corev1.Pod, c *corev1.Containe
 	return nil
 }
 
-// dnsOf gives what the pod's resolv.conf says beyond the node's.
-func dnsOf(pod *corev1.Pod) *cri.DNSConfig {
+// dnsOf gives what the pod's resolv.conf says, as its policy has it. What a
+// network of the agent's own has for it comes first.
+func (a *Agent) dnsOf(pod *corev1.Pod) *cri.DNSConfig {
 	d := hostDNS()
-	if pod.Spec.DNSPolicy == corev1.DNSNone {
+	switch {
+	case pod.Spec.DNSPolicy == corev1.DNSNone:
 		d = &cri.DNSConfig{}
+	case a.network != nil && (!pod.Spec.HostNetwork || pod.Spec.DNSPolicy == corev1.DNSClusterFirstWithHostNet):
+		d = a.network.dnsOf(pod, d)
 	}
 	if c := pod.Spec.DNSConfig; c != nil {
 		d.Servers = append(d.Servers, c.Nameservers...)

@@ -28,7 +28,7 @@ import (
 
 // commands are the names under which the image's one program is found.
 var commands = []string{
-	"echo", "cat", "sleep", "true", "exit", "env", "id", "size", "serve", "tar", "count", "write", "fetch", "ps", "shell", "ash", "memory", "test", "try", "touch",
+	"echo", "cat", "sleep", "true", "exit", "env", "id", "size", "serve", "tar", "count", "write", "fetch", "ps", "shell", "ash", "memory", "test", "try", "touch", "api",
 }
 
 // program is the image's one, built once.

@@ -37,6 +37,16 @@ type Runtime struct {
 	changed    func(uid string)
 	closed     bool
 	lives      sync.WaitGroup // goroutines of containers
+
+	// virtual is what pods' connections are translated by, moved the part of it
+	// that is about names; translating has one change at a time.
+	// edition counts the changes.
+	virtual, moved []noderuntime.Virtual
+	edition        int
+	forwards       []*hostPort
+	translating    sync.Mutex
+	// untranslated says why nothing is translated; blank when it is.
+	untranslated string
 }
 
 // sandbox is the namespaces that the containers of a pod share.
@@ -132,7 +142,8 @@ func (r *Runtime) probe() error {
 	if err := s.unshare(); err != nil {
 		return fmt.Errorf("namespaces: %w", err)
 	}
-	s.release()
+	defer s.release()
+	r.untranslated = probeTranslation(s.net)
 	return probeOverlay(r.o.Dir)
 }
 
@@ -194,6 +205,9 @@ func (r *Runtime) Unenforced(pod *corev1.Pod) []string {
 	if r.network.host && !pod.Spec.HostNetwork {
 		out = append(out, "The pod has the node's network and no address of its own: "+r.network.why)
 	}
+	if r.untranslated != "" && !r.network.host && !pod.Spec.HostNetwork {
+		out = append(out, "Addresses of services lead nowhere: "+r.untranslated)
+	}
 	limited, seccomp := false, false
 	for _, c := range pod.Spec.Containers {
 		limited = limited || len(c.Resources.Limits) > 0
@@ -246,11 +260,15 @@ func (r *Runtime) RunPodSandbox(ctx context.Context, config *cri.PodSandboxConfi
 	if err := s.unshare(); err != nil {
 		return "", err
 	}
+	edition := 0
 	if s.net != nil {
 		if s.ip, err = r.network.connect(s.id, s.net); err != nil {
 			return "", fmt.Errorf("network: %w", err)
 		}
 		s.ports = r.network.openPorts(config.PortMappings, s.ip)
+		if edition, err = r.translate(s, false); err != nil {
+			return "", err
+		}
 	}
 	if config.Linux.SecurityContext.NamespaceOptions.Pid == cri.NamespaceMode_POD {
 		if s.pause, err = r.startPause(s); err != nil {
@@ -261,12 +279,31 @@ func (r *Runtime) RunPodSandbox(ctx context.Context, config *cri.PodSandboxConfi
 		return "", err
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return "", errors.New("the runtime is closed")
+	closed, again := r.closed, edition != r.edition
+	if !closed {
+		r.sandboxes[s.id] = s
 	}
-	r.sandboxes[s.id] = s
-	return s.id, nil
+	r.mu.Unlock()
+	switch {
+	case closed:
+		return "", errors.New("the runtime is closed")
+	case again: // services have changed before the pod was in the list
+		_, err = r.translate(s, true)
+	}
+	return s.id, err
+}
+
+// netNamespace opens the pod's network once more, for who works in it while the
+// pod may end; nil if it has none of its own.
+func (s *sandbox) netNamespace() (*os.File, error) {
+	if s.net == nil {
+		return nil, nil
+	}
+	fd, err := unix.FcntlInt(s.net.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "net"), nil
 }
 
 // unshare makes the namespaces on a thread that then ends; the open files keep
@@ -501,6 +538,9 @@ func (r *Runtime) Close() error {
 			s.ready = false
 			r.stopSandbox(s)
 		}
+	}
+	for _, f := range r.forwards {
+		f.close()
 	}
 	r.network.close()
 	r.cgroups.close()

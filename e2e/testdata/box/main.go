@@ -6,6 +6,8 @@ package main
 import (
 	"archive/tar"
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +28,7 @@ import (
 var commands = map[string]func(args []string) int{
 	"echo": echo, "cat": cat, "sleep": pause, "true": func([]string) int { return 0 }, "exit": exit, "env": env, "id": id, "size": size,
 	"serve": serve, "tar": archive, "count": count, "write": write, "fetch": fetch, "ps": processes, "memory": memory, "test": exists, "try": try, "touch": touch,
+	"api": api,
 }
 
 func main() {
@@ -165,6 +168,37 @@ func fetch(args []string) int {
 	}
 	io.Copy(os.Stdout, r.Body)
 	fmt.Println()
+	return 0
+}
+
+// api asks the cluster's API as programs in pods do.
+func api(args []string) int {
+	const dir = "/var/run/secrets/kubernetes.io/serviceaccount/"
+	ca, err := os.ReadFile(dir + "ca.crt")
+	if err != nil {
+		return fail(err)
+	}
+	token, err := os.ReadFile(dir + "token")
+	if err != nil {
+		return fail(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca)
+	host := net.JoinHostPort(os.Getenv("KUBERNETES_SERVICE_HOST"), os.Getenv("KUBERNETES_SERVICE_PORT"))
+	if len(args) > 1 {
+		host = args[1]
+	}
+	r, err := http.NewRequest("GET", "https://"+host+args[0], nil)
+	if err != nil {
+		return fail(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+string(token))
+	c := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	a, err := c.Do(r)
+	if err != nil {
+		return fail(err)
+	}
+	io.Copy(os.Stdout, a.Body)
 	return 0
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"pilothouse/backend/client"
 	"pilothouse/backend/discovery"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/openapi"
 	"pilothouse/backend/registry"
 
@@ -90,7 +91,7 @@ func New(o Options) (*Manager, error) {
 		o:     o,
 		dirty: make(chan struct{}, 1), registered: make(chan struct{}),
 		known: map[string]record{}, documents: map[string]*documents{},
-		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](retryFirst, retryMost)),
+		queue: metrics.NewQueue("AvailableConditionController", workqueue.NewTypedItemExponentialFailureRateLimiter[string](retryFirst, retryMost)),
 	}
 	m.current.Store(&targets{})
 	for resource, into := range map[schema.GroupResource]**registry.Store{

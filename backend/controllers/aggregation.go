@@ -14,13 +14,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-var clusterRoles = schema.GroupVersionResource{Group: rbacv1.GroupName, Version: "v1", Resource: "clusterroles"}
+var clusterRoles = schema.GroupVersionResource{Group: rbacv1.GroupName, Version: "v1", Resource: "ClusterRoleAggregator"}
 
 // newAggregation fills ClusterRoles that have an aggregation rule with the rules
 // of the ClusterRoles that it selects.
 func newAggregation(d Deps) func(context.Context) error {
 	roles := informer.New(d.Shared, clusterRoles, "", func() *rbacv1.ClusterRole { return &rbacv1.ClusterRole{} })
-	q := newQueue[string]("clusterroles")
+	q := newQueue[string]("ClusterRoleAggregator")
 	roles.OnChange(func(_, _ *rbacv1.ClusterRole) {
 		// Any change may matter to any aggregated role; there are few of them.
 		for _, r := range roles.List() {

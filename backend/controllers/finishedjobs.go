@@ -21,7 +21,7 @@ var jobs = batchv1.SchemeGroupVersion.WithResource("jobs")
 // have ended: spec.ttlSecondsAfterFinished.
 // https://kubernetes.io/docs/concepts/workloads/controllers/ttlafterfinished/
 func newFinishedJobs(d Deps) func(context.Context) error {
-	q := newQueue[types.NamespacedName]("finished jobs")
+	q := newQueue[types.NamespacedName]("ttl_jobs_to_delete")
 	word, condition := []byte(`"ttlSecondsAfterFinished"`), []byte(`"conditions"`)
 	f := &follower{Deps: d, initial: true, want: only("batch", "jobs"), event: func(_ *registry.Store, e *watchcache.Event) {
 		if raw := e.Object.Raw; e.Type != watchcache.Deleted && bytes.Contains(raw, word) && bytes.Contains(raw, condition) {

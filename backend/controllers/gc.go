@@ -50,7 +50,7 @@ type collector struct {
 const collectors = 4
 
 func newCollector(d Deps) func(context.Context) error {
-	c := &collector{Deps: d, q: newQueue[item]("garbage"), dependents: map[types.UID]map[item]bool{}, waiting: map[item]bool{}, owners: map[item][]metav1.OwnerReference{}}
+	c := &collector{Deps: d, q: newQueue[item]("garbage_collector_attempt_to_delete"), dependents: map[types.UID]map[item]bool{}, waiting: map[item]bool{}, owners: map[item][]metav1.OwnerReference{}}
 	c.remote.Store(&remoteKinds{})
 	return func(ctx context.Context) error {
 		return together(ctx, c.follow, c.followRemote, func(ctx context.Context) error { return c.q.work(ctx, collectors, c.process) })

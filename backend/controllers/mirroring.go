@@ -38,7 +38,7 @@ const (
 // Service without a selector.
 // https://kubernetes.io/docs/concepts/services-networking/service/#endpointslice-mirroring
 func newMirroring(d Deps) func(context.Context) error {
-	q := newQueue[types.NamespacedName]("mirrored endpoints")
+	q := newQueue[types.NamespacedName]("endpoint_slice_mirroring")
 	add := func(_ *registry.Store, e *watchcache.Event) { q.add(nameOf(e.Object)) }
 	own := func(_ *registry.Store, e *watchcache.Event) {
 		if by, _ := e.Object.Labels.Lookup(discoveryv1.LabelManagedBy); by != mirroredBy {

@@ -21,7 +21,7 @@ import (
 // finalizer "kubernetes", which lets them go.
 func newNamespaces(d Deps) func(context.Context) error {
 	spaces := namespaceInformer(d.Shared)
-	q := newQueue[string]("namespaces")
+	q := newQueue[string]("namespace")
 	spaces.OnChange(func(old, n *corev1.Namespace) {
 		if n != nil && n.DeletionTimestamp != nil && (old == nil || old.DeletionTimestamp == nil) {
 			q.add(n.Name)

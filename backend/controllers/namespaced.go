@@ -34,7 +34,7 @@ func namespaceInformer(c *client.Client) *informer.Informer[*corev1.Namespace] {
 func newServiceAccounts(d Deps) func(context.Context) error {
 	spaces := namespaceInformer(d.Shared)
 	accounts := informer.New(d.Shared, serviceAccounts, "", func() *corev1.ServiceAccount { return &corev1.ServiceAccount{} })
-	q := newQueue[string]("serviceaccounts")
+	q := newQueue[string]("serviceaccount")
 	spaces.OnChange(func(_, n *corev1.Namespace) {
 		if n != nil {
 			q.add(n.Name)
@@ -74,7 +74,7 @@ func tolerated(err error) error {
 func newRootCA(d Deps) func(context.Context) error {
 	spaces := namespaceInformer(d.Shared)
 	maps := informer.New(d.Shared, configMaps, "", func() *corev1.ConfigMap { return &corev1.ConfigMap{} }).Only("metadata.name=" + rootCAName)
-	q := newQueue[string]("root-ca")
+	q := newQueue[string]("root_ca_cert_publisher")
 	spaces.OnChange(func(_, n *corev1.Namespace) {
 		if n != nil {
 			q.add(n.Name)

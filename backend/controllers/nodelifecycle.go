@@ -41,7 +41,7 @@ type nodeLifecycle struct {
 }
 
 func newNodeLifecycle(d Deps) func(context.Context) error {
-	c := &nodeLifecycle{Deps: d, recorder: d.Client.NewRecorder("node-controller", "", d.Clock), queue: newQueue[string]("nodes"), seen: map[string]time.Time{}}
+	c := &nodeLifecycle{Deps: d, recorder: d.Client.NewRecorder("node-controller", "", d.Clock), queue: newQueue[string]("node_lifecycle_controller"), seen: map[string]time.Time{}}
 	c.leases = informer.New(d.Shared, leases, corev1.NamespaceNodeLease, func() *coordinationv1.Lease { return &coordinationv1.Lease{} }).OnChange(c.renewed)
 	c.nodes = informer.New(d.Shared, nodes, "", func() *corev1.Node { return &corev1.Node{} }).OnChange(func(_, n *corev1.Node) {
 		if n != nil {

@@ -46,7 +46,7 @@ type podCollector struct {
 }
 
 func newPodCollector(d Deps) func(context.Context) error {
-	c := &podCollector{Deps: d, nodes: newQueue[string]("pods of nodes"), pods: newQueue[types.NamespacedName]("unscheduled pods"), keep: keepEndedPods}
+	c := &podCollector{Deps: d, nodes: newQueue[string]("orphaned_pods_nodes"), pods: newQueue[types.NamespacedName]("unscheduled_pods"), keep: keepEndedPods}
 	pods := &follower{Deps: d, initial: true, want: only("", "pods"), event: c.pod}
 	gone := &follower{Deps: d, initial: true, want: only("", "nodes"), event: func(_ *registry.Store, e *watchcache.Event) {
 		switch {

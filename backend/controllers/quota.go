@@ -19,7 +19,7 @@ const (
 // shrinks, pods that end, limits that change. What grows is counted by admission
 // before it is written.
 func newQuotas(d Deps) func(context.Context) error {
-	q := newQueue[string]("resourcequota")
+	q := newQueue[string]("resourcequota_primary")
 	soon := func(ns string) { q.addAfter(ns, quotaDelay) }
 	f := &follower{Deps: d, want: d.Quota.Counts, event: func(store *registry.Store, e *watchcache.Event) {
 		if ns := e.Object.Namespace; mayFree(store, e) && d.Quota.HasQuotas(ns) {

@@ -29,7 +29,7 @@ type taintEviction struct {
 }
 
 func newTaintEviction(d Deps) func(context.Context) error {
-	c := &taintEviction{Deps: d, recorder: d.Client.NewRecorder("taint-eviction-controller", "", d.Clock), queue: newQueue[types.NamespacedName]("pods on tainted nodes"), again: newQueue[string]("tainted nodes")}
+	c := &taintEviction{Deps: d, recorder: d.Client.NewRecorder("taint-eviction-controller", "", d.Clock), queue: newQueue[types.NamespacedName]("noexec_taint_pod"), again: newQueue[string]("noexec_taint_node")}
 	c.nodes = informer.New(d.Shared, nodes, "", func() *corev1.Node { return &corev1.Node{} }).OnChange(func(_, n *corev1.Node) {
 		if n != nil && len(evicting(n)) > 0 {
 			c.again.add(n.Name)

@@ -21,7 +21,7 @@ var secrets = corev1.SchemeGroupVersion.WithResource("secrets")
 func newTokens(d Deps) func(context.Context) error {
 	held := informer.New(d.Shared, secrets, "", func() *corev1.Secret { return &corev1.Secret{} }).Only("type=" + string(corev1.SecretTypeServiceAccountToken))
 	accounts := informer.New(d.Shared, serviceAccounts, "", func() *corev1.ServiceAccount { return &corev1.ServiceAccount{} })
-	q := newQueue[types.NamespacedName]("tokens")
+	q := newQueue[types.NamespacedName]("serviceaccount_tokens_secret")
 	add := func(s *corev1.Secret) { q.add(types.NamespacedName{Namespace: s.Namespace, Name: s.Name}) }
 	held.OnChange(func(_, s *corev1.Secret) {
 		if s != nil {

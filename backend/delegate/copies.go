@@ -51,7 +51,7 @@ type copies struct {
 }
 
 func newCopies(o Options, gvr schema.GroupVersionResource) *copies {
-	c := &copies{o: o, gvr: gvr, queue: newQueue()}
+	c := &copies{o: o, gvr: gvr, queue: newQueue("delegated objects")}
 	c.kind = gvr.GroupVersion().WithKind(o.Registry.Store(gvr.Group, gvr.Resource).Resource().Kind)
 	c.originals = informer.New(o.Main, gvr, "", func() *object { return &object{} })
 	c.originals.OnChange(func(old, current *object) {

@@ -14,6 +14,7 @@ import (
 
 	"pilothouse/backend/client"
 	"pilothouse/backend/informer"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/registry"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -44,7 +45,7 @@ type Delegate struct {
 
 // New gives a Delegate.
 func New(o Options) *Delegate {
-	d := &Delegate{o: o, queue: newQueue()}
+	d := &Delegate{o: o, queue: newQueue("delegated definitions")}
 	d.definitions = informer.New(o.Main, definitions, "", func() *apiextensionsv1.CustomResourceDefinition { return &apiextensionsv1.CustomResourceDefinition{} })
 	d.definitions.OnChange(func(old, current *apiextensionsv1.CustomResourceDefinition) {
 		if current == nil {
@@ -55,8 +56,8 @@ func New(o Options) *Delegate {
 	return d
 }
 
-func newQueue() workqueue.TypedRateLimitingInterface[string] {
-	return workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](50*time.Millisecond, 10*time.Second))
+func newQueue(name string) workqueue.TypedRateLimitingInterface[string] {
+	return metrics.NewQueue(name, workqueue.NewTypedItemExponentialFailureRateLimiter[string](50*time.Millisecond, 10*time.Second))
 }
 
 // Run follows the main server until ctx ends.

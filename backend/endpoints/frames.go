@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
 	"pilothouse/backend/scheme"
@@ -36,6 +37,7 @@ type frames struct {
 	now      registry.Clock
 	// headed tells that a table's columns have been sent.
 	headed bool
+	sent   *metrics.WatchEvents
 }
 
 // frameKeys are the names of shared frames.
@@ -79,7 +81,7 @@ var (
 	frameTail    = []byte("}\n")
 )
 
-// event writes one event.
+// event writes one event and counts it.
 func (f *frames) event(w request.ChunkWriter, e *watchcache.Event) error {
 	switch {
 	case f.protobuf:
@@ -100,8 +102,7 @@ func (f *frames) event(w request.ChunkWriter, e *watchcache.Event) error {
 		if err != nil {
 			return err
 		}
-		_, err = w.Write(frame)
-		return err
+		return f.write(w, frame)
 	case f.kind == tableFrames:
 		return f.tableEvent(w, e)
 	}
@@ -109,18 +110,20 @@ func (f *frames) event(w request.ChunkWriter, e *watchcache.Event) error {
 	if err != nil {
 		return err
 	}
-	return writeFrame(w, frameHeads[e.Type], body)
+	return f.write(w, frameHeads[e.Type], body, frameTail)
 }
 
-func writeFrame(w request.ChunkWriter, head, body []byte) error {
-	if _, err := w.Write(head); err != nil {
-		return err
+// write writes the parts of a frame.
+func (f *frames) write(w request.ChunkWriter, parts ...[]byte) error {
+	size := 0
+	for _, part := range parts {
+		if _, err := w.Write(part); err != nil {
+			return err
+		}
+		size += len(part)
 	}
-	if _, err := w.Write(body); err != nil {
-		return err
-	}
-	_, err := w.Write(frameTail)
-	return err
+	f.sent.Sent(size)
+	return nil
 }
 
 // tableEvent writes an event as a table of one row. The first one carries the
@@ -132,8 +135,7 @@ func (f *frames) tableEvent(w request.ChunkWriter, e *watchcache.Event) error {
 		if err != nil {
 			return err
 		}
-		_, err = w.Write(frame)
-		return err
+		return f.write(w, frame)
 	}
 	key := f.c.v.keys.frame.table[tableFrameKey{f.c.form.As.Version, f.table.IncludeObject}]
 	frame, err := e.Frame(key, func() ([]byte, error) {
@@ -142,8 +144,7 @@ func (f *frames) tableEvent(w request.ChunkWriter, e *watchcache.Event) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(frame)
-	return err
+	return f.write(w, frame)
 }
 
 func (f *frames) tableFrame(head []byte, o *watchcache.Object, opts *metav1.TableOptions) ([]byte, error) {
@@ -178,7 +179,7 @@ func (f *frames) bookmark(w request.ChunkWriter, revision int64, initialEnd bool
 		if err != nil {
 			return err
 		}
-		return writeFrame(w, bookmarkHead, join([]byte(partialHead(f.c.form.As.Version)), m, []byte("}")))
+		return f.write(w, bookmarkHead, []byte(partialHead(f.c.form.As.Version)), m, []byte("}"), frameTail)
 	case f.kind == tableFrames:
 		opts := *f.table
 		opts.NoHeaders = opts.NoHeaders || f.headed
@@ -190,14 +191,13 @@ func (f *frames) bookmark(w request.ChunkWriter, revision int64, initialEnd bool
 			return err
 		}
 		f.headed = true
-		_, err = w.Write(frame)
-		return err
+		return f.write(w, frame)
 	}
 	body, err := f.c.json(o)
 	if err != nil {
 		return err
 	}
-	return writeFrame(w, bookmarkHead, body)
+	return f.write(w, bookmarkHead, body, frameTail)
 }
 
 // bookmarkObject makes the object of a bookmark: an empty one of the kind, with
@@ -233,7 +233,7 @@ func (f *frames) status(w request.ChunkWriter, s *metav1.Status) error {
 	if err != nil {
 		return apierrors.NewInternalError(fmt.Errorf("encode status: %w", err))
 	}
-	return writeFrame(w, errorHead, body)
+	return f.write(w, errorHead, body, frameTail)
 }
 
 // protobufObject gives the bytes of an event's object, envelope included.
@@ -260,11 +260,7 @@ func (f *frames) protobufFrame(w request.ChunkWriter, eventType string, object [
 	b = appendFieldHead(b, 2, len(raw)+len(object))
 	b = append(b, raw...)
 	binary.BigEndian.PutUint32(b, uint32(len(b)-4+len(object)))
-	if _, err := w.Write(b); err != nil {
-		return err
-	}
-	_, err := w.Write(object)
-	return err
+	return f.write(w, b, object)
 }
 
 // join puts the parts of a frame together.

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
 	"pilothouse/backend/scheme"
@@ -248,7 +249,7 @@ func earlier(a, b time.Time) time.Time {
 
 // newFrames gives the form of a watch's events.
 func (c *call) newFrames() (*frames, error) {
-	f := &frames{c: *c, now: c.h.Clock}
+	f := &frames{c: *c, now: c.h.Clock, sent: metrics.WatchEventsOf(c.v.gvr)}
 	switch {
 	case c.form.Type == scheme.MediaYAML:
 		return nil, notAcceptable("only the following media types are accepted: " + streamTypes(c.v.typed))

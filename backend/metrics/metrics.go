@@ -1,6 +1,7 @@
 // Package metrics owns the process's Prometheus registry and the metrics of the
 // request path, under the names that kube-apiserver gives them. Other packages
-// add theirs to Registry. It imports nothing of the server but package request.
+// add theirs to Registry. It imports nothing of the server but packages
+// request and version.
 package metrics
 
 import (
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"pilothouse/backend/request"
+	"pilothouse/backend/version"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -23,6 +25,17 @@ var Registry = newRegistry()
 func newRegistry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	i := version.Info()
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "kubernetes_build_info",
+		Help: "A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, and compiler from which Kubernetes was built, and platform on which it is running.",
+		ConstLabels: prometheus.Labels{
+			"major": i.Major, "minor": i.Minor, "git_version": i.GitVersion, "git_commit": i.GitCommit, "git_tree_state": i.GitTreeState,
+			"build_date": i.BuildDate, "go_version": i.GoVersion, "compiler": i.Compiler, "platform": i.Platform,
+		},
+	})
+	build.Set(1)
+	r.MustRegister(build)
 	return r
 }
 

@@ -1,12 +1,16 @@
 package metrics
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"pilothouse/backend/request"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/util/workqueue"
 )
 
 func scrape(t *testing.T) string {
@@ -62,5 +66,83 @@ func TestUnknownPathsShareOneSeries(t *testing.T) {
 	text := scrape(t)
 	if strings.Contains(text, "nothing") || !strings.Contains(text, `code="404",component="apiserver",dry_run="",group="",resource="other"`) {
 		t.Error("what is not there has a series of its own")
+	}
+}
+
+func has(t *testing.T, lines ...string) {
+	t.Helper()
+	text := scrape(t)
+	for _, line := range lines {
+		if !strings.Contains(text, line) {
+			t.Errorf("%s is not there", line)
+		}
+	}
+}
+
+func TestQueuesAreMeasured(t *testing.T) {
+	q := NewQueue("tested", workqueue.NewTypedItemExponentialFailureRateLimiter[string](time.Nanosecond, time.Nanosecond))
+	q.Add("a")
+	q.Add("a") // it waits already
+	q.Add("b")
+	has(t, `workqueue_depth{name="tested"} 2`, `workqueue_adds_total{name="tested"} 2`, `workqueue_unfinished_work_seconds{name="tested"} 0`)
+	key, _ := q.Get()
+	has(t, `workqueue_depth{name="tested"} 1`, `workqueue_queue_duration_seconds_count{name="tested"} 1`, `workqueue_work_duration_seconds_count{name="tested"} 0`)
+	if text := scrape(t); strings.Contains(text, `workqueue_longest_running_processor_seconds{name="tested"} 0`+"\n") {
+		t.Error("work that goes on takes no time")
+	}
+	q.AddRateLimited(key)
+	q.Done(key)
+	for range 2 { // b, and a again
+		key, _ := q.Get()
+		q.Done(key)
+	}
+	has(t, `workqueue_depth{name="tested"} 0`, `workqueue_adds_total{name="tested"} 3`, `workqueue_retries_total{name="tested"} 1`,
+		`workqueue_work_duration_seconds_count{name="tested"} 3`, `workqueue_longest_running_processor_seconds{name="tested"} 0`)
+	q.ShutDown()
+	if _, shut := q.Get(); !shut {
+		t.Error("the queue goes on after its end")
+	}
+}
+
+func TestWatchEventsAreCountedWithTheirSizes(t *testing.T) {
+	gvr := schema.GroupVersionResource{Group: "tested", Version: "v1", Resource: "things"}
+	w := WatchEventsOf(gvr)
+	if WatchEventsOf(gvr) != w {
+		t.Error("a resource has two counters")
+	}
+	for _, size := range []int{100, 1024, 1025, 1 << 20} {
+		w.Sent(size)
+	}
+	has(t, `apiserver_watch_events_total{group="tested",resource="things",version="v1"} 4`,
+		`apiserver_watch_events_sizes_bucket{group="tested",resource="things",version="v1",le="1024"} 2`,
+		`apiserver_watch_events_sizes_bucket{group="tested",resource="things",version="v1",le="2048"} 3`,
+		`apiserver_watch_events_sizes_bucket{group="tested",resource="things",version="v1",le="131072"} 3`,
+		`apiserver_watch_events_sizes_bucket{group="tested",resource="things",version="v1",le="+Inf"} 4`,
+		`apiserver_watch_events_sizes_sum{group="tested",resource="things",version="v1"} 1.050725e+06`)
+}
+
+func TestCallsOfStorageAreCounted(t *testing.T) {
+	s := NewStorage("tested", "things")
+	s.Called(StorageCreate, time.Now().Add(-time.Millisecond), nil)
+	s.Called(StorageCreate, time.Now(), errors.New("no"))
+	has(t, `etcd_request_duration_seconds_count{group="tested",operation="create",resource="things"} 2`,
+		`etcd_requests_total{group="tested",operation="create",resource="things"} 2`,
+		`etcd_request_errors_total{group="tested",operation="create",resource="things"} 1`)
+}
+
+// Thousands of watchers get each event: counting is to cost next to nothing.
+func BenchmarkWatchEvent(b *testing.B) {
+	w := WatchEventsOf(schema.GroupVersionResource{Version: "v1", Resource: "pods"})
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			w.Sent(3000)
+		}
+	})
+}
+
+func BenchmarkStorageCall(b *testing.B) {
+	s := NewStorage("", "pods")
+	for b.Loop() {
+		s.Called(StorageUpdate, time.Now(), nil)
 	}
 }

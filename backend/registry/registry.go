@@ -65,6 +65,7 @@ func New(o Options) (*Registry, error) {
 	}
 	r := &Registry{o: o, hub: watchcache.NewHub()}
 	r.table.Store(newTable(nil))
+	measured.Store(r)
 	return r, nil
 }
 

@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/request"
 	"pilothouse/backend/scheme"
 	"pilothouse/backend/storage"
@@ -41,6 +43,7 @@ type Store struct {
 	fields       []Field       // those that the cache holds values of
 	names        []string      // what they are called here, by position
 	reads        *scheme.Paths // what they look at
+	calls        *metrics.Storage
 }
 
 // newStore makes the store of a resource over a cache; fields are those that
@@ -61,6 +64,7 @@ func (r *Registry) newStore(res *Resource, cache *watchcache.Cache, fields []Fie
 		fields:       fields,
 		names:        fieldNames(res.Fields),
 		reads:        pathsOf(fields),
+		calls:        metrics.NewStorage(res.Group, res.Name),
 	}
 }
 
@@ -186,7 +190,9 @@ func (s *Store) commit(ctx context.Context, d *draft, expected int64, remove boo
 	}
 	r := request.From(ctx)
 	r.Mark("Object encoded")
+	began := time.Now()
 	revision, err := s.engine.Commit(ctx, &w)
+	s.calls.Called(operationOf(&w), began, err)
 	if err != nil {
 		r.Mark("Another write came first, or storage failed")
 		return nil, err
@@ -202,6 +208,16 @@ func (s *Store) commit(ctx context.Context, d *draft, expected int64, remove boo
 	o.Raw, hole = d.hole.Splice(d.object.Raw, revision)
 	o.Revision, o.HoleLen = revision, hole.Len
 	return o, nil
+}
+
+func operationOf(w *storage.Write) metrics.Operation {
+	switch {
+	case w.Delete:
+		return metrics.StorageDelete
+	case w.Expected == 0:
+		return metrics.StorageCreate
+	}
+	return metrics.StorageUpdate
 }
 
 func copyObject(o *watchcache.Object) *watchcache.Object {

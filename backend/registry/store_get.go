@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/storage"
 	"pilothouse/backend/watchcache"
 
@@ -59,10 +61,12 @@ func (s *Store) getExact(ctx context.Context, key, name string, revision int64) 
 func (s *Store) stored(ctx context.Context, key string, revision int64) (object *watchcache.Object, err error) {
 	at := s.prefix + key
 	var faulty error
+	began := time.Now()
 	err = s.engine.ListAt(ctx, revision, at, at+"\x00", func(rec storage.Record) bool {
 		object, faulty = s.readRecord(rec)
 		return false
 	})
+	s.calls.Called(metrics.StorageGet, began, err)
 	switch {
 	case errors.Is(err, storage.ErrCompacted):
 		return nil, expiredGet()
@@ -83,6 +87,7 @@ func (s *Store) waitFor(ctx context.Context, revision int64) error {
 	}
 	wait, cancel := context.WithTimeout(ctx, s.o.FutureWait)
 	defer cancel()
+	defer s.waited(time.Now())
 	if s.hub.WaitFor(wait, revision) == nil {
 		return nil
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/storage"
 	"pilothouse/backend/watchcache"
 
@@ -133,6 +135,7 @@ func (s *Store) listAt(ctx context.Context, p page, o ListOptions) (*List, error
 // key to.
 func (s *Store) listStored(ctx context.Context, p page, o ListOptions, to string) (*List, error) {
 	var stored error
+	began := time.Now()
 	list := p.collect(p.at, func(f func(*watchcache.Object) bool) {
 		stored = s.engine.ListAt(ctx, p.at, s.prefix+max(p.from, p.scope), to, func(rec storage.Record) bool {
 			object, err := s.readRecord(rec)
@@ -142,6 +145,7 @@ func (s *Store) listStored(ctx context.Context, p page, o ListOptions, to string
 			return f(object)
 		})
 	}, nil)
+	s.calls.Called(metrics.StorageList, began, stored)
 	switch {
 	case errors.Is(stored, storage.ErrFuture):
 		return nil, tooLargeVersion(p.at, s.hub.Revision())

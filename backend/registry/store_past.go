@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/storage"
 	"pilothouse/backend/watchcache"
 
@@ -95,6 +97,7 @@ func (s *Store) span(namespace, name string) (from, to string, err error) {
 // once the keys are known.
 func (s *Store) collectPast(ctx context.Context, h storage.Historian, from, to string, until int64, limit int, out *Past) error {
 	var events []storage.Event
+	began := time.Now()
 	err := h.Changes(ctx, from, to, out.Since, until, func(ev storage.Event) error {
 		events = append(events, ev)
 		if limit > 0 && len(events) > 4*limit { // do not gather all of a busy day
@@ -103,6 +106,7 @@ func (s *Store) collectPast(ctx context.Context, h storage.Historian, from, to s
 		}
 		return nil
 	})
+	s.calls.Called(metrics.StorageHistory, began, err)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 
 	"pilothouse/backend/client"
 	"pilothouse/backend/informer"
+	"pilothouse/backend/metrics"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -77,7 +78,7 @@ type Scheduler struct {
 func New(o Options) *Scheduler {
 	s := &Scheduler{
 		Options: o, recorder: o.Client.NewRecorder(corev1.DefaultSchedulerName, "", o.Clock),
-		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](20*time.Millisecond, 10*time.Second)),
+		queue: metrics.NewQueue("scheduler", workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](20*time.Millisecond, 10*time.Second)),
 		usage: newUsage(), changed: make(chan struct{}, 1), waiting: newWaiting(),
 	}
 	s.leases = informer.New(o.Reader, leasesResource, corev1.NamespaceNodeLease, func() *coordinationv1.Lease { return &coordinationv1.Lease{} })

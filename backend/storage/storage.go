@@ -76,6 +76,12 @@ type Historian interface {
 // "any" to Kubernetes' clients.
 const FirstRevision = 1
 
+// Sizer is an engine that can tell how much room its data takes.
+type Sizer interface {
+	// Size is how many bytes of disk the database has, with what is not in use.
+	Size(ctx context.Context) (int64, error)
+}
+
 // Position is where a store stands: its newest revision, and the oldest that
 // can be read, 0 before the first compaction.
 type Position struct {

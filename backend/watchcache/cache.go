@@ -52,6 +52,10 @@ type Cache struct {
 	older   olderViews
 	removed atomic.Bool
 
+	// For Stats.
+	bytes             atomic.Int64
+	received, expired atomic.Uint64
+
 	// The hub's mutex guards what follows: the committer's side.
 	head    trees
 	staged  []*entry
@@ -221,8 +225,14 @@ func (c *Cache) share(o, previous *Object) {
 // load puts a record of storage into the head.
 func (c *Cache) load(rec storage.Record) {
 	if o := c.readRecord(rec); o != nil {
-		c.head.load(c.config.Indexes, o)
+		c.place(o)
 	}
+}
+
+// place puts an object into the head that is not there.
+func (c *Cache) place(o *Object) {
+	c.head.load(c.config.Indexes, o)
+	c.weigh(o, nil)
 }
 
 // remember puts an event from before the start on the ring. The tree has its
@@ -305,6 +315,7 @@ func (c *Cache) stage(ev *storage.Event, now int64) {
 		e.typ = Modified
 		c.head.set(c.config.Indexes, key, o, previous)
 	}
+	c.weigh(e.now(), previous)
 	c.staged = append(c.staged, e)
 	if previous != nil {
 		c.hub.variants.release(&previous.variants)
@@ -331,6 +342,7 @@ func (c *Cache) publish(now int64) {
 		sequence++
 	}
 	c.ring.tail.Store(sequence)
+	c.received.Add(uint64(len(c.staged)))
 	clear(c.staged)
 	c.staged = c.staged[:0]
 }

@@ -13,6 +13,8 @@ type dispatcher struct {
 	cache   *Cache
 	count   atomic.Int64 // of watchers
 	signals atomic.Int64 // of the committer, not yet seen
+	// dispatched is how many events the watchers have been looked at for.
+	dispatched atomic.Uint64
 	// done and doneRevision tell up to where all watchers have been looked at.
 	done         atomic.Uint64
 	doneRevision atomic.Int64
@@ -135,6 +137,7 @@ func (d *dispatcher) pass() bool {
 	}
 	d.doneRevision.Store(revision)
 	d.done.Store(end)
+	d.dispatched.Add(end - from)
 	return end < tail
 }
 

@@ -213,6 +213,7 @@ func (h *Hub) fill(ctx context.Context, c *Cache, reader Reader, revision int64)
 		}
 		revision = h.revision.Load()
 		c.head = newTrees(len(c.config.Indexes))
+		c.bytes.Store(0)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -96,7 +96,7 @@ func (l *loader) place() {
 		l.hub.mu.Lock()
 		for _, o := range c.objects {
 			if o != nil {
-				c.cache.head.load(c.cache.config.Indexes, o)
+				c.cache.place(o)
 			}
 		}
 		l.hub.mu.Unlock()

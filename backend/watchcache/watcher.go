@@ -244,6 +244,7 @@ func (w *Watcher) pollRing(max int) error {
 	for w.position < tail && len(w.events) < max {
 		e := ring.get(w.position)
 		if e == nil {
+			w.cache.expired.Add(1)
 			return ErrExpired
 		}
 		w.position++

@@ -41,7 +41,7 @@ type sliceController struct {
 
 // NewSlices gives the loop endpointslice-controller.
 func NewSlices(d loop.Deps) func(context.Context) error {
-	c := &sliceController{newController(d, "endpointslices"), loop.NewView[*discoveryv1.EndpointSlice](d, discoveryv1.GroupName, "endpointslices")}
+	c := &sliceController{newController(d, "endpoint_slice"), loop.NewView[*discoveryv1.EndpointSlice](d, discoveryv1.GroupName, "endpointslices")}
 	return c.run(c.slices.Follower(d, c.slice), c.sync)
 }
 

@@ -38,7 +38,7 @@ type subsetController struct {
 
 // NewEndpoints gives the loop endpoints-controller.
 func NewEndpoints(d loop.Deps) func(context.Context) error {
-	c := &subsetController{newController(d, "endpoints"), loop.NewView[*corev1.Endpoints](d, "", "endpoints")}
+	c := &subsetController{newController(d, "endpoint"), loop.NewView[*corev1.Endpoints](d, "", "endpoints")}
 	return c.run(c.endpoints.Follower(d, func(o, _ *watchcache.Object, _ bool) {
 		if by, _ := o.Labels.Lookup(managedByLabel); by == subsetsBy {
 			c.queue.Add(loop.NameOf(o))

@@ -54,7 +54,7 @@ type failures struct {
 func New(d loop.Deps) func(context.Context) error {
 	c := &controller{
 		Controller: workload.New[*batchv1.Job](d, kind, "job-controller"),
-		orphans:    loop.NewQueue[types.NamespacedName]("pods without a job"), backoff: map[types.UID]failures{},
+		orphans:    loop.NewQueue[types.NamespacedName]("job_orphan_pod"), backoff: map[types.UID]failures{},
 	}
 	followed := loop.NewView[*corev1.Pod](d, "", "pods").Follower(d, func(o, _ *watchcache.Object, gone bool) {
 		if !gone && isTracked(o) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"pilothouse/backend/metrics"
+
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 )
@@ -15,10 +17,11 @@ type Queue[K comparable] struct {
 	name string
 }
 
-// NewQueue gives a Queue; its name is for the log.
+// NewQueue gives a Queue; its name is for the log and the metrics, the one that
+// the queue has in kube-controller-manager where there is such a queue.
 func NewQueue[K comparable](name string) *Queue[K] {
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[K](20*time.Millisecond, 5*time.Second)
-	return &Queue[K]{workqueue.NewTypedRateLimitingQueue(limiter), name}
+	return &Queue[K]{metrics.NewQueue(name, limiter), name}
 }
 
 // Add adds a key unless it waits already.

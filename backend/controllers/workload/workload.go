@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 
 	"pilothouse/backend/client"
@@ -50,7 +51,7 @@ type Controller[T scheme.Object] struct {
 // New gives a Controller; its name is the component that events are of.
 func New[T scheme.Object](d loop.Deps, kind Kind, name string) *Controller[T] {
 	return &Controller[T]{
-		Deps: d, Kind: kind, Queue: loop.NewQueue[types.NamespacedName](kind.Resource.Resource),
+		Deps: d, Kind: kind, Queue: loop.NewQueue[types.NamespacedName](strings.ToLower(kind.Kind)),
 		Objects: loop.NewView[T](d, kind.Group, kind.Resource.Resource),
 		Pods:    loop.NewView[*corev1.Pod](d, "", "pods"),
 		Events:  d.Client.NewRecorder(name, "", d.Clock),

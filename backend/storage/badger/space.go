@@ -1,7 +1,9 @@
 package badger
 
 import (
+	"context"
 	"math"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -77,4 +79,24 @@ func freeBytes(dir string) (uint64, error) {
 		return 0, err
 	}
 	return uint64(st.Bavail) * uint64(st.Bsize), nil
+}
+
+// Size is how much of the disk the folder's files have. Badger maps files that
+// are longer than what is in them, so it is blocks that count.
+func (e *Engine) Size(context.Context) (int64, error) {
+	entries, err := os.ReadDir(e.options.Dir)
+	if err != nil {
+		return 0, err
+	}
+	size := int64(0)
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err != nil {
+			continue // it was compacted away meanwhile
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			size += int64(st.Blocks) * 512
+		}
+	}
+	return size, nil
 }

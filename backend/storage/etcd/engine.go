@@ -167,6 +167,21 @@ func (e *Engine) Position() storage.Position {
 	return storage.Position{Revision: e.revision.Load(), Compacted: e.compacted.Load()}
 }
 
+// Size is the size of the database of the first member that answers.
+func (e *Engine) Size(ctx context.Context) (size int64, err error) {
+	if err := e.begin(); err != nil {
+		return 0, err
+	}
+	defer e.end()
+	for _, endpoint := range e.client.Endpoints() {
+		var r *clientv3.StatusResponse
+		if r, err = e.client.Status(ctx, endpoint); err == nil {
+			return r.DbSize, nil
+		}
+	}
+	return 0, translate(err)
+}
+
 // Compact compacts the whole cluster, as kube-apiserver does.
 func (e *Engine) Compact(ctx context.Context, revision int64) error {
 	if err := e.begin(); err != nil {

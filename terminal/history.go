@@ -147,8 +147,11 @@ func printHistory(out io.Writer, h *endpoints.History, objects bool) {
 		fmt.Fprintf(out, "  resourceVersion %s\n", v.ResourceVersion)
 		printChanges(out, v.Changes, "    ")
 	}
-	if h.More {
+	switch {
+	case h.More:
 		fmt.Fprintln(out, "There are older changes.")
+	case !h.Since.IsZero():
+		fmt.Fprintf(out, "Of the time before %s nothing is known.\n", h.Since.UTC().Format(time.RFC3339))
 	}
 }
 

@@ -46,7 +46,7 @@ func (o *Storage) Check() error { return o.check() }
 
 func (o *Storage) addFlags(fs *pflag.FlagSet) {
 	o.AddFlags(fs)
-	fs.DurationVar(&o.HistoryRetention, "history-retention", 24*time.Hour, "How long old versions of objects and deleted ones are kept in the data folder (etcd keeps its own). 0 keeps them for some minutes, as kube-apiserver does.")
+	fs.DurationVar(&o.HistoryRetention, "history-retention", 24*time.Hour, "How long old versions of objects and deleted ones are kept, in the data folder or in etcd. 0 keeps them for some minutes, as kube-apiserver does.")
 	fs.IntVar(&o.HistorySize, "history-maxsize", 512, "How many megabytes of old versions are kept; the oldest go first. 0 is no limit.")
 }
 

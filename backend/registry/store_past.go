@@ -63,7 +63,7 @@ func (s *Store) Past(ctx context.Context, o PastOptions) (*Past, error) {
 		if o.Until > 0 {
 			until = min(until, o.Until)
 		}
-		if until <= out.Since {
+		if until <= out.Since || !s.cache.ChangedSince(out.Since) {
 			return out, nil
 		}
 		err := s.collectPast(ctx, h, from, to, until, o.Limit, out)

@@ -37,3 +37,10 @@ func (c *Cache) weigh(object, previous *Object) {
 	}
 	c.bytes.Add(int64(n))
 }
+
+// ChangedSince tells whether there was an event after a revision; true, too, when
+// that is longer ago than the recent events.
+func (c *Cache) ChangedSince(revision int64) bool {
+	position, known := c.ring.after(revision)
+	return !known || position < c.ring.tail.Load()
+}

@@ -29,8 +29,9 @@ const patience = time.Minute
 // server is one Pilothouse of a cluster, a process of its own.
 type server struct {
 	*kubernetes.Clientset
-	cmd  *exec.Cmd
-	dead atomic.Bool
+	cmd        *exec.Cmd
+	kubeconfig string
+	dead       atomic.Bool
 }
 
 func (s *server) kill() {
@@ -71,7 +72,8 @@ func startServers(t *testing.T, etcd string, n int) []*server {
 				t.Logf("server %d said:\n%.4000s", i, text)
 			}
 		})
-		s.Clientset = connect(t, filepath.Join(data, "admin.kubeconfig"))
+		s.kubeconfig = filepath.Join(data, "admin.kubeconfig")
+		s.Clientset = connect(t, s.kubeconfig)
 		servers[i] = s
 	}
 	return servers

@@ -45,7 +45,8 @@ type Options struct {
 	CAFile, CertFile, KeyFile string
 }
 
-// Engine is a storage.Engine, and a storage.Shared, over an etcd cluster.
+// Engine is a storage.Engine, a storage.Shared and a storage.Historian over an
+// etcd cluster.
 type Engine struct {
 	client *clientv3.Client
 	prefix string
@@ -59,6 +60,8 @@ type Engine struct {
 	watches   atomic.Int64 // how many were begun, for their names
 	arrivals  arrivals
 	reading   rounds
+	asking    turn         // of questions for the past
+	written   atomic.Int64 // bytes that came with events
 
 	mu       sync.Mutex // guards what follows
 	closed   bool
@@ -90,7 +93,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to etcd: %w", err)
 	}
-	e := &Engine{client: client, prefix: strings.TrimSuffix(o.Prefix, "/") + "/", inFlight: map[string][]*storage.Write{}}
+	e := &Engine{client: client, prefix: strings.TrimSuffix(o.Prefix, "/") + "/", inFlight: map[string][]*storage.Write{}, asking: make(turn, 1)}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	if err := e.locate(ctx); err != nil {
 		e.Close() //nolint:errcheck // the first error counts
@@ -198,9 +201,7 @@ func (e *Engine) Compact(ctx context.Context, revision int64) error {
 	if err != nil && !errors.Is(err, rpctypes.ErrCompacted) { // by another server
 		return translate(err)
 	}
-	for old := e.compacted.Load(); old < revision && !e.compacted.CompareAndSwap(old, revision); {
-		old = e.compacted.Load()
-	}
+	e.compactedAt(revision)
 	return nil
 }
 

@@ -46,7 +46,10 @@ func (e *Engine) Start(sink func([]storage.Event)) error {
 // it is started again.
 func (e *Engine) follow(sink func([]storage.Event)) {
 	for e.ctx.Err() == nil {
-		err := e.watch(e.ctx, e.revision.Load()+1, func(events []storage.Event, revision int64) bool {
+		err := e.watch(e.ctx, e.everything(), e.revision.Load()+1, e.arrivals.waiting, e.live, func(events []storage.Event, revision int64) bool {
+			for i := range events {
+				e.written.Add(int64(len(events[i].Key) + len(events[i].Value)))
+			}
 			if len(events) == 0 && revision > e.revision.Load() {
 				events = []storage.Event{{Revision: revision}} // others' keys: only the revision has moved
 			}
@@ -72,21 +75,22 @@ func (e *Engine) follow(sink func([]storage.Event)) {
 	}
 }
 
-// watch gives f the events from a revision on, in batches that hold all events
-// of their revisions, with the revision that is then complete. It ends when f
-// returns false, with nil, or when the watch does.
-func (e *Engine) watch(ctx context.Context, from int64, f func([]storage.Event, int64) bool) error {
+// watch gives f the events of some keys from a revision on, in batches that hold
+// all events of their revisions, with the revision that is then complete. It ends
+// when f returns false, with nil, or when the watch does. convert makes events of
+// etcd's. While impatient is true etcd is asked how far it has come.
+func (e *Engine) watch(ctx context.Context, keys span, from int64, impatient func() bool, convert func(*clientv3.Event) storage.Event, f func([]storage.Event, int64) bool) error {
 	// A stream of its own: etcd tells no progress to a stream as long as one of
 	// its watches is to begin with a revision that is not there yet.
 	own := metadata.AppendToOutgoingContext(clientv3.WithRequireLeader(ctx), "watch", strconv.FormatInt(e.watches.Add(1), 10))
 	ctx, cancel := context.WithCancel(own)
 	defer cancel()
 	asked := make(chan struct{})
-	responses := e.client.Watch(ctx, e.prefix, clientv3.WithPrefix(), clientv3.WithRev(from), clientv3.WithPrevKV(), clientv3.WithCreatedNotify())
+	responses := e.client.Watch(ctx, keys.from, clientv3.WithRange(keys.to), clientv3.WithRev(from), clientv3.WithPrevKV(), clientv3.WithCreatedNotify())
 	defer func() { cancel(); <-asked }()
 	go func() {
 		defer close(asked)
-		e.askForProgress(ctx)
+		e.askForProgress(ctx, impatient)
 	}()
 	for r := range responses {
 		if r.CompactRevision > 0 {
@@ -100,7 +104,7 @@ func (e *Engine) watch(ctx context.Context, from int64, f func([]storage.Event, 
 		}
 		events := make([]storage.Event, 0, len(r.Events))
 		for _, ev := range r.Events {
-			events = append(events, e.event(ev))
+			events = append(events, convert(ev))
 		}
 		complete := int64(0)
 		switch {
@@ -119,9 +123,9 @@ func (e *Engine) watch(ctx context.Context, from int64, f func([]storage.Event, 
 	return errors.New("etcd ended the watch")
 }
 
-// askForProgress asks etcd where the stream stands as long as somebody waits
-// for a revision: it may be another program's, whose keys are not watched.
-func (e *Engine) askForProgress(ctx context.Context) {
+// askForProgress asks etcd where a stream stands as long as somebody waits for a
+// revision: it may be another program's, whose keys are not watched.
+func (e *Engine) askForProgress(ctx context.Context, impatient func() bool) {
 	tick := time.NewTicker(progressPause)
 	defer tick.Stop()
 	for {
@@ -129,7 +133,7 @@ func (e *Engine) askForProgress(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if e.arrivals.waiting() {
+			if impatient() {
 				if err := e.client.RequestProgress(ctx); err != nil && ctx.Err() == nil {
 					klog.V(2).InfoS("etcd does not tell its progress", "err", err)
 				}
@@ -138,23 +142,37 @@ func (e *Engine) askForProgress(ctx context.Context) {
 	}
 }
 
-// event is a write as etcd tells it, with the attachment of the write of this
+// live is a write as etcd tells it, with the attachment of the write of this
 // process that it is.
-func (e *Engine) event(ev *clientv3.Event) storage.Event {
+func (e *Engine) live(ev *clientv3.Event) storage.Event {
 	key := string(ev.Kv.Key[len(e.prefix):])
-	out := storage.Event{Key: key, Revision: ev.Kv.ModRevision, Delete: ev.Type == mvccpb.DELETE}
-	stored := ev.Kv.Value
+	out, stored := told(key, ev)
+	if w := e.own(key, out, stored); w != nil {
+		return w.Commit(out.Revision)
+	}
+	out.Value = filled(stored, out.Revision)
+	return out
+}
+
+// event is a write as etcd tells it.
+func (e *Engine) event(ev *clientv3.Event) storage.Event {
+	out, stored := told(string(ev.Kv.Key[len(e.prefix):]), ev)
+	out.Value = filled(stored, out.Revision)
+	return out
+}
+
+// told gives an event without its value, and the value as it is stored: before
+// the event when that is a delete.
+func told(key string, ev *clientv3.Event) (out storage.Event, stored []byte) {
+	out = storage.Event{Key: key, Revision: ev.Kv.ModRevision, Delete: ev.Type == mvccpb.DELETE}
+	stored = ev.Kv.Value
 	if ev.PrevKv != nil {
 		out.Previous = ev.PrevKv.ModRevision
 		if out.Delete {
 			stored = ev.PrevKv.Value
 		}
 	}
-	if w := e.own(key, out, stored); w != nil {
-		return w.Commit(out.Revision)
-	}
-	out.Value = filled(stored, out.Revision)
-	return out
+	return out, stored
 }
 
 // own finds the write of this process that an event is, nil when it is another
@@ -240,17 +258,4 @@ func (a *arrivals) wait(ctx context.Context, at *atomic.Int64, revision int64) e
 			return fmt.Errorf("etcd: wait for revision %d: %w", revision, ctx.Err())
 		}
 	}
-}
-
-// join makes somebody wait for whatever comes, until leave.
-func (a *arrivals) join() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.n++
-}
-
-func (a *arrivals) leave() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.n--
 }

@@ -56,10 +56,8 @@ func (e *Engine) ListAt(ctx context.Context, revision int64, from, to string, f 
 // scan reads [from, to) in pages, all at one revision, the newest for 0, and
 // gives which.
 func (e *Engine) scan(ctx context.Context, revision int64, from, to string, f func(storage.Record) bool) (int64, error) {
-	start, end := e.key(from), clientv3.GetPrefixRangeEnd(e.prefix)
-	if to != "" {
-		end = e.key(to)
-	}
+	keys := e.span(from, to)
+	start, end := keys.from, keys.to
 	if start >= end { // etcd would take that for something else; it says whether the revision can be read
 		_, err := e.client.Get(ctx, e.restoreKey(), clientv3.WithRev(revision), clientv3.WithCountOnly())
 		return revision, translate(err)
@@ -87,47 +85,23 @@ func (e *Engine) scan(ctx context.Context, revision int64, from, to string, f fu
 	}
 }
 
-func (e *Engine) record(kv *mvccpb.KeyValue) storage.Record {
-	return storage.Record{Key: string(kv.Key[len(e.prefix):]), Value: filled(kv.Value, kv.ModRevision), Revision: kv.ModRevision}
+// span is the keys in [from, to) as etcd has them.
+type span struct{ from, to string }
+
+// span gives the engine's keys in [from, to), up to its last one when to is
+// empty.
+func (e *Engine) span(from, to string) span {
+	s := span{e.key(from), clientv3.GetPrefixRangeEnd(e.prefix)}
+	if to != "" {
+		s.to = e.key(to)
+	}
+	return s
 }
 
-// History calls f for the events after a revision, up to the newest.
-func (e *Engine) History(ctx context.Context, since int64, f func(storage.Event) error) error {
-	if err := e.begin(); err != nil {
-		return err
-	}
-	defer e.end()
-	position := e.Position()
-	switch {
-	case since < position.Compacted:
-		return storage.ErrCompacted
-	case since > position.Revision:
-		return storage.ErrFuture
-	case since == position.Revision:
-		return ctx.Err()
-	}
-	// etcd tells its progress to who waits for it.
-	e.arrivals.join()
-	defer e.arrivals.leave()
-	var failed error
-	err := e.watch(ctx, since+1, func(events []storage.Event, complete int64) bool {
-		for _, ev := range events {
-			if ev.Revision > position.Revision {
-				return false
-			}
-			if failed = f(ev); failed == nil {
-				failed = ctx.Err()
-			}
-			if failed != nil {
-				return false
-			}
-		}
-		return complete < position.Revision
-	})
-	if failed != nil {
-		return failed
-	}
-	return err
+func (e *Engine) everything() span { return e.span("", "") }
+
+func (e *Engine) record(kv *mvccpb.KeyValue) storage.Record {
+	return storage.Record{Key: string(kv.Key[len(e.prefix):]), Value: filled(kv.Value, kv.ModRevision), Revision: kv.ModRevision}
 }
 
 // Sync waits until the sink has been given everything that was committed

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -121,12 +122,18 @@ func (j *Journal) Authors(ctx context.Context, revisions []int64) (map[int64]*En
 // farBack is how many revisions a line may be older than one before it.
 const farBack = 10_000
 
-// backwards gives lines, the newest first, until f is false; files that hold
-// nothing between since and until are left out.
+// backwards gives lines, the newest first, until f is false; what is older than
+// since, and files that hold nothing before until, are left out.
 func (j *Journal) backwards(ctx context.Context, since, until time.Time, f func(revisions []int64, event []byte) bool) error {
 	list, err := j.dir.list()
 	if err != nil {
 		return err
+	}
+	if !since.IsZero() {
+		all, oldest := f, since.Add(-disorder)
+		f = func(revisions []int64, event []byte) bool {
+			return !endedBefore(event, oldest) && all(revisions, event)
+		}
 	}
 	for i := len(list) - 1; i >= 0; i-- {
 		if err := ctx.Err(); err != nil {
@@ -138,29 +145,79 @@ func (j *Journal) backwards(ctx context.Context, since, until time.Time, f func(
 		if i+1 < len(list) && !since.IsZero() && list[i+1].began.Before(since) {
 			return nil
 		}
-		raw, err := os.ReadFile(list[i].path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it has become too old
-		}
-		if err != nil {
+		more, err := fileBackwards(list[i].path, f)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // that one has become too old
 			return err
 		}
-		if !eachBackwards(raw, f) {
+		if err == nil && !more {
 			return nil
 		}
 	}
 	return nil
 }
 
-// eachBackwards gives the whole lines of a file, the last first.
-func eachBackwards(raw []byte, f func(revisions []int64, event []byte) bool) bool {
-	end := bytes.LastIndexByte(raw, '\n') // what comes after it is not whole
-	for end > 0 {
-		begin := bytes.LastIndexByte(raw[:end], '\n') + 1
-		if revisions, event, ok := revisionsOf(raw[begin:end]); ok && !f(revisions, event) {
-			return false
-		}
-		end = begin - 1
+// disorder is how much later than one behind it a line may have ended.
+const disorder = 10 * time.Second
+
+var stageField = []byte(`"stageTimestamp":"`)
+
+// endedBefore tells whether an event is of before a time. The field stands after
+// the objects, which may have one of its name.
+func endedBefore(event []byte, t time.Time) bool {
+	i := bytes.LastIndex(event, stageField)
+	if i < 0 {
+		return false
 	}
-	return true
+	text, _, _ := bytes.Cut(event[i+len(stageField):], []byte{'"'})
+	at, err := time.Parse(time.RFC3339Nano, string(text))
+	return err == nil && at.Before(t)
+}
+
+func fileBackwards(path string, f func(revisions []int64, event []byte) bool) (more bool, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return false, err
+	}
+	return eachBackwards(file, info.Size(), f)
+}
+
+// block is how much of a file is read at once, unless a line is longer.
+const block = 64 << 10
+
+// eachBackwards gives the whole lines of a file, the last first, and reads no more
+// of it than is asked for.
+func eachBackwards(r io.ReaderAt, size int64, f func(revisions []int64, event []byte) bool) (more bool, err error) {
+	give := func(line []byte) bool {
+		revisions, event, ok := revisionsOf(line)
+		return !ok || f(revisions, event)
+	}
+	var buf []byte // what has been read and not been given, up to a newline
+	whole := false // what comes after the last newline of all has been left out
+	for at, step := size, int64(block); at > 0; {
+		n := min(step, at)
+		at -= n
+		next := make([]byte, n, n+int64(len(buf)))
+		if _, err := r.ReadAt(next, at); err != nil {
+			return false, err
+		}
+		buf, step = append(next, buf...), step*2
+		for {
+			i := bytes.LastIndexByte(buf, '\n')
+			if i < 0 {
+				break
+			}
+			line := buf[i+1:]
+			buf, step = buf[:i], block
+			if whole && !give(line) {
+				return false, nil
+			}
+			whole = true
+		}
+	}
+	return !whole || give(buf), nil
 }

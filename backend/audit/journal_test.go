@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -219,7 +220,7 @@ func TestJournalOnAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []int64
-	eachBackwards(raw, func(r []int64, event []byte) bool {
+	eachBackwards(bytes.NewReader(raw), int64(len(raw)), func(r []int64, event []byte) bool {
 		if bytes.Equal(event, []byte(`{"auditID":"x"}`)) {
 			got = r
 		}
@@ -248,7 +249,7 @@ func FuzzJournalLines(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		whole := strings.Count(string(raw), "\n")
 		n := 0
-		eachBackwards(raw, func(_ []int64, event []byte) bool {
+		eachBackwards(bytes.NewReader(raw), int64(len(raw)), func(_ []int64, event []byte) bool {
 			n++
 			if bytes.ContainsAny(event, "\n") {
 				t.Errorf("%q is no line", event)
@@ -268,4 +269,60 @@ func BenchmarkJournal(b *testing.B) {
 	for b.Loop() {
 		do(a, "x", "ann", "POST", "/api/v1/namespaces/default/pods", nil, 1)
 	}
+}
+
+// A file is read from its end, and only as far as somebody wants to know.
+func TestFilesAreReadBackwards(t *testing.T) {
+	var raw []byte
+	lengths := []int{10, 3 * block, block - 30, 1, 9 * block, 200}
+	for i, n := range lengths {
+		raw = fmt.Appendf(raw, "%d\t{%q:%q}\n", i+1, "x", strings.Repeat("y", n))
+	}
+	raw = append(raw, "7\t{torn"...)
+	read := &counted{bytes.NewReader(raw), 0}
+	var got []int64
+	more, err := eachBackwards(read, int64(len(raw)), func(r []int64, event []byte) bool {
+		if want := lengths[r[0]-1] + len(`{"x":""}`); len(event) != want {
+			t.Errorf("line %d has %d bytes, want %d", r[0], len(event), want)
+		}
+		got = append(got, r...)
+		return true
+	})
+	if err != nil || !more || !slices.Equal(got, []int64{6, 5, 4, 3, 2, 1}) || read.n != len(raw) {
+		t.Error(got, more, err, read.n, len(raw))
+	}
+	read.n = 0
+	more, err = eachBackwards(read, int64(len(raw)), func([]int64, []byte) bool { return false })
+	if err != nil || more || read.n > block {
+		t.Error(more, err, read.n)
+	}
+}
+
+type counted struct {
+	io.ReaderAt
+	n int
+}
+
+func (c *counted) ReadAt(b []byte, at int64) (int, error) {
+	n, err := c.ReaderAt.ReadAt(b, at)
+	c.n += n
+	return n, err
+}
+
+// What is older than the question is not looked at.
+func TestQuestionsForRecentEventsEndEarly(t *testing.T) {
+	now := time.Now()
+	event := func(ago time.Duration) []byte {
+		return fmt.Appendf(nil, `{"responseObject":{"stageTimestamp":"2001-01-01T00:00:00.000000Z"},"stageTimestamp":"%s","annotations":{"x":"\"stageTimestamp\":\"1990"}}`, now.Add(-ago).UTC().Format(metav1.RFC3339Micro))
+	}
+	f := func(event []byte, since time.Duration, want bool) {
+		t.Helper()
+		if got := endedBefore(event, now.Add(-since)); got != want {
+			t.Errorf("%s: %v, want %v", event, got, want)
+		}
+	}
+	f(event(time.Minute), time.Hour, false)
+	f(event(2*time.Hour), time.Hour, true)
+	f([]byte(`{}`), time.Hour, false)
+	f([]byte(`{"stageTimestamp":"yesterday"}`), time.Hour, false)
 }

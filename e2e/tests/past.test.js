@@ -1,6 +1,9 @@
 // The three questions: why was that ReplicaSet scaled to 100, who deleted that
 // Pod, why was I refused? They are answered on a scripted story.
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { Server, context, done, live, login, quit, until } from '../harness.js'
 
@@ -8,7 +11,7 @@ const rbac = '/apis/rbac.authorization.k8s.io/v1'
 const sets = '/apis/apps/v1/namespaces/shop/replicasets'
 const pods = '/api/v1/namespaces/shop/pods'
 
-let server
+let server, dir
 const ids = {}
 
 /** as makes a request as a user and gives its audit id. */
@@ -18,8 +21,21 @@ async function as(token, method, path, body, type = 'application/json') {
   return { id: r.headers.get('audit-id'), code: r.status }
 }
 
+const policy = `
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: RequestResponse
+  verbs: [create, update, patch]
+  resources: [{group: "", resources: [configmaps, secrets]}]
+- level: None
+`
+
 before(async () => {
-  server = await Server.start('--controllers=*,-replicaset')
+  dir = mkdtempSync(join(tmpdir(), 'pilothouse-policy-'))
+  writeFileSync(join(dir, 'policy.yaml'), policy)
+  server = await Server.start('--controllers=*,-replicaset', '--audit-policy-file=' + join(dir, 'policy.yaml'))
   await server.create('/api/v1/namespaces', { metadata: { name: 'shop' } })
   await server.create(`${rbac}/namespaces/shop/roles`, { metadata: { name: 'scaler' }, rules: [
     { verbs: ['get', 'list', 'patch'], apiGroups: ['apps'], resources: ['replicasets'] }, { verbs: ['get', 'delete'], apiGroups: [''], resources: ['pods'] }] })
@@ -35,6 +51,7 @@ before(async () => {
 after(async () => {
   await quit()
   await server.stop()
+  rmSync(dir, { recursive: true, force: true })
 })
 
 test('why was that ReplicaSet scaled to 100?', async () => {
@@ -111,5 +128,31 @@ test('requests come in live, and pages of the past have no frills that break', a
     const answer = await page.goto(server.url + path)
     assert.ok(answer.status() >= 400 && answer.status() < 500, path + ' ' + answer.status())
   }
+  await done(c)
+})
+
+test('audit events come in live, with their objects and without secrets', async () => {
+  const c = await context()
+  const page = await login(server, c, 'token-admin', '/ui/audit?namespace=shop&q=audited')
+  await live(page)
+  assert.match(await page.textContent('main'), /Nothing\./)
+  await server.create('/api/v1/namespaces/shop/configmaps', { metadata: { name: 'audited' }, data: { tricky: '</code><script>alert(1)</script>' } })
+  const map = page.locator('[data-testid=bodies]').first()
+  await map.waitFor({ state: 'attached' })
+  assert.ok(await map.locator('pre').first().isHidden(), 'objects are folded')
+  await map.locator('summary', { hasText: 'Response object' }).click()
+  assert.match(await map.locator('pre').last().innerText(), /tricky: <\/code><script>alert\(1\)<\/script>/)
+  await server.create('/api/v1/namespaces/shop/secrets', { metadata: { name: 'audited-secret' }, stringData: { password: 'hush-hush' } })
+  await page.locator('[data-testid=requests] tr[data-id]', { hasText: 'audited-secret' }).waitFor()
+  // What was unfolded stays so when something new comes in.
+  const unfolded = page.locator('[data-testid=bodies]').last().locator('details').last()
+  assert.equal(await unfolded.getAttribute('open'), '')
+  const shown = await page.content()
+  assert.ok(!shown.includes('hush-hush') && !shown.includes('aHVzaC1odXNo') && shown.includes('(hidden)'))
+  await page.locator('[data-testid=requests] tr[data-id]', { hasText: 'audited-secret' }).locator('a').first().click()
+  await page.waitForURL('**/ui/requests/**')
+  const life = await page.content()
+  assert.match(await page.textContent('main'), /Level RequestResponse/)
+  assert.ok(!life.includes('hush-hush') && !life.includes('aHVzaC1odXNo') && life.includes('(hidden)'))
   await done(c)
 })

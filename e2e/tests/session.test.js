@@ -71,6 +71,36 @@ test('a session ends at logout, and by another session of the user', async () =>
   await done(c)
 })
 
+test('an administrator ends the sessions of others, and nobody else does', async () => {
+  const c = await context()
+  const page = await login(server, c, 'token-dev', '/ui/sessions')
+  assert.match(await page.textContent('main'), /Yours/)
+  const users = await page.locator('[data-testid=sessions] tbody tr').evaluateAll((rows) => rows.map((r) => r.dataset.user))
+  assert.ok(users.length && users.every((u) => u === 'dev'), users.join())
+  const others = await context(), victims = await context()
+  const victim = await login(server, victims, 'token-admin', '/ui/')
+  const admin = await login(server, others, 'token-admin', '/ui/sessions')
+  // What the form of an administrator ends, that of somebody else does not.
+  const target = await admin.locator('tr[data-user=admin] button[name=end]').first().getAttribute('value')
+  const form = await page.getAttribute('script[data-form]', 'data-form')
+  const [cookie] = (await c.cookies()).filter((k) => k.name.startsWith('pilothouse-' + server.port))
+  const headers = { Cookie: `${cookie.name}=${cookie.value}`, 'Content-Type': 'application/x-www-form-urlencoded', Origin: server.url }
+  const refused = await fetch(server.url + '/ui/sessions', { method: 'POST', redirect: 'manual', headers, body: `end=${target}&form=${form}` })
+  assert.equal(refused.status, 403)
+  await victim.goto(server.url + '/ui/sessions')
+  assert.match(victim.url(), /sessions$/)
+  const end = admin.locator('tr[data-user=dev] button[name=end]').first()
+  const id = await end.getAttribute('value')
+  await end.click()
+  await admin.locator(`button[value="${id}"]`).waitFor({ state: 'detached' })
+  await page.goto(server.url + '/ui/')
+  assert.match(page.url(), /\/login/)
+  assert.match(server.output, /session of the dashboard was ended.*user="dev" by="admin"/)
+  await done(victims)
+  await done(others)
+  await done(c)
+})
+
 test('one can look at things as someone else', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/whoami')

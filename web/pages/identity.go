@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"pilothouse/backend/authz"
 	"pilothouse/backend/client"
 	"pilothouse/backend/request"
 
@@ -15,6 +16,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/klog/v2"
 )
 
 // whoAmI asks the API who the user is.
@@ -67,26 +69,48 @@ func actAs(ctx context.Context, c *Call) (*Answer, error) {
 	return &Answer{Redirect: "/ui/whoami"}, nil
 }
 
-// sessions lists the user's sessions.
-func sessions(_ context.Context, c *Call) (*Answer, error) {
-	v := view.Sessions{FormToken: c.FormToken()}
-	for _, s := range c.Sessions.Of(c.Session.User.Name) {
-		v.Rows = append(v.Rows, view.SessionRow{
-			ID: s.ID, Method: s.Method, Remote: s.Remote, Agent: s.Agent, Current: s == c.Session,
+// sessionsPath is the nonResourceURL whose get lets somebody see others' sessions,
+// and whose delete lets them end those.
+const sessionsPath = "/ui/sessions"
+
+// sessions lists the user's sessions and, for whoever may see them, others'.
+func sessions(ctx context.Context, c *Call) (*Answer, error) {
+	v := view.Sessions{FormToken: c.FormToken(), Ends: c.mayPath(ctx, "delete", sessionsPath)}
+	list := c.Sessions.Of(c.Session.User.Name)
+	if v.All = c.mayPath(ctx, "get", sessionsPath); v.All {
+		for _, s := range c.Sessions.All() {
+			if s.User.Name != c.Session.User.Name {
+				list = append(list, s)
+			}
+		}
+	}
+	for _, s := range list {
+		row := view.SessionRow{
+			ID: s.ID, User: s.User.Name, Method: s.Method, Remote: s.Remote, Agent: s.Agent, Current: s == c.Session,
 			Created: s.Created.UTC().Format(time.RFC3339), LastSeen: s.LastSeen().UTC().Format(time.RFC3339),
-		})
+		}
+		row.Ends = !row.Current && (v.Ends || row.User == c.Session.User.Name)
+		v.Rows = append(v.Rows, row)
 	}
 	return &Answer{Title: "Sessions", Body: tmpl.Sessions(v), Crumbs: []view.Link{{Text: "Sessions"}}}, nil
 }
 
-// endSession ends one of the user's own sessions.
-func endSession(_ context.Context, c *Call) (*Answer, error) {
-	for _, s := range c.Sessions.Of(c.Session.User.Name) {
-		if s.ID == c.Form.Get("end") {
-			c.Sessions.End(s.ID)
+// endSession ends one of the user's own sessions, or of another's for whoever may
+// do that.
+func endSession(ctx context.Context, c *Call) (*Answer, error) {
+	id, all := c.Form.Get("end"), c.mayPath(ctx, "delete", sessionsPath)
+	for _, s := range c.Sessions.All() {
+		own := s.User.Name == c.Session.User.Name
+		switch {
+		case s.ID != id:
+			continue
+		case !own && !all:
+			return nil, authz.Forbidden(&authz.Attributes{User: c.User(), Verb: "delete", Path: sessionsPath}, "")
 		}
+		c.Sessions.End(id)
+		klog.InfoS("A session of the dashboard was ended", "user", s.User.Name, "by", c.User().Name, "from", c.R.RemoteAddr)
 	}
-	return &Answer{Redirect: "/ui/sessions"}, nil
+	return &Answer{Redirect: sessionsPath}, nil
 }
 
 // help lists the keys; the dialog behind ? has those that work at the moment.

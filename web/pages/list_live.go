@@ -29,7 +29,10 @@ func (c *Call) OpenLive(ctx context.Context, r live.Request, wake func()) (live.
 		return c.openOverview(ctx, wake)
 	}
 	if r.Kind == "requests" {
-		return c.openRequests(u, wake), nil
+		return c.openNewest(c.newestRequest(u.Query()), wake), nil
+	}
+	if r.Kind == "audit" {
+		return c.openNewest(c.newestEvent(u.Query()), wake), nil
 	}
 	a, ok := parseAddress(c.Registry.Table(), u.Path)
 	if !ok {

@@ -62,6 +62,16 @@ func (c *Call) may(ctx context.Context, r right) *view.Denied {
 	return denied(u.Name, r.verb, resource, r.gvr.Group, r.namespace)
 }
 
+// mayPath tells whether the user may do something with a nonResourceURL. What the
+// authorizer does not know is not allowed.
+func (c *Call) mayPath(ctx context.Context, verb, path string) bool {
+	if c.Authorizer == nil {
+		return false
+	}
+	decision, _, err := c.Authorizer.Authorize(ctx, &authz.Attributes{User: c.User(), Verb: verb, Path: path})
+	return err == nil && decision == authz.Allow
+}
+
 // denied says what somebody lacks and which rule would grant it.
 func denied(who, verb, resource, group, namespace string) *view.Denied {
 	d := &view.Denied{Who: who, Verb: verb, Resource: resource}

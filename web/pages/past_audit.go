@@ -11,6 +11,7 @@ import (
 
 	"pilothouse/backend/audit"
 	"pilothouse/backend/client"
+	"pilothouse/backend/life"
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/view"
 
@@ -29,43 +30,56 @@ var auditFields = []view.Field{
 
 const auditRows = 300
 
-// auditPage asks the journal.
-func auditPage(ctx context.Context, c *Call) (*Answer, error) {
-	v := view.AuditPage{Refused: c.Query.Get("refused") == "true"}
-	q := with(nil, "limit", strconv.Itoa(auditRows+1))
+// auditQuery is what the API is asked for what the page is asked for, with the
+// fields of the page's filter.
+func auditQuery(page url.Values, now time.Time) (q url.Values, fields []view.Field, problem error) {
 	for _, f := range auditFields {
-		f.Value = strings.TrimSpace(c.Query.Get(f.Name))
-		v.Fields = append(v.Fields, f)
+		f.Value = strings.TrimSpace(page.Get(f.Name))
+		fields = append(fields, f)
 		value := f.Value
 		if (f.Name == "since" || f.Name == "until") && value != "" {
-			at, err := moment(value, c.Clock())
+			at, err := moment(value, now)
 			if err != nil {
-				v.Problem = err.Error()
+				problem = err
 			}
 			value = at.Format(time.RFC3339)
 		}
 		q = with(q, f.Name, value)
 	}
-	if v.Refused {
-		q.Set("refused", "true")
+	if page.Get("refused") == "true" {
+		q = with(q, "refused", "true")
 	}
+	return q, fields, problem
+}
+
+// auditPage asks the journal.
+func auditPage(ctx context.Context, c *Call) (*Answer, error) {
+	v := view.AuditPage{Refused: c.Query.Get("refused") == "true"}
+	q, fields, problem := auditQuery(c.Query, c.Clock())
+	v.Fields = fields
+	q = with(q, "limit", strconv.Itoa(auditRows+1))
 	v.Command = "kubectl get --raw " + shellQuote(join(auditPath, q))
-	status := http.StatusOK
-	if v.Problem != "" {
-		status = http.StatusBadRequest
-	} else {
-		entries, err := c.audit(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		for i := range entries {
-			if v.More = i == auditRows; v.More {
-				break
-			}
-			v.Rows = append(v.Rows, c.auditRow(&entries[i]))
-		}
+	answer := &Answer{Title: "Audit", Crumbs: []view.Link{{Text: "Audit"}}}
+	if problem != nil {
+		v.Problem, answer.Status = problem.Error(), http.StatusBadRequest
+		answer.Body = tmpl.Audit(v)
+		return answer, nil
 	}
-	return &Answer{Status: status, Title: "Audit", Body: tmpl.Audit(v), Crumbs: []view.Link{{Text: "Audit"}}}, nil
+	entries, err := c.audit(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	room := listedBodies
+	for i := range entries {
+		if v.More = i == auditRows; v.More {
+			break
+		}
+		row := c.auditRow(&entries[i])
+		row.Bodies, room = listedAuditBodies(&entries[i], room)
+		v.Rows = append(v.Rows, row)
+	}
+	answer.Body = tmpl.Audit(v)
+	return answer, nil
 }
 
 func (c *Call) audit(ctx context.Context, q url.Values) ([]audit.Entry, error) {
@@ -102,6 +116,17 @@ func (c *Call) auditRow(e *audit.Entry) view.RequestRow {
 	return row
 }
 
+// journalled adds to the page of a request that memory knows what the audit
+// policy has recorded of it; for whoever may see that.
+func (c *Call) journalled(ctx context.Context, v *view.Life, r *life.View) {
+	q := with(nil, "id", v.ID, "limit", "1", "since", r.Received.Add(-time.Second).UTC().Format(time.RFC3339Nano))
+	entries, err := c.audit(ctx, q)
+	if err != nil || len(entries) == 0 {
+		return
+	}
+	v.Level, v.Bodies = string(entries[0].Level), auditBodies(&entries[0], wholeBody)
+}
+
 // recordedLife is the page of a request that only the journal knows; missing is
 // the error when it does not either.
 func (c *Call) recordedLife(ctx context.Context, id string, missing error) (*Answer, error) {
@@ -135,5 +160,6 @@ func (c *Call) recordedLife(ctx context.Context, id string, missing error) (*Ans
 	for _, k := range sortedKeys(e.Annotations) {
 		v.Notes = append(v.Notes, view.Param{Name: k, Value: e.Annotations[k]})
 	}
+	v.Level, v.Bodies = string(e.Level), auditBodies(e, wholeBody)
 	return lifeAnswer(v), nil
 }

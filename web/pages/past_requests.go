@@ -217,6 +217,7 @@ func lifeOf(ctx context.Context, c *Call) (*Answer, error) {
 	for _, k := range sortedKeys(r.Annotations) {
 		v.Notes = append(v.Notes, view.Param{Name: k, Value: r.Annotations[k]})
 	}
+	c.journalled(ctx, &v, &r)
 	return lifeAnswer(v), nil
 }
 

@@ -104,6 +104,16 @@ func TestABoxOpensWhatItSealed(t *testing.T) {
 	}
 }
 
+func TestAllAreEverybodys(t *testing.T) {
+	table, c := open(t, Options{})
+	table.Begin(Login{User: ann})
+	c.now = c.now.Add(time.Minute)
+	table.Begin(Login{User: &request.User{Name: "bob"}})
+	if all := table.All(); len(all) != 2 || all[0].User.Name != "bob" || len(table.Of("ann")) != 1 {
+		t.Errorf("%v", all)
+	}
+}
+
 func TestEndTakesASessionAway(t *testing.T) {
 	table, _ := open(t, Options{})
 	secret, s := table.Begin(Login{User: ann})

@@ -186,12 +186,19 @@ func (t *Table) End(id string) {
 
 // Of gives the sessions of a user, the one used last first.
 func (t *Table) Of(user string) []*Session {
+	return t.list(func(s *Session) bool { return s.User.Name == user })
+}
+
+// All gives everybody's sessions, the one used last first.
+func (t *Table) All() []*Session { return t.list(func(*Session) bool { return true }) }
+
+func (t *Table) list(want func(*Session) bool) []*Session {
 	now := t.o.Clock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var list []*Session
 	for _, s := range t.sessions {
-		if s.User.Name == user && !t.expired(s, now) {
+		if want(s) && !t.expired(s, now) {
 			list = append(list, s)
 		}
 	}

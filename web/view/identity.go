@@ -14,12 +14,15 @@ type WhoAmI struct {
 type Sessions struct {
 	FormToken string
 	Rows      []SessionRow
+	// All tells that everybody's are shown, Ends that they may be ended.
+	All, Ends bool
 }
 
 // SessionRow is one session.
 type SessionRow struct {
-	ID, Method, Remote, Agent, Created, LastSeen string
-	Current                                      bool
+	ID, User, Method, Remote, Agent, Created, LastSeen string
+	Current                                            bool
+	Ends                                               bool // by who looks at it
 }
 
 // Access is the page of what the user may do.

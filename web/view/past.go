@@ -28,6 +28,15 @@ type RequestRow struct {
 	Took                   string
 	Note                   string
 	Open                   bool
+	// Bodies are the objects that the audit policy has recorded of it.
+	Bodies []Body
+}
+
+// Body is an object that a request or its answer carried.
+type Body struct {
+	Name  string
+	Lines []Line
+	Cut   bool // there is more
 }
 
 // Life is the page of one request.
@@ -49,6 +58,9 @@ type Life struct {
 	Warnings []string
 	Notes    []Param // audit annotations
 	Trace    string
+	// Level is what the audit policy records of it, Bodies the objects.
+	Level  string
+	Bodies []Body
 	// Recorded tells that only the audit journal knows the request.
 	Recorded bool
 	Command  string

@@ -52,11 +52,13 @@ export async function addPod(server, namespace, app, i) {
 /** cluster fills a server with nodes, namespaces, workloads and n pods. */
 export async function cluster(server, n = 120) {
   const namespaces = ['shop', 'payments', 'platform', 'team-red', 'team-blue'].slice(0, Math.max(2, Math.min(5, n / 10)))
+  const whole = n >= 5000 // the fixture of the requirements
+  if (whole) for (let i = 5; i < 20; i++) namespaces.push(`team-${String(i).padStart(2, '0')}`)
   for (const name of namespaces) {
     await server.create('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
     await server.create(`/api/v1/namespaces/${name}/serviceaccounts`, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: name } }).catch(() => {})
   }
-  await server.many(12, (i) => server.create('/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name: `node-${String(i).padStart(2, '0')}`, labels: { 'topology.kubernetes.io/zone': 'abc'[i % 3], 'kubernetes.io/os': 'linux' } } }))
+  await server.many(whole ? 200 : 12, (i) => server.create('/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name: `node-${String(i).padStart(2, '0')}`, labels: { 'topology.kubernetes.io/zone': 'abc'[i % 3], 'kubernetes.io/os': 'linux' } } }))
   const list = []
   await server.many(n, async (i) => { list.push(await addPod(server, namespaces[i % namespaces.length], apps[i % apps.length], i)) })
   for (const [i, app] of apps.entries()) {
@@ -67,7 +69,29 @@ export async function cluster(server, n = 120) {
     })
     await server.create(`/api/v1/namespaces/${namespace}/configmaps`, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: app + '-config', namespace, labels: { app } }, data: { 'app.properties': `name=${app}\nworkers=${4 + i}\n`, LOG_LEVEL: 'info' } })
   }
+  if (whole) await crowd(server, namespaces, list)
   return { namespaces, pods: list }
+}
+
+// crowd adds to a cluster what makes it a large one: 400 apps, 100 definitions of
+// custom resources, 20,000 events.
+async function crowd(server, namespaces, pods) {
+  await server.many(400 - apps.length, (i) => {
+    const namespace = namespaces[i % namespaces.length]
+    const app = `app-${String(i).padStart(3, '0')}`
+    return server.create(`/apis/apps/v1/namespaces/${namespace}/deployments`, {
+      apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: app, namespace, labels: { app } },
+      spec: { replicas: 1, selector: { matchLabels: { app } }, template: { metadata: { labels: { app } }, spec: { containers: [{ name: app, image: image(app) }] } } },
+    })
+  })
+  await server.many(100, (i) => server.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', crd(`gadget${i}s`, `Gadget${i}`)))
+  await server.many(20_000, (i) => {
+    const { name, namespace } = pods[i % pods.length].metadata
+    return server.create(`/api/v1/namespaces/${namespace}/events`, {
+      apiVersion: 'v1', kind: 'Event', metadata: { name: `${name}.${i}`, namespace }, type: i % 9 ? 'Normal' : 'Warning', reason: i % 9 ? 'Pulled' : 'BackOff',
+      message: 'what happened', involvedObject: { kind: 'Pod', apiVersion: 'v1', name, namespace }, firstTimestamp: ago(10), lastTimestamp: ago(1), count: 1,
+    })
+  })
 }
 
 const meta = (name, namespace, more = {}) => ({ name, ...(namespace && { namespace }), ...more })

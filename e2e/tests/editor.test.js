@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { cluster, crd } from '../fixture.js'
-import { Server, context, done, login, quiet, quit, until } from '../harness.js'
+import { Server, context, done, figure, login, quiet, quit, until } from '../harness.js'
 
 let server
 before(async () => {
@@ -116,5 +116,37 @@ test('documents from files are applied, and each conflict is a decision of its o
   await page.click('[data-testid=owners]')
   await page.waitForSelector('.own')
   assert.match(await page.innerText('[data-testid=yaml]'), /key: theirs\s*other/)
+  await done(c)
+})
+
+test('R14: a ConfigMap of 1 MB is edited like a small one', async () => {
+  const line = (i) => `key${i} = a value that is as long as such values usually are, or a little longer ${i * 7919}`
+  const data = {}
+  for (let k = 0; k < 10; k++) data[`part${k}.properties`] = Array.from({ length: 1050 }, (_, i) => line(i)).join('\n') + '\n'
+  assert.ok(JSON.stringify(data).length > 900_000)
+  await server.create(`${base}/configmaps`, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'large' }, data })
+  const c = await context()
+  await c.addInitScript(() => {
+    window.long = []
+    new PerformanceObserver((l) => { for (const e of l.getEntries()) window.long.push(Math.round(e.duration)) }).observe({ type: 'longtask', buffered: true })
+  })
+  const page = await login(server, c)
+  const began = Date.now()
+  await page.goto(server.url + `/ui${base}/configmaps/large?edit=1`)
+  await page.waitForSelector('.cm-content')
+  figure('R14 editor of 1 MB open', Date.now() - began, 1000, { slack: 60 })
+  await quiet(page, 1500)
+  figure('R14 longest task of opening 1 MB', Math.max(0, ...await page.evaluate(() => window.long)), 200, { slack: 50 })
+  await page.evaluate(() => { window.long = [] })
+  await page.click('.cm-content >> text=key3 =')
+  await page.keyboard.press('End')
+  await page.keyboard.type(' and more', { delay: 30 })
+  await page.keyboard.press('Enter')
+  await page.keyboard.press('Control+End')
+  await quiet(page, 1500)
+  figure('R14 longest task of typing in 1 MB', Math.max(0, ...await page.evaluate(() => window.long)), 200, { slack: 50 })
+  await page.keyboard.press('Control+s')
+  await page.waitForSelector('.diff .ins')
+  assert.match(await page.textContent('.diff .ins'), / and more/)
   await done(c)
 })

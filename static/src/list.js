@@ -8,6 +8,9 @@ import * as widths from './widths.js'
 
 const overscan = 36
 const goneFor = 3000
+// Cells of so many rows flash at once at most: when everything changes a flash
+// says nothing, and costs a lot.
+const flashes = 16
 
 let list = null
 
@@ -19,6 +22,15 @@ export function start(root) {
   list?.end()
   const el = $('[data-list]', root)
   list = el ? new List(el) : null
+}
+
+// same tells whether a cell shows what another one shows; ages count on by
+// themselves.
+function same(a, b) {
+  const [x, y] = [a.firstChild, b.firstChild]
+  if (x?.nodeName === 'TIME') return x.dateTime === y?.dateTime
+  if (x?.nodeType === 3 && y?.nodeType === 3 && a.childNodes.length === 1 && b.childNodes.length === 1) return x.data === y.data && a.title === b.title
+  return a.innerHTML === b.innerHTML
 }
 
 class List {
@@ -113,17 +125,23 @@ class List {
   }
 
   apply(m) {
-    const anchor = m.whole ? null : this.anchor()
+    const moves = m.whole || m.order || m.from !== this.from || m.total !== this.total
+    const anchor = m.whole || !moves ? null : this.anchor()
     const before = anchor?.getBoundingClientRect().top
     const wasFrom = this.from
     const wasTotal = this.total
     this.from = m.from
     this.total = m.total
     if (m.whole) this.reset(m)
-    for (const [uid, html] of Object.entries(m.rows ?? {})) this.take(uid, html)
+    const changed = Object.values(m.rows ?? {})
+    if (changed.length) { // all of them are read at once
+      const rows = fragment(`<table><tbody>${changed.join('')}</tbody></table>`).querySelectorAll('tr')
+      for (const tr of rows) this.take(tr.dataset.uid, tr, rows.length <= flashes)
+    }
     if (m.order) this.arrange(m.order, m.gone ?? [])
+    if (this.count !== m.count) $('[data-count]', this.el).replaceChildren(fragment(this.count = m.count))
+    if (!moves) return
     this.place()
-    $('[data-count]', this.el).replaceChildren(fragment(m.count))
     this.table.setAttribute('aria-rowcount', String(m.total + 1))
     const none = $('[data-empty]', this.el)
     none.textContent = m.empty ?? ''
@@ -158,24 +176,22 @@ class List {
 
   // take puts a new or changed row into the map; what did not change of a row
   // stays as it is.
-  take(uid, html) {
-    const now = fragment(`<table><tbody>${html}</tbody></table>`).querySelector('tr')
+  take(uid, now, flash) {
     const was = this.rows.get(uid)
-    const box = $('input', now)
-    if (this.selected.has(uid)) box.checked = true
-    tick(now)
     if (!was) {
+      tick(now)
+      if (this.selected.has(uid)) $('input', now).checked = true
       this.rows.set(uid, now)
       return
     }
     was.dataset.v = now.dataset.v
-    was.className = now.className
+    if (was.className !== now.className) was.className = now.className
     for (let i = 1; i < now.cells.length; i++) {
       const [a, b] = [was.cells[i], now.cells[i]]
-      if (a.firstChild?.nodeName === 'TIME' ? a.firstChild.dateTime === b.firstChild?.dateTime : a.innerHTML === b.innerHTML) continue
+      if (same(a, b) || a.contains(document.activeElement)) continue
       const copy = b.cloneNode(true)
-      copy.classList.add('flash')
-      if (a.contains(document.activeElement)) continue
+      if (flash) copy.classList.add('flash')
+      tick(copy)
       a.replaceWith(copy)
     }
   }
@@ -190,6 +206,7 @@ class List {
       if (gone.includes(uid)) this.leave(tr, uid)
       else tr.remove()
     }
+    if (!this.body.firstElementChild) this.body.append(...order.map((uid) => this.rows.get(uid)))
     let at = this.body.firstElementChild
     const skip = () => { while (at?.classList.contains('gone')) at = at.nextElementSibling }
     order.forEach((uid, i) => {

@@ -204,6 +204,9 @@ func (s *session) receive() {
 			continue
 		}
 		if s.handOn(channel, data) != nil {
+			// A kubelet that takes nothing more has gone, which copyOut finds out and
+			// tells the client, who is still there.
+			s.ws.discard()
 			return
 		}
 	}

@@ -24,7 +24,7 @@ func (w *worker) refuse(ctx context.Context, pod *corev1.Pod, o *observed) *refu
 		return r
 	}
 	if w.admitted() {
-		return nil
+		return w.oversize(pod)
 	}
 	begun := len(o.views) > 0 || pod.Status.StartTime != nil
 	if r := w.admit(ctx, pod); r != nil && !begun {

@@ -168,6 +168,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	a.clearOrphans(ctx)
 	wg.Go(func() { a.rotateLogs(ctx) })
+	if a.pretends == nil {
+		wg.Go(func() { a.collectImages(ctx) })
+	}
 	<-ctx.Done()
 	return ctx.Err()
 }

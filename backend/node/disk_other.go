@@ -2,5 +2,5 @@
 
 package node
 
-// diskSize is not known here.
-func diskSize(string) uint64 { return 0 }
+// diskSpace is not known here.
+func diskSpace(string) (size, left uint64) { return 0, 0 }

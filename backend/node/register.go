@@ -188,12 +188,7 @@ func (a *Agent) status(ctx context.Context, node *corev1.Node) *corev1.NodeStatu
 	if err := a.Runtime.Ready(ctx); err != nil {
 		ready.Status, ready.Reason, ready.Message = corev1.ConditionFalse, "KubeletNotReady", "container runtime is not ready: "+err.Error()
 	}
-	s.Conditions = []corev1.NodeCondition{
-		{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasSufficientMemory", Message: "kubelet has sufficient memory available"},
-		{Type: corev1.NodeDiskPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasNoDiskPressure", Message: "kubelet has no disk pressure"},
-		{Type: corev1.NodePIDPressure, Status: corev1.ConditionFalse, Reason: "KubeletHasSufficientPID", Message: "kubelet has sufficient PID available"},
-		ready,
-	}
+	s.Conditions = append(a.room().pressure(a.pretends != nil), ready)
 	now := a.now()
 	for i := range s.Conditions {
 		c := &s.Conditions[i]
@@ -282,7 +277,7 @@ func look(dir string) machine {
 			m.memory = kib << 10
 		}
 	}
-	m.disk = diskSize(dir)
+	m.disk, _ = diskSpace(dir)
 	return m
 }
 

@@ -45,6 +45,7 @@ type worker struct {
 	resizes  map[string]string // resources as last given to the runtime, by id
 	written  *corev1.PodStatus
 	mounted  time.Time // when volumes were last filled
+	measured time.Time // when they were last measured
 	refusal  *refusal
 	lasting  time.Time // when an unfinished step is due again
 	said     map[string]bool

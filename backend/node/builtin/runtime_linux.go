@@ -208,15 +208,19 @@ func (r *Runtime) Unenforced(pod *corev1.Pod) []string {
 	if r.untranslated != "" && !r.network.host && !pod.Spec.HostNetwork {
 		out = append(out, "Addresses of services lead nowhere: "+r.untranslated)
 	}
-	limited, seccomp := false, false
+	limited, seccomp, stored := false, false, false
 	for _, c := range pod.Spec.Containers {
-		limited = limited || len(c.Resources.Limits) > 0
+		limited = limited || c.Resources.Limits.Cpu().Sign() > 0 || c.Resources.Limits.Memory().Sign() > 0
+		stored = stored || c.Resources.Limits.StorageEphemeral().Sign() > 0
 		seccomp = seccomp || c.SecurityContext != nil && c.SecurityContext.SeccompProfile != nil && c.SecurityContext.SeccompProfile.Type == corev1.SeccompProfileTypeLocalhost
 		for _, p := range c.Ports {
 			if p.HostPort > 0 && p.Protocol != corev1.ProtocolTCP && p.Protocol != "" {
 				out = append(out, fmt.Sprintf("Host port %d is not opened: only TCP's are", p.HostPort))
 			}
 		}
+	}
+	if stored {
+		out = append(out, "Limits of ephemeral storage are not enforced, except those of emptyDir volumes")
 	}
 	if limited && r.cgroups.why != "" {
 		out = append(out, "Limits are not enforced: "+r.cgroups.why)

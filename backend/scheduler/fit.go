@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	corehelper "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"k8s.io/klog/v2"
@@ -25,6 +26,10 @@ const (
 // none.
 func (s *Scheduler) choose(pod *corev1.Pod, nodes []*corev1.Node) (name, why string) {
 	need := shareOf(pod, "")
+	rules, err := s.neighbours(pod, nodes)
+	if err != nil {
+		return "", err.Error()
+	}
 	reasons := map[string]int{}
 	type candidate struct {
 		name  string
@@ -34,6 +39,9 @@ func (s *Scheduler) choose(pod *corev1.Pod, nodes []*corev1.Node) (name, why str
 	for _, n := range nodes {
 		t := s.usage.of(n.Name)
 		against := fits(pod, need, n, t)
+		if why := rules.against(n); len(against) == 0 && why != "" {
+			against = []string{why}
+		}
 		for _, r := range against {
 			reasons[r]++
 		}
@@ -49,6 +57,32 @@ func (s *Scheduler) choose(pod *corev1.Pod, nodes []*corev1.Node) (name, why str
 		return best.name, ""
 	}
 	return "", explain(reasons)
+}
+
+// neighbours gives what rules about other pods say; nil when there are none.
+func (s *Scheduler) neighbours(pod *corev1.Pod, nodes []*corev1.Node) (*neighbours, error) {
+	if !hasNeighbours(pod) && !s.usage.keepsApart() {
+		return nil, nil
+	}
+	byName := make(map[string]*corev1.Node, len(nodes))
+	for _, n := range nodes {
+		byName[n.Name] = n
+	}
+	var others []placed
+	for _, o := range s.usage.pods() {
+		if n := byName[o.node]; n != nil {
+			others = append(others, placed{o.pod, n})
+		}
+	}
+	return newNeighbours(pod, nodes, others, s.labelsOf)
+}
+
+// labelsOf gives the labels of a namespace.
+func (s *Scheduler) labelsOf(namespace string) labels.Set {
+	if n, ok := s.namespaces.Get("", namespace); ok {
+		return n.Labels
+	}
+	return nil
 }
 
 func explain(reasons map[string]int) string {

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"pilothouse/backend/client"
@@ -45,10 +46,11 @@ const (
 )
 
 var (
-	podsResource   = corev1.SchemeGroupVersion.WithResource("pods")
-	nodesResource  = corev1.SchemeGroupVersion.WithResource("nodes")
-	claimsResource = corev1.SchemeGroupVersion.WithResource("persistentvolumeclaims")
-	leasesResource = coordinationv1.SchemeGroupVersion.WithResource("leases")
+	podsResource       = corev1.SchemeGroupVersion.WithResource("pods")
+	namespacesResource = corev1.SchemeGroupVersion.WithResource("namespaces")
+	nodesResource      = corev1.SchemeGroupVersion.WithResource("nodes")
+	claimsResource     = corev1.SchemeGroupVersion.WithResource("persistentvolumeclaims")
+	leasesResource     = coordinationv1.SchemeGroupVersion.WithResource("leases")
 )
 
 // Options say what a Scheduler works with.
@@ -67,7 +69,9 @@ type Scheduler struct {
 	leases   *informer.Informer[*coordinationv1.Lease]
 	nodes    *informer.Informer[*corev1.Node]
 	pods     *informer.Informer[*corev1.Pod]
-	usage    *usage
+	// namespaces are for rules about pods in those with certain labels.
+	namespaces *informer.Informer[*corev1.Namespace]
+	usage      *usage
 	// changed is told when waiting pods may fit now.
 	changed chan struct{}
 	// waiting are the pods that fitted nowhere, with the message about it.
@@ -83,6 +87,7 @@ func New(o Options) *Scheduler {
 	}
 	s.leases = informer.New(o.Reader, leasesResource, corev1.NamespaceNodeLease, func() *coordinationv1.Lease { return &coordinationv1.Lease{} })
 	s.nodes = informer.New(o.Reader, nodesResource, "", func() *corev1.Node { return &corev1.Node{} }).OnChange(s.nodeChanged)
+	s.namespaces = informer.New(o.Reader, namespacesResource, "", func() *corev1.Namespace { return &corev1.Namespace{} })
 	s.pods = informer.New(o.Reader, podsResource, "", func() *corev1.Pod { return &corev1.Pod{} }).OnChange(s.podChanged)
 	return s
 }
@@ -100,7 +105,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			}
 		}
 	})
-	ended := make(chan error, 5)
+	ended := make(chan error, 6)
 	running := 0
 	start := func(run func(context.Context) error) {
 		running++
@@ -121,8 +126,9 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	}
 	start(s.nodes.Run)
 	start(s.pods.Run)
+	start(s.namespaces.Run)
 	start(s.recorder.Run)
-	for _, synced := range []<-chan struct{}{s.nodes.Synced(), s.pods.Synced()} {
+	for _, synced := range []<-chan struct{}{s.nodes.Synced(), s.pods.Synced(), s.namespaces.Synced()} {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -171,7 +177,7 @@ func (s *Scheduler) podChanged(old, pod *corev1.Pod) {
 		notify(s.changed)
 	case pod.Spec.NodeName != "":
 		s.waiting.remove(keyOf(pod))
-		if ended(pod) {
+		if ended(pod) || s.waiting.forOthers() && (old == nil || old.Spec.NodeName == "" || !maps.Equal(old.Labels, pod.Labels)) {
 			notify(s.changed)
 		}
 	case mine(pod):
@@ -250,7 +256,7 @@ func (s *Scheduler) schedule(ctx context.Context, key types.NamespacedName) erro
 		}
 	}
 	if len(live) == 0 {
-		s.waiting.add(key, "") // nobody is there: no word about it
+		s.waiting.add(key, "", false) // nobody is there: no word about it
 		return nil
 	}
 	node, why := "", s.claims(ctx, pod)
@@ -305,7 +311,7 @@ func (s *Scheduler) bind(ctx context.Context, pod *corev1.Pod, node string) erro
 
 // unschedulable says once why a pod waits, and again when the reason changes.
 func (s *Scheduler) unschedulable(ctx context.Context, pod *corev1.Pod, message string) error {
-	if !s.waiting.add(keyOf(pod), message) {
+	if !s.waiting.add(keyOf(pod), message, len(requiredNear(pod)) > 0 || len(pod.Spec.TopologySpreadConstraints) > 0) {
 		return nil
 	}
 	s.recorder.Event(pod, corev1.EventTypeWarning, "FailedScheduling", "%s", message)

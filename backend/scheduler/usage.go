@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"maps"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -45,13 +46,14 @@ func (p hostPort) conflicts(q hostPort) bool {
 
 // share is what one pod takes from its node.
 type share struct {
+	pod      *corev1.Pod
 	node     string
 	requests amounts
 	ports    []hostPort
 }
 
 func shareOf(pod *corev1.Pod, node string) *share {
-	return &share{node: node, requests: amountsOf(resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{UseStatusResources: true})), ports: portsOf(pod)}
+	return &share{pod: pod, node: node, requests: amountsOf(resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{UseStatusResources: true})), ports: portsOf(pod)}
 }
 
 func portsOf(pod *corev1.Pod) []hostPort {
@@ -90,6 +92,7 @@ type usage struct {
 	nodes  map[string]map[types.UID]*share
 	totals map[string]amounts
 	ahead  map[types.UID]bool // assumed and not seen yet
+	apart  int                // pods that keep others away
 }
 
 func newUsage() *usage {
@@ -146,6 +149,9 @@ func (u *usage) put(uid types.UID, s *share) {
 	if u.nodes[s.node] == nil {
 		u.nodes[s.node], u.totals[s.node] = map[types.UID]*share{}, amounts{}
 	}
+	if len(requiredAnti(s.pod)) > 0 {
+		u.apart++
+	}
 	u.nodes[s.node][uid] = s
 	u.totals[s.node].add(s.requests, 1)
 }
@@ -156,6 +162,9 @@ func (u *usage) drop(uid types.UID) {
 	if s == nil {
 		return
 	}
+	if len(requiredAnti(s.pod)) > 0 {
+		u.apart--
+	}
 	delete(u.shares, uid)
 	delete(u.nodes[s.node], uid)
 	u.totals[s.node].add(s.requests, -1)
@@ -163,6 +172,20 @@ func (u *usage) drop(uid types.UID) {
 		delete(u.nodes, s.node)
 		delete(u.totals, s.node)
 	}
+}
+
+// keepsApart tells that there are pods that do not want others near.
+func (u *usage) keepsApart() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.apart > 0
+}
+
+// pods gives all pods that are on nodes, or about to be.
+func (u *usage) pods() []*share {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.Collect(maps.Values(u.shares))
 }
 
 // taken is what the pods of a node take together.

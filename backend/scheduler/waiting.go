@@ -10,16 +10,24 @@ import (
 type waiting struct {
 	mu   sync.Mutex
 	pods map[types.NamespacedName]string // what was said about it last
+	// others are those of them that another pod's arrival may help.
+	others map[types.NamespacedName]bool
 }
 
-func newWaiting() *waiting { return &waiting{pods: map[types.NamespacedName]string{}} }
+func newWaiting() *waiting {
+	return &waiting{pods: map[types.NamespacedName]string{}, others: map[types.NamespacedName]bool{}}
+}
 
-// add puts a pod in; true when the message is a new one for it.
-func (w *waiting) add(key types.NamespacedName, message string) bool {
+// add puts a pod in; true when the message is a new one for it. others tells
+// that it has rules about other pods.
+func (w *waiting) add(key types.NamespacedName, message string, others bool) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	old, had := w.pods[key]
 	w.pods[key] = message
+	if others {
+		w.others[key] = true
+	}
 	return !had || old != message
 }
 
@@ -27,6 +35,14 @@ func (w *waiting) remove(key types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.pods, key)
+	delete(w.others, key)
+}
+
+// forOthers tells whether a pod waits for another one.
+func (w *waiting) forOthers() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.others) > 0
 }
 
 func (w *waiting) has(key types.NamespacedName) bool {

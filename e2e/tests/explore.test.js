@@ -1,7 +1,7 @@
 // R22 and R23: the API explorer, trying operations, and the raw watch.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { cluster } from '../fixture.js'
+import { cluster, crd } from '../fixture.js'
 import { Server, context, done, figure, live, login, quiet, quit, until } from '../harness.js'
 
 let server
@@ -29,8 +29,29 @@ test('the index lists the API, and a field is a few clicks away', async () => {
   assert.match(page.url(), /field=spec.template.spec.containers/)
   assert.match(await page.textContent('.fields'), /livenessProbe/)
   assert.match(await page.textContent('.command'), /kubectl explain deployments.spec.template.spec.containers/)
+  assert.match(await page.textContent('.promise'), /stable stays as it is/)
   const answer2 = await page.goto(page.url())
   assert.equal(answer2.status(), 200)
+  await done(c)
+})
+
+test('R22: a custom resource is in the explorer at once, and what is deprecated says so', async () => {
+  const c = await context()
+  const page = await login(server, c, 'token-admin', '/ui/explore')
+  const d = crd('widgets', 'Widget')
+  const old = structuredClone(d.spec.versions[0])
+  d.spec.versions.push(Object.assign(old, { name: 'v1beta1', storage: false, deprecated: true, deprecationWarning: 'example.com/v1beta1 Widget is old' }))
+  await server.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', d)
+  const made = Date.now()
+  await until(async () => {
+    await page.goto(server.url + '/ui/explore?group=example.com')
+    return /widgets.*widgets/s.test(await page.textContent('#main'))
+  })
+  figure('R22 a custom resource appears', Date.now() - made, 2000, { slack: 20 })
+  assert.match(await page.textContent('#main'), /example.com\/v1\s*stable\s*preferred.*example.com\/v1beta1\s*beta.*deprecated/s)
+  await page.click('.api:has-text("v1beta1") >> a >> text=widgets')
+  await page.waitForSelector('.problem >> text=example.com/v1beta1 Widget is old')
+  assert.match(await page.textContent('.promise'), /beta well tested/)
   await done(c)
 })
 
@@ -62,7 +83,9 @@ test('a search finds paths, kinds, fields and descriptions', async () => {
 test('an operation is tried without effect, then for real', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/explore/op?gv=api/v1&method=POST&path=/api/v1/namespaces/{namespace}/configmaps')
-  await page.fill('textarea[name=body]', 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: tried}\ndata: {a: b}\n')
+  await page.click('.cm-content')
+  await page.keyboard.press('Control+a')
+  await page.keyboard.insertText('apiVersion: v1\nkind: ConfigMap\nmetadata: {name: tried}\ndata: {a: b}\n')
   await page.click('button[value=dry]')
   await page.waitForSelector('[data-testid=result]')
   assert.match(await page.textContent('[data-testid=result]'), /201 Created/)
@@ -73,6 +96,12 @@ test('an operation is tried without effect, then for real', async () => {
   await until(async () => !/dryRun/.test(await page.textContent('[data-testid=result]')))
   assert.equal((await server.api('GET', '/api/v1/namespaces/default/configmaps/tried')).data.a, 'b')
   await page.goto(server.url + '/ui/explore/op?gv=api/v1&method=GET&path=/api/v1/namespaces/{namespace}/configmaps/{name}')
+  // Names are those of the namespace.
+  await page.waitForSelector('datalist option[value=tried]', { state: 'attached' })
+  await page.fill('[name="p.namespace"]', 'kube-public')
+  await page.focus('[name="p.name"]')
+  await page.waitForSelector('datalist option[value=tried]', { state: 'detached' })
+  await page.waitForSelector('datalist option[value="kube-root-ca.crt"]', { state: 'attached' })
   await page.fill('[name="p.name"]', 'nothing')
   await page.click('button[value=send]')
   await page.waitForSelector('[data-testid=result]')

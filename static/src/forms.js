@@ -13,7 +13,7 @@ export async function start(root) {
   const form = $('form[data-edit]', root)
   const area = form && $('[data-editor] textarea', form)
   if (!area) return
-  const mine = open = { form, area, key: $('[data-secret]', form) ? null : 'draft ' + form.dataset.edit, saved: area.value }
+  const mine = open = { form, area, key: $('[data-secret]', form) || 'passing' in form.dataset ? null : 'draft ' + form.dataset.edit, saved: area.value }
   restore(mine)
   area.addEventListener('input', () => changed(mine))
   const { edit, insertFiles } = await import('./editor.js')
@@ -21,7 +21,7 @@ export async function start(root) {
   mine.view = edit(area, nonce, { changed: () => changed(mine), complete: completions, describe: (text, position) => ask('/ui/hover', { text, position }), check: (text) => ask('/ui/lint', { text }) })
   const files = $('input[type=file]', form)
   if (files) files.onchange = () => { insertFiles(mine.view, files.files); files.value = '' }
-  if (!$('[data-testid="review"]', form)) mine.view.focus()
+  if (!$('[data-testid="review"]', form) && !('passing' in form.dataset)) mine.view.focus()
 }
 
 // A draft is offered again after a reload, a crash or a lost session.
@@ -53,7 +53,7 @@ function restore(o) {
 
 let timer = 0
 function changed(o) {
-  o.dirty = o.area.value !== o.saved
+  o.dirty = o.area.value !== o.saved && !('passing' in o.form.dataset) // that is for trying only
   clearTimeout(timer)
   if (!o.key) return
   timer = setTimeout(keep, 300)

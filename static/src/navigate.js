@@ -3,6 +3,7 @@
 import { $, $$, page, say } from './html.js'
 import * as forms from './forms.js'
 import { openDock, startLogs } from './dockstart.js'
+import * as explore from './explore.js'
 import * as feed from './feed.js'
 import * as job from './job.js'
 import { closeMenus } from './menus.js'
@@ -21,6 +22,7 @@ export function here() {
   list.start($('#main'))
   object.start($('#main'))
   forms.start($('#main'))
+  explore.start($('#main'))
   feed.start($('#main'))
   refresh.start($('#main'))
   job.start($('#main'), () => go(location.pathname + location.search, { push: false, focus: false }))

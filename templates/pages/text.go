@@ -112,7 +112,7 @@ func wideText(wide bool) string {
 // choices ties an input to the list of its values.
 func choices(p view.OperationParameter) templ.Attributes {
 	a := templ.Attributes{}
-	if len(p.Choices) > 0 {
+	if len(p.Choices) > 0 || p.Live {
 		a["list"] = "l-" + p.Name
 	}
 	return a

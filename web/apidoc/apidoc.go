@@ -13,18 +13,23 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"pilothouse/backend/client"
 
 	"github.com/go-json-experiment/json"
+	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/klog/v2"
 )
 
 // Library holds the documents that have been read. It is safe for concurrent
 // use.
 type Library struct {
-	mu   sync.Mutex
-	docs map[string]*Document // by path
+	mu     sync.Mutex
+	docs   map[string]*Document // by path
+	warmed atomic.Bool
 }
 
 // New gives an empty Library.
@@ -64,6 +69,33 @@ type Response struct {
 	Code, Description string
 	Schema            *Schema
 }
+
+// atOnce is how many documents are read at the same time.
+const atOnce = 4
+
+// Warm reads all documents in the background, the first time that it is called:
+// they are wanted by the editor and the explorer, and take a moment to read.
+func (l *Library) Warm(c *client.Client) {
+	if !l.warmed.CompareAndSwap(false, true) {
+		return
+	}
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				klog.ErrorS(nil, "Panic while the API's description was read", "panic", p)
+			}
+		}()
+		ctx, cancel := context.WithTimeout(context.Background(), warmTimeout)
+		defer cancel()
+		if _, err := l.All(ctx, c); err != nil {
+			l.warmed.Store(false)
+			klog.V(2).InfoS("The API's description was not read ahead", "err", err)
+		}
+	}()
+}
+
+// warmTimeout bounds reading ahead.
+const warmTimeout = time.Minute
 
 // Index gives the addresses of all documents by their paths.
 func (l *Library) Index(ctx context.Context, c *client.Client) (map[string]string, error) {
@@ -130,15 +162,24 @@ func (l *Library) All(ctx context.Context, c *client.Client) ([]*Document, error
 	if err != nil {
 		return nil, err
 	}
+	var mu sync.Mutex // guards list
 	var list []*Document
+	reading, ctx := errgroup.WithContext(ctx)
+	reading.SetLimit(atOnce)
 	for path, address := range index {
-		d, err := l.at(ctx, c, path, address)
-		if err != nil {
-			return nil, err
-		}
-		if d != nil {
+		reading.Go(func() error {
+			d, err := l.at(ctx, c, path, address)
+			if err != nil || d == nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
 			list = append(list, d)
-		}
+			return nil
+		})
+	}
+	if err := reading.Wait(); err != nil {
+		return nil, err
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].Path < list[j].Path })
 	l.forget(index)

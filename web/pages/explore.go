@@ -50,6 +50,7 @@ func explore(ctx context.Context, c *Call) (*Answer, error) {
 		}
 	} else {
 		v.Sections = exploreSections(docs, &v)
+		c.markVersions(v.Sections)
 	}
 	return &Answer{Title: "API explorer", Body: tmpl.Explore(v), Crumbs: []view.Link{{Text: "API explorer"}}}, nil
 }
@@ -89,7 +90,8 @@ func exploreSections(docs []*apidoc.Document, v *view.Explore) []view.ExploreSec
 		for _, o := range d.Operations {
 			addOperation(rows, d, o, v)
 		}
-		s := view.ExploreSection{Name: strings.TrimPrefix(strings.TrimPrefix(d.Path, "apis/"), "api/")}
+		s := view.ExploreSection{Name: strings.TrimPrefix(strings.TrimPrefix(d.Path, "apis/"), "api/"), Path: d.Path}
+		s.Level, s.Meaning = stability(gvOf(d.Path).Version)
 		for _, name := range sortedKeys(rows) {
 			rows[name].sortOut()
 			s.Rows = append(s.Rows, rows[name].ExploreRow)
@@ -99,6 +101,24 @@ func exploreSections(docs []*apidoc.Document, v *view.Explore) []view.ExploreSec
 		}
 	}
 	return list
+}
+
+// markVersions says which version of a group is the preferred one, and what is
+// deprecated.
+func (c *Call) markVersions(list []view.ExploreSection) {
+	t := c.Registry.Table()
+	for i := range list {
+		s := &list[i]
+		gv := gvOf(s.Path)
+		if g, ok := t.Group(gv.Group); ok && gv.Version != "" {
+			s.Preferred = len(g.Versions) > 1 && g.Versions[0].Name == gv.Version
+		}
+		for j := range s.Rows {
+			if e, ok := t.Lookup(gv.Group, gv.Version, s.Rows[j].Resource); ok {
+				s.Rows[j].Deprecated = e.Version.Deprecated
+			}
+		}
+	}
 }
 
 type exploreRow struct{ view.ExploreRow }

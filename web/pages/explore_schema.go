@@ -61,10 +61,12 @@ func exploreKind(ctx context.Context, c *Call) (*Answer, error) {
 	}
 	v := schemaPage(d, s, kind, path, href)
 	v.GroupVersion = strings.TrimPrefix(strings.TrimPrefix(doc, "apis/"), "api/")
+	v.Level, v.Meaning = stability(gvOf(doc).Version)
 	gvk := gvOf(doc).WithKind(kind)
 	e, served := c.Registry.Table().ForKind(gvk)
 	if served && d.Kind(kind) != nil && (name == "" || d.Kind(kind).Name == name) {
 		v.Command = "kubectl explain " + strings.Join(append([]string{kubectlName(c.Registry.Table(), e.GVR())}, path...), ".")
+		v.Deprecated = e.Version.Deprecated
 		if len(path) == 0 {
 			c.aboutKind(ctx, d, e, &v)
 		}

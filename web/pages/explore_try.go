@@ -75,7 +75,16 @@ func (c *Call) operation(ctx context.Context, q url.Values) (*view.OperationPage
 		}
 		v.Responses = append(v.Responses, answer)
 	}
-	c.tryForm(ctx, o, q, v)
+	c.tryForm(o, q, v)
+	for i := range v.Parameters {
+		p := &v.Parameters[i]
+		if p.Name != "name" || p.In != "path" {
+			continue
+		}
+		if key, ok := c.namesOf(d, o, given(v.Parameters, "namespace")); ok {
+			p.Choices, p.Live = c.names(ctx, key), true
+		}
+	}
 	return v, o, nil
 }
 
@@ -99,8 +108,18 @@ func (c *Call) parameter(ctx context.Context, p apidoc.Parameter, q url.Values) 
 	return v
 }
 
+// given is the value of a parameter, empty when there is no such one.
+func given(list []view.OperationParameter, name string) string {
+	for _, p := range list {
+		if p.Name == name {
+			return p.Value
+		}
+	}
+	return ""
+}
+
 // tryForm fills the form in that makes a request.
-func (c *Call) tryForm(ctx context.Context, o *apidoc.Operation, q url.Values, v *view.OperationPage) {
+func (c *Call) tryForm(o *apidoc.Operation, q url.Values, v *view.OperationPage) {
 	t := &v.Try
 	t.FormToken, t.Accept, t.Type, t.Body = c.FormToken(), q.Get("accept"), q.Get("type"), unix(q.Get("body"))
 	t.Mutating = o.Method != http.MethodGet && o.Method != http.MethodHead
@@ -116,17 +135,15 @@ func (c *Call) tryForm(ctx context.Context, o *apidoc.Operation, q url.Values, v
 		t.Type = t.Types[0]
 	}
 	e, ok := c.Registry.Table().ForKind(o.GVK)
+	if ok {
+		v.Level, v.Meaning = stability(e.GVR().Version)
+		v.Deprecated = e.Version.Deprecated
+	}
 	if ok && o.Method == http.MethodPost && t.Body == "" && o.Action == "post" {
 		t.Body = skeleton(address{entry: e, gvr: e.GVR()}, "default")
 	}
 	if ok && (o.Action == "list" || o.Action == "get") && can(e, "watch") {
 		t.WatchHref = listPath(e.GVR(), "") + "?view=watch"
-	}
-	for i := range v.Parameters {
-		p := &v.Parameters[i]
-		if ok && p.Name == "name" && p.In == "path" {
-			p.Choices = c.names(ctx, rows.Key{GVR: e.GVR()})
-		}
 	}
 }
 

@@ -25,6 +25,7 @@ var All = []Page{
 	{Method: "GET", Path: "/ui/explore", Serve: explore},
 	{Method: "GET", Path: "/ui/explore/kind", Serve: exploreKind},
 	{Method: "GET", Path: "/ui/explore/op", Serve: exploreOp},
+	{Method: "GET", Path: "/ui/explore/names", Serve: exploreNames},
 	{Method: "POST", Path: "/ui/try", Serve: try},
 	{Method: "POST", Path: "/ui/complete", Serve: complete},
 	{Method: "POST", Path: "/ui/lint", Serve: lint},

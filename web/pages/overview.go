@@ -35,6 +35,7 @@ var tileResources = group("", "nodes", "pods").and("apps", "deployments", "state
 // home is the page of the whole cluster: what there is and in what state, what
 // went wrong lately, and how busy the server is.
 func home(ctx context.Context, c *Call) (*Answer, error) {
+	c.Docs.Warm(c.Client) // the editor and the explorer will want them
 	v := view.Cluster{Facts: c.clusterFacts()}
 	wait, cancel := context.WithTimeout(ctx, tileTimeout)
 	defer cancel()

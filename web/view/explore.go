@@ -14,13 +14,18 @@ type Explore struct {
 
 // ExploreSection is one group version.
 type ExploreSection struct {
-	Name string
-	Rows []ExploreRow
+	Name, Path string
+	// Level is alpha, beta or stable, Meaning what that promises.
+	Level, Meaning string
+	// Preferred marks the one of several versions that clients take.
+	Preferred bool
+	Rows      []ExploreRow
 }
 
 // ExploreRow is one resource or subresource with its operations.
 type ExploreRow struct {
 	Resource, Kind string
+	Deprecated     string // the warning that requests get
 	Sub            bool
 	Href           string
 	Namespaced     bool
@@ -36,15 +41,18 @@ type ExploreHit struct{ What, Text, Where, Note, Href string }
 // SchemaPage is the page of a kind, of a field, or of a schema.
 type SchemaPage struct {
 	Title, GroupVersion, Type string
-	Description               string
-	Trail                     []Link
-	Fields                    []SchemaField
-	Facts                     []Fact
-	Operations                []ExploreOperation
-	ListHref                  string
-	Objects                   string
-	Command                   string
-	Example                   []Line
+	// Level is alpha, beta or stable, Meaning what that promises.
+	Level, Meaning string
+	Deprecated     string
+	Description    string
+	Trail          []Link
+	Fields         []SchemaField
+	Facts          []Fact
+	Operations     []ExploreOperation
+	ListHref       string
+	Objects        string
+	Command        string
+	Example        []Line
 }
 
 // SchemaField is one field.
@@ -60,6 +68,7 @@ type SchemaField struct {
 type OperationPage struct {
 	Method, Path, ID, Description, Action, Kind, GroupVersion string
 	KindHref                                                  string
+	Level, Meaning, Deprecated                                string
 	Body                                                      string
 	BodyHref                                                  string
 	Parameters                                                []OperationParameter
@@ -72,6 +81,8 @@ type OperationParameter struct {
 	Name, In, Type, Description, Value string
 	Required                           bool
 	Choices                            []string
+	// Live tells that the choices are other ones when the namespace is.
+	Live bool
 }
 
 // OperationResponse is one answer that an operation may give.

@@ -43,6 +43,8 @@ func command() *cobra.Command {
 	root.AddCommand(
 		serveCommand("serve"),
 		nodeCommand(),
+		backupCommand(),
+		restoreCommand(),
 		migrateCommand(),
 		proxy.Command(),
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(*cobra.Command, []string) { fmt.Println(version.Line()) }},

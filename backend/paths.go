@@ -35,6 +35,7 @@ func (s *Server) paths(documents *openapi.Service) []pathHandler {
 		{openapi.Handles, documents.Handle, fixed("/openapi/v2", "/openapi/v3")},
 		{is("/version", "/version/"), serveVersion, fixed("/version")},
 		{is("/metrics"), serveMetrics, fixed("/metrics")},
+		{is(request.BackupPath), s.serveBackup, fixed(request.BackupPath)},
 	}
 	if d := s.authentication.discovery; d != nil {
 		list = append(list, pathHandler{d.Handles, d.Handle, d.Paths})

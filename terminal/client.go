@@ -86,18 +86,23 @@ func (s *server) send(ctx context.Context, method, path string, q url.Values, bo
 		return nil, err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode >= 400 {
+		return nil, refusal(resp)
+	}
+	return io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+}
+
+// refusal is an answer that is no success as an error.
+func refusal(resp *http.Response) error {
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode < 400 {
-		return raw, nil
+		return err
 	}
 	var status metav1.Status
 	if json.Unmarshal(raw, &status) == nil && status.Kind == "Status" {
-		return nil, &apierrors.StatusError{ErrStatus: status}
+		return &apierrors.StatusError{ErrStatus: status}
 	}
-	return nil, fmt.Errorf("%s %s: %s", method, path, resp.Status)
+	return fmt.Errorf("%s %s: %s", resp.Request.Method, resp.Request.URL.Path, resp.Status)
 }
 
 // kind is a resource that the server has.

@@ -96,12 +96,15 @@ func ParseInfo(method, path string, watch bool, nameSelected string) Info {
 
 var longRunningSubresources = map[string]bool{"attach": true, "exec": true, "log": true, "portforward": true, "proxy": true}
 
+// BackupPath answers with a backup of everything that the server keeps.
+const BackupPath = "/backup"
+
 // LongRunning tells a request that may last as long as its client likes: a
 // watch or a stream. Deadlines and the limits on requests in flight are not for
 // those.
 func (i *Info) LongRunning() bool {
 	if !i.IsResource {
-		return strings.HasPrefix(i.Path, "/debug/pprof/")
+		return strings.HasPrefix(i.Path, "/debug/pprof/") || i.Path == BackupPath
 	}
 	return i.Verb == "watch" || i.Verb == "proxy" || longRunningSubresources[i.Subresource]
 }

@@ -52,6 +52,13 @@ func Backup(ctx context.Context, engine Engine, w io.Writer) (int64, error) {
 // that it is at then. It errs with ErrBackup when the bytes are not exactly
 // what Backup wrote, with ErrFormat when a newer version wrote them.
 func Restore(ctx context.Context, engine Engine, r io.Reader) (int64, error) {
+	return RestoreAfter(ctx, engine, r, 0)
+}
+
+// RestoreAfter is Restore with bump revisions left out after the backup's: those
+// that were given out between the backup and the loss are not given out again, and
+// whoever has seen them is told that they are too old.
+func RestoreAfter(ctx context.Context, engine Engine, r io.Reader, bump int64) (int64, error) {
 	restorer, ok := engine.(Restorer)
 	if !ok {
 		return 0, fmt.Errorf("restore into a %T: %w", engine, errors.ErrUnsupported)
@@ -60,10 +67,26 @@ func Restore(ctx context.Context, engine Engine, r io.Reader) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("restore: %w", err)
 	}
-	if err := restorer.Restore(ctx, b.revision, b.next); err != nil {
+	if bump < 0 || bump > 1<<62-b.revision {
+		return 0, fmt.Errorf("restore: %d revisions cannot be left out after %d", bump, b.revision)
+	}
+	if err := restorer.Restore(ctx, b.revision+bump, b.next); err != nil {
 		return 0, fmt.Errorf("restore: %w", err)
 	}
-	return b.revision, nil
+	return b.revision + bump, nil
+}
+
+// CheckBackup reads a backup to its end and gives its revision and how many
+// objects are in it, or ErrBackup or ErrFormat as Restore would.
+func CheckBackup(r io.Reader) (revision, objects int64, err error) {
+	b, err := newBackupReader(r)
+	for err == nil {
+		_, err = b.next()
+	}
+	if !errors.Is(err, io.EOF) {
+		return 0, 0, err
+	}
+	return b.revision, int64(b.count), nil
 }
 
 // backupWriter writes a backup. Its first error stays.

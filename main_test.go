@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -164,5 +165,75 @@ func TestVersion(t *testing.T) {
 		if err != nil || !strings.Contains(string(out), "Kubernetes v1.36.") {
 			t.Errorf("%v: %q %v", args, out, err)
 		}
+	}
+}
+
+// A killed server has the event of every request that it answered, in the audit
+// log and, a tenth of a second later, in the journal; the next one goes on in both.
+func TestAuditOfAKilledServer(t *testing.T) {
+	dir := t.TempDir()
+	data, policy, log := filepath.Join(dir, "data"), filepath.Join(dir, "policy.yaml"), filepath.Join(dir, "audit.log")
+	if err := os.WriteFile(policy, []byte("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags := []string{"--audit-policy-file=" + policy, "--audit-log-path=" + log}
+	const maps, n = "/api/v1/namespaces/default/configmaps", 30
+	server, _ := serving(t, data, flags...)
+	for i := range n {
+		if code, raw := api(t, data, "POST", maps, fmt.Sprintf(`{"metadata":{"name":"m%d"}}`, i)); code != 201 {
+			t.Fatalf("%d %s", code, raw)
+		}
+	}
+	journal := func() bool {
+		code, raw := api(t, data, "GET", "/debug/audit?resource=configmaps&name=m0", "")
+		return code == 200 && bytes.Contains(raw, []byte(`"create"`))
+	}
+	for deadline := time.Now().Add(time.Minute); !journal(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the event does not get into the journal")
+		}
+	}
+	if err := server.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	server.Wait() //nolint:errcheck // it was killed
+	// What a crash of the machine may leave besides.
+	f, err := os.OpenFile(log, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(f, `{"kind":"Event","auditID":"torn`)
+	f.Close()
+
+	serving(t, data, flags...)
+	if code, raw := api(t, data, "POST", maps, `{"metadata":{"name":"after"}}`); code != 201 {
+		t.Fatalf("%d %s", code, raw)
+	}
+	raw, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, torn := map[string]bool{}, 0
+	for line := range strings.Lines(string(raw)) {
+		var e struct {
+			Stage, Verb string
+			ObjectRef   struct{ Name string }
+		}
+		if json.Unmarshal([]byte(line), &e) != nil {
+			torn++
+		} else if e.Stage == "ResponseComplete" && e.Verb == "create" {
+			seen[e.ObjectRef.Name] = true
+		}
+	}
+	for i := range n {
+		if name := fmt.Sprint("m", i); !seen[name] {
+			t.Errorf("the event of %s is lost", name)
+		}
+	}
+	if torn != 1 || !seen["after"] {
+		t.Errorf("%d torn lines, after the crash: %v", torn, seen["after"])
+	}
+	if !journal() {
+		t.Error("the journal has lost what it had")
 	}
 }

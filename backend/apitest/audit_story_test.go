@@ -3,17 +3,23 @@ package apitest
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"pilothouse/backend/config"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 )
 
 var updateAudit = flag.Bool("update-audit", false, "write testdata/audit_session.golden anew")
@@ -126,5 +132,58 @@ func TestAuditOnAFullDisk(t *testing.T) {
 			t.Errorf("%s: lost events are not counted", mode)
 		}
 		s.Stop()
+	}
+}
+
+// While the webhook is out requests go on as ever, and their events get there when
+// it is back.
+func TestAuditWhileTheWebhookIsOut(t *testing.T) {
+	var mu sync.Mutex
+	got, out := map[string]int{}, 4
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if out > 0 {
+			out--
+			http.Error(w, "out", http.StatusServiceUnavailable)
+			return
+		}
+		var list auditv1.EventList
+		if err := json.NewDecoder(r.Body).Decode(&list); err != nil {
+			t.Error(err)
+		}
+		for i := range list.Items {
+			if e := &list.Items[i]; e.Stage == auditv1.StageResponseComplete {
+				got[string(e.AuditID)]++
+			}
+		}
+	}))
+	defer hook.Close()
+	path := filepath.Join(t.TempDir(), "webhook.kubeconfig")
+	kubeconfig := "apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: '" + hook.URL + "'}}]\ncontexts: [{name: c, context: {cluster: c}}]\ncurrent-context: c\n"
+	if err := os.WriteFile(path, []byte(kubeconfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := audited(t, func(o *config.Options) {
+		o.Audit.Webhook.ConfigFile, o.Audit.Webhook.InitialBackoff = path, 5*time.Millisecond
+	})
+	const n = 40
+	for i := range n {
+		began := time.Now()
+		s.As("boss").Do("POST", "/api/v1/namespaces/default/configmaps", fmt.Sprintf(`{"metadata":{"name":"m%d"}}`, i), "Audit-ID", fmt.Sprint("test-", i)).Must(201)
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("a request waits %v for the webhook", took)
+		}
+	}
+	s.Stop() // sends what waits
+	mu.Lock()
+	defer mu.Unlock()
+	for i := range n {
+		if got[fmt.Sprint("test-", i)] != 1 {
+			t.Errorf("event %d arrived %d times", i, got[fmt.Sprint("test-", i)])
+		}
+	}
+	if out != 0 {
+		t.Error("there was no outage")
 	}
 }

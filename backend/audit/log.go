@@ -46,7 +46,7 @@ func OpenLog(o LogOptions) (Sink, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the audit log: %w", err)
 	}
-	l := &logFile{w: w, legacy: o.Format == FormatLegacy}
+	l := &logFile{w: w, legacy: o.Format == FormatLegacy, torn: endsTorn(o.Path)}
 	if o.Mode == ModeBatch {
 		return newBatcher(pluginLog, o.Batch, l), nil
 	}
@@ -68,6 +68,23 @@ func openWriter(o *LogOptions) (io.WriteCloser, error) {
 		return nil, err
 	}
 	return &lumberjack.Logger{Filename: o.Path, MaxAge: o.MaxAge, MaxBackups: o.MaxBackups, MaxSize: o.MaxSize, Compress: o.Compress}, nil
+}
+
+// endsTorn tells whether a file's last line has no end: a crash or a full disk
+// left it so.
+func endsTorn(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+		return false
+	}
+	last := []byte{'\n'}
+	_, err = f.ReadAt(last, info.Size()-1)
+	return err == nil && last[0] != '\n'
 }
 
 type standardOutput struct{}
@@ -92,8 +109,11 @@ type destination interface {
 type logFile struct {
 	legacy bool
 
-	mu sync.Mutex // guards w
+	mu sync.Mutex // guards the fields below
 	w  io.WriteCloser
+	// torn tells that the last line was not written to its end: the next one is
+	// not to be part of it.
+	torn bool
 }
 
 func (l *logFile) encode(e *Event) []byte {
@@ -109,7 +129,14 @@ func (l *logFile) send(_ context.Context, data []byte, _ int) error {
 	if l.w == nil {
 		return errClosed
 	}
-	_, err := l.w.Write(data)
+	if l.torn {
+		if _, err := l.w.Write([]byte{'\n'}); err != nil {
+			return err
+		}
+		l.torn = false
+	}
+	n, err := l.w.Write(data)
+	l.torn = err != nil && n > 0
 	return err
 }
 

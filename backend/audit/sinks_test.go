@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -267,5 +268,68 @@ func TestLegacyLogInBatches(t *testing.T) {
 	}
 	if n := strings.Count(string(raw), " AUDIT: id="); n != 6 || lines(t, path, false) != 6 {
 		t.Errorf("%d events", n)
+	}
+}
+
+// shortDisk takes a few bytes more and then nothing, until it is given room.
+type shortDisk struct {
+	bytes.Buffer
+	room int
+}
+
+func (d *shortDisk) Write(p []byte) (int, error) {
+	n := min(len(p), d.room)
+	d.room -= n
+	d.Buffer.Write(p[:n])
+	if n < len(p) {
+		return n, errors.New("no space left on device")
+	}
+	return n, nil
+}
+
+func (*shortDisk) Close() error { return nil }
+
+// What a full disk or a crash left of an event costs that event alone.
+func TestATornLineIsLeftAlone(t *testing.T) {
+	whole := func(raw string) (ids []string) {
+		for line := range strings.Lines(raw) {
+			var e auditv1.Event
+			if json.Unmarshal([]byte(line), &e) == nil && e.AuditID != "" {
+				ids = append(ids, string(e.AuditID))
+			}
+		}
+		return ids
+	}
+	disk := &shortDisk{room: 10_000}
+	b := &blocking{plugin: pluginLog, to: &logFile{w: disk}}
+	for i := range 3 {
+		if disk.room = 10_000; i == 1 {
+			disk.room = 30
+		}
+		if err := b.Write(testEvent(fmt.Sprint(i))); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := whole(disk.String()); !slices.Equal(got, []string{"0", "2"}) {
+		t.Errorf("%v of\n%s", got, disk.String())
+	}
+
+	path := filepath.Join(t.TempDir(), "audit.log")
+	if err := os.WriteFile(path, []byte(`{"kind":"Event","audit`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"a", "b"} { // the second one finds a whole line
+		s, err := OpenLog(LogOptions{Path: path, Format: FormatJSON, Mode: ModeBlocking, MaxSize: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Write(testEvent(id)); err != nil {
+			t.Error(err)
+		}
+		closed(t, s)
+	}
+	raw, err := os.ReadFile(path)
+	if got := whole(string(raw)); err != nil || !slices.Equal(got, []string{"a", "b"}) || strings.Count(string(raw), "\n") != 3 {
+		t.Errorf("%v %v of\n%s", got, err, raw)
 	}
 }

@@ -161,6 +161,9 @@ func (a *Agent) routes() http.Handler {
 	m.HandleFunc("GET /metrics/probes", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 	})
+	m.HandleFunc("/logs/", func(w http.ResponseWriter, _ *http.Request) { // as a kubelet with enableSystemLogHandler: false
+		http.Error(w, "logs endpoint is disabled.", http.StatusMethodNotAllowed)
+	})
 	m.HandleFunc("GET /configz", a.serveConfig)
 	m.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", a.serveLog)
 	for _, method := range []string{"GET", "POST"} {
@@ -447,7 +450,7 @@ func (a *Agent) servePods(w http.ResponseWriter, _ *http.Request) {
 func (a *Agent) serveConfig(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, map[string]any{"kubeletconfig": map[string]any{
 		"kind": "KubeletConfiguration", "apiVersion": "kubelet.config.k8s.io/v1beta1", "port": a.port(), "maxPods": a.MaxPods,
-		"containerLogMaxSize": "10Mi", "containerLogMaxFiles": keptLogs,
+		"containerLogMaxSize": "10Mi", "containerLogMaxFiles": keptLogs, "enableSystemLogHandler": false,
 	}})
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sort"
 
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/informer"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -20,12 +21,12 @@ var clusterRoles = schema.GroupVersionResource{Group: rbacv1.GroupName, Version:
 // of the ClusterRoles that it selects.
 func newAggregation(d Deps) func(context.Context) error {
 	roles := informer.New(d.Shared, clusterRoles, "", func() *rbacv1.ClusterRole { return &rbacv1.ClusterRole{} })
-	q := newQueue[string]("ClusterRoleAggregator")
+	q := loop.NewQueue[string]("ClusterRoleAggregator")
 	roles.OnChange(func(_, _ *rbacv1.ClusterRole) {
 		// Any change may matter to any aggregated role; there are few of them.
 		for _, r := range roles.List() {
 			if r.AggregationRule != nil {
-				q.add(r.Name)
+				q.Add(r.Name)
 			}
 		}
 	})
@@ -47,7 +48,7 @@ func newAggregation(d Deps) func(context.Context) error {
 		return ignoreNotFound(d.Client.Update(ctx, clusterRoles, next))
 	}
 	return func(ctx context.Context) error {
-		return together(ctx, roles.Run, func(ctx context.Context) error { return q.work(ctx, 1, fill) })
+		return loop.Together(ctx, roles.Run, func(ctx context.Context) error { return q.Work(ctx, 1, fill) })
 	}
 }
 

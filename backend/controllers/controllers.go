@@ -135,19 +135,9 @@ func Run(ctx context.Context, d Deps, loops []Loop) {
 // keep runs a loop until ctx ends.
 func keep(ctx context.Context, l Loop, d Deps) {
 	for ctx.Err() == nil {
-		if err := protect(ctx, l.New(d)); err != nil && ctx.Err() == nil {
+		if err := loop.Protect(ctx, l.New(d)); err != nil && ctx.Err() == nil {
 			klog.ErrorS(err, "Controller starts again", "controller", l.Name)
-			wait(ctx, time.Second)
+			loop.Wait(ctx, time.Second)
 		}
 	}
-}
-
-func protect(ctx context.Context, run func(context.Context) error) error {
-	return loop.Protect(ctx, run)
-}
-
-func wait(ctx context.Context, d time.Duration) { loop.Wait(ctx, d) }
-
-func together(ctx context.Context, runs ...func(context.Context) error) error {
-	return loop.Together(ctx, runs...)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/informer"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
@@ -31,10 +32,10 @@ const pendingAgain = time.Minute
 // changes. The object is shared.
 func newRequests(d Deps, name string, do func(ctx context.Context, r *csr) (again time.Duration, err error)) func(context.Context) error {
 	requests := informer.New(d.Shared, signingRequests, "", func() *csr { return &csr{} })
-	q := newQueue[string](name)
+	q := loop.NewQueue[string](name)
 	requests.OnChange(func(_, r *csr) {
 		if r != nil {
-			q.add(r.Name)
+			q.Add(r.Name)
 		}
 	})
 	handle := func(ctx context.Context, name string) error {
@@ -44,7 +45,7 @@ func newRequests(d Deps, name string, do func(ctx context.Context, r *csr) (agai
 		}
 		again, err := do(ctx, r)
 		if again > 0 {
-			q.addAfter(name, again)
+			q.AddAfter(name, again)
 		}
 		if apierrors.IsNotFound(err) {
 			return nil
@@ -52,7 +53,7 @@ func newRequests(d Deps, name string, do func(ctx context.Context, r *csr) (agai
 		return err
 	}
 	return func(ctx context.Context) error {
-		return together(ctx, requests.Run, func(ctx context.Context) error { return q.work(ctx, 2, handle) })
+		return loop.Together(ctx, requests.Run, func(ctx context.Context) error { return q.Work(ctx, 2, handle) })
 	}
 }
 
@@ -179,11 +180,11 @@ func newCleaner(d Deps) func(context.Context) error {
 					klog.ErrorS(err, "Certificate signing request cannot be cleaned away", "csr", r.Name)
 				}
 			}
-			wait(ctx, cleanEvery)
+			loop.Wait(ctx, cleanEvery)
 		}
 		return ctx.Err()
 	}
-	return func(ctx context.Context) error { return together(ctx, requests.Run, clean) }
+	return func(ctx context.Context) error { return loop.Together(ctx, requests.Run, clean) }
 }
 
 // isOver tells a request that was decided an hour ago, has been pending for a

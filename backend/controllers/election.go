@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pilothouse/backend/client"
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/request"
 
 	"github.com/google/uuid"
@@ -71,7 +72,7 @@ func (e *election) acquire(ctx context.Context) bool {
 		if e.try(ctx) {
 			return true
 		}
-		wait(ctx, retryTime)
+		loop.Wait(ctx, retryTime)
 	}
 	return false
 }
@@ -80,7 +81,7 @@ func (e *election) acquire(ctx context.Context) bool {
 func (e *election) hold(ctx context.Context) {
 	renewed := e.clock()
 	for ctx.Err() == nil {
-		wait(ctx, retryTime)
+		loop.Wait(ctx, retryTime)
 		switch {
 		case e.try(ctx):
 			renewed = e.clock()

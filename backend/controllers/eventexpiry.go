@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/watchcache"
 
@@ -72,7 +73,7 @@ func newEventExpiry(d Deps) func(context.Context) error {
 	if store := d.Registry.Store("", "events"); store != nil {
 		start = store.Revision()
 	}
-	f := &follower{Deps: d, initial: true, want: only("", "events"), event: func(_ *registry.Store, e *watchcache.Event) {
+	f := &loop.Follower{Deps: d, Initial: true, Want: loop.Only("", "events"), Event: func(_ *registry.Store, e *watchcache.Event) {
 		if e.Type == watchcache.Deleted {
 			return
 		}
@@ -82,7 +83,7 @@ func newEventExpiry(d Deps) func(context.Context) error {
 		}
 		x.add(deadline{written.Add(d.EventTTL), e.Object.Namespace, e.Object.Name, e.Object.Revision})
 	}}
-	return func(ctx context.Context) error { return together(ctx, f.run, x.run) }
+	return func(ctx context.Context) error { return loop.Together(ctx, f.Run, x.run) }
 }
 
 // lastWrite reads from an object when it was written last: the newest of its
@@ -137,7 +138,7 @@ func (x *eventExpiry) run(ctx context.Context) error {
 			}
 			x.expire(ctx, over)
 		}
-		wait(ctx, expiryEvery)
+		loop.Wait(ctx, expiryEvery)
 	}
 	return ctx.Err()
 }

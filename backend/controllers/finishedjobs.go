@@ -5,6 +5,7 @@ import (
 	"context"
 	"time"
 
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/watchcache"
 
@@ -21,11 +22,11 @@ var jobs = batchv1.SchemeGroupVersion.WithResource("jobs")
 // have ended: spec.ttlSecondsAfterFinished.
 // https://kubernetes.io/docs/concepts/workloads/controllers/ttlafterfinished/
 func newFinishedJobs(d Deps) func(context.Context) error {
-	q := newQueue[types.NamespacedName]("ttl_jobs_to_delete")
+	q := loop.NewQueue[types.NamespacedName]("ttl_jobs_to_delete")
 	word, condition := []byte(`"ttlSecondsAfterFinished"`), []byte(`"conditions"`)
-	f := &follower{Deps: d, initial: true, want: only("batch", "jobs"), event: func(_ *registry.Store, e *watchcache.Event) {
+	f := &loop.Follower{Deps: d, Initial: true, Want: loop.Only("batch", "jobs"), Event: func(_ *registry.Store, e *watchcache.Event) {
 		if raw := e.Object.Raw; e.Type != watchcache.Deleted && bytes.Contains(raw, word) && bytes.Contains(raw, condition) {
-			q.add(nameOf(e.Object))
+			q.Add(loop.NameOf(e.Object))
 		}
 	}}
 	clean := func(ctx context.Context, key types.NamespacedName) error {
@@ -38,7 +39,7 @@ func newFinishedJobs(d Deps) func(context.Context) error {
 		case !ok:
 			return nil
 		case left > 0:
-			q.addAfter(key, left)
+			q.AddAfter(key, left)
 			return nil
 		}
 		klog.V(2).InfoS("Job is cleaned away, its time is over", "job", key)
@@ -48,7 +49,7 @@ func newFinishedJobs(d Deps) func(context.Context) error {
 		}))
 	}
 	return func(ctx context.Context) error {
-		return together(ctx, f.run, func(ctx context.Context) error { return q.work(ctx, 2, clean) })
+		return loop.Together(ctx, f.Run, func(ctx context.Context) error { return q.Work(ctx, 2, clean) })
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/informer"
 
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
@@ -27,10 +28,10 @@ type (
 func newFlowSchemas(d Deps) func(context.Context) error {
 	schemas := informer.New(d.Shared, flowSchemas, "", func() *flowSchema { return &flowSchema{} })
 	levels := informer.New(d.Shared, priorityLevels, "", func() *priorityLevel { return &priorityLevel{} })
-	q := newQueue[string]("flowschemas")
+	q := loop.NewQueue[string]("flowschemas")
 	schemas.OnChange(func(_, now *flowSchema) {
 		if now != nil {
-			q.add(now.Name)
+			q.Add(now.Name)
 		}
 	})
 	levels.OnChange(func(old, now *priorityLevel) {
@@ -38,7 +39,7 @@ func newFlowSchemas(d Deps) func(context.Context) error {
 			return
 		}
 		for _, s := range schemas.List() {
-			q.add(s.Name)
+			q.Add(s.Name)
 		}
 	})
 	look := func(ctx context.Context, name string) error {
@@ -61,7 +62,7 @@ func newFlowSchemas(d Deps) func(context.Context) error {
 		return ignoreNotFound(d.Client.UpdateSubresource(ctx, flowSchemas, "status", next))
 	}
 	return func(ctx context.Context) error {
-		return together(ctx, schemas.Run, levels.Run, func(ctx context.Context) error { return q.work(ctx, 1, look) })
+		return loop.Together(ctx, schemas.Run, levels.Run, func(ctx context.Context) error { return q.Work(ctx, 1, look) })
 	}
 }
 

@@ -39,8 +39,8 @@ func newGate(d Deps) *gate { return &gate{Deps: d, changed: make(chan struct{})}
 
 // watch follows Leases until ctx ends.
 func (g *gate) watch(ctx context.Context) {
-	f := &follower{Deps: g.Deps, initial: true, want: only(coordinationv1.GroupName, "leases"), event: g.lease}
-	if err := f.run(ctx); err != nil && ctx.Err() == nil {
+	f := &loop.Follower{Deps: g.Deps, Initial: true, Want: loop.Only(coordinationv1.GroupName, "leases"), Event: g.lease}
+	if err := f.Run(ctx); err != nil && ctx.Err() == nil {
 		klog.ErrorS(err, "Nobody looks for nodes any longer")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/watchcache"
 
@@ -36,7 +37,7 @@ type item struct {
 // and deleted through the API (gc_remote.go).
 type collector struct {
 	Deps
-	q *queue[item]
+	q *loop.Queue[item]
 	// remote are the resources of other API servers.
 	remote atomic.Pointer[remoteKinds]
 
@@ -50,10 +51,10 @@ type collector struct {
 const collectors = 4
 
 func newCollector(d Deps) func(context.Context) error {
-	c := &collector{Deps: d, q: newQueue[item]("garbage_collector_attempt_to_delete"), dependents: map[types.UID]map[item]bool{}, waiting: map[item]bool{}, owners: map[item][]metav1.OwnerReference{}}
+	c := &collector{Deps: d, q: loop.NewQueue[item]("garbage_collector_attempt_to_delete"), dependents: map[types.UID]map[item]bool{}, waiting: map[item]bool{}, owners: map[item][]metav1.OwnerReference{}}
 	c.remote.Store(&remoteKinds{})
 	return func(ctx context.Context) error {
-		return together(ctx, c.follow, c.followRemote, func(ctx context.Context) error { return c.q.work(ctx, collectors, c.process) })
+		return loop.Together(ctx, c.follow, c.followRemote, func(ctx context.Context) error { return c.q.Work(ctx, collectors, c.process) })
 	}
 }
 
@@ -110,7 +111,7 @@ func (c *collector) stores() map[*registry.Store]bool {
 // watch follows one resource until ctx ends or the resource goes.
 func (c *collector) watch(ctx context.Context, store *registry.Store) {
 	for ctx.Err() == nil {
-		err := protect(ctx, func(ctx context.Context) error {
+		err := loop.Protect(ctx, func(ctx context.Context) error {
 			w, err := store.Watch(ctx, registry.WatchOptions{})
 			if err != nil {
 				return err
@@ -128,7 +129,7 @@ func (c *collector) watch(ctx context.Context, store *registry.Store) {
 		})
 		if ctx.Err() == nil {
 			klog.V(2).InfoS("Garbage collector watches again", "resource", store.Resource().Name, "err", err)
-			wait(ctx, 100*time.Millisecond)
+			loop.Wait(ctx, 100*time.Millisecond)
 		}
 	}
 }
@@ -199,7 +200,7 @@ func (c *collector) event(store *registry.Store, e *watchcache.Event) {
 func (c *collector) seen(it item, l *lifeline) {
 	owners := c.record(it, l.Metadata.OwnerReferences)
 	if len(l.Metadata.OwnerReferences) > 0 || l.waits() || l.orphans() {
-		c.q.add(it)
+		c.q.Add(it)
 	}
 	c.queueWaiting(it, owners)
 }
@@ -208,7 +209,7 @@ func (c *collector) seen(it item, l *lifeline) {
 func (c *collector) vanished(it item) {
 	owners := c.record(it, nil)
 	for _, dependent := range c.dependentsOf(it.uid) {
-		c.q.add(dependent)
+		c.q.Add(dependent)
 	}
 	c.queueWaiting(it, owners)
 }
@@ -219,7 +220,7 @@ func (c *collector) queueWaiting(dependent item, owners []metav1.OwnerReference)
 	for i := range owners {
 		owner, state := c.owner(&owners[i], dependent.namespace)
 		if state == ownerWaits || state == ownerElsewhere && c.isWaiting(owner) {
-			c.q.add(owner)
+			c.q.Add(owner)
 		}
 	}
 }

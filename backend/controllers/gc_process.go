@@ -129,7 +129,7 @@ func (c *collector) judge(ctx context.Context, it item, l *lifeline) error {
 		}
 		switch state {
 		case ownerUnknown:
-			c.q.addAfter(it, unknownRetry)
+			c.q.AddAfter(it, unknownRetry)
 			return nil
 		case ownerThere:
 			there++
@@ -172,7 +172,7 @@ func (c *collector) foreground(ctx context.Context, it item) error {
 			}
 			continue
 		}
-		c.q.add(b)
+		c.q.Add(b)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pilothouse/backend/client"
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/discovery"
 
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
@@ -73,7 +74,7 @@ func (c *collector) followRemote(ctx context.Context) error {
 				wg.Go(func() { c.watchRemote(own, r) })
 			}
 		}
-		wait(ctx, remoteInterval)
+		loop.Wait(ctx, remoteInterval)
 	}
 	return ctx.Err()
 }
@@ -130,10 +131,10 @@ const remoteRetry = 2 * time.Second
 func (c *collector) watchRemote(ctx context.Context, r remoteResource) {
 	known := map[item]bool{}
 	for ctx.Err() == nil {
-		err := protect(ctx, func(ctx context.Context) error { return c.followOnce(ctx, r, known) })
+		err := loop.Protect(ctx, func(ctx context.Context) error { return c.followOnce(ctx, r, known) })
 		if ctx.Err() == nil && err != nil {
 			klog.V(2).InfoS("Garbage collector watches again", "resource", r.gvr, "err", err)
-			wait(ctx, remoteRetry)
+			loop.Wait(ctx, remoteRetry)
 		}
 	}
 	for it := range known {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/watchcache"
 
@@ -38,22 +39,22 @@ const (
 // Service without a selector.
 // https://kubernetes.io/docs/concepts/services-networking/service/#endpointslice-mirroring
 func newMirroring(d Deps) func(context.Context) error {
-	q := newQueue[types.NamespacedName]("endpoint_slice_mirroring")
-	add := func(_ *registry.Store, e *watchcache.Event) { q.add(nameOf(e.Object)) }
+	q := loop.NewQueue[types.NamespacedName]("endpoint_slice_mirroring")
+	add := func(_ *registry.Store, e *watchcache.Event) { q.Add(loop.NameOf(e.Object)) }
 	own := func(_ *registry.Store, e *watchcache.Event) {
 		if by, _ := e.Object.Labels.Lookup(discoveryv1.LabelManagedBy); by != mirroredBy {
 			return
 		}
 		if of, ok := e.Object.Labels.Lookup(discoveryv1.LabelServiceName); ok {
-			q.add(types.NamespacedName{Namespace: e.Object.Namespace, Name: of})
+			q.Add(types.NamespacedName{Namespace: e.Object.Namespace, Name: of})
 		}
 	}
-	addresses := &follower{Deps: d, initial: true, want: only("", "endpoints"), event: add}
-	owners := &follower{Deps: d, want: only("", "services"), event: add}
-	made := &follower{Deps: d, initial: true, want: only(discoveryv1.GroupName, "endpointslices"), event: own}
+	addresses := &loop.Follower{Deps: d, Initial: true, Want: loop.Only("", "endpoints"), Event: add}
+	owners := &loop.Follower{Deps: d, Want: loop.Only("", "services"), Event: add}
+	made := &loop.Follower{Deps: d, Initial: true, Want: loop.Only(discoveryv1.GroupName, "endpointslices"), Event: own}
 	mirror := func(ctx context.Context, key types.NamespacedName) error { return mirrorEndpoints(ctx, d, key) }
 	return func(ctx context.Context) error {
-		return together(ctx, addresses.run, owners.run, made.run, func(ctx context.Context) error { return q.work(ctx, 2, mirror) })
+		return loop.Together(ctx, addresses.Run, owners.Run, made.Run, func(ctx context.Context) error { return q.Work(ctx, 2, mirror) })
 	}
 }
 

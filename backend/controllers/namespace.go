@@ -21,15 +21,15 @@ import (
 // finalizer "kubernetes", which lets them go.
 func newNamespaces(d Deps) func(context.Context) error {
 	spaces := namespaceInformer(d.Shared)
-	q := newQueue[string]("namespace")
+	q := loop.NewQueue[string]("namespace")
 	spaces.OnChange(func(old, n *corev1.Namespace) {
 		if n != nil && n.DeletionTimestamp != nil && (old == nil || old.DeletionTimestamp == nil) {
-			q.add(n.Name)
+			q.Add(n.Name)
 		}
 	})
 	terminator := &terminator{d}
 	return func(ctx context.Context) error {
-		return together(ctx, spaces.Run, func(ctx context.Context) error { return q.work(ctx, 4, terminator.terminate) })
+		return loop.Together(ctx, spaces.Run, func(ctx context.Context) error { return q.Work(ctx, 4, terminator.terminate) })
 	}
 }
 
@@ -60,7 +60,7 @@ func (t *terminator) terminate(ctx context.Context, name string) error {
 		if err := t.report(ctx, name, left); err != nil {
 			return ignoreNotFound(err)
 		}
-		return again{}
+		return loop.Again{}
 	}
 	// Nothing can be created any more, so what was empty stays empty. The
 	// conditions are only written where an earlier round said otherwise.

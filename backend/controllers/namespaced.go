@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"pilothouse/backend/client"
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/informer"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,15 +35,15 @@ func namespaceInformer(c *client.Client) *informer.Informer[*corev1.Namespace] {
 func newServiceAccounts(d Deps) func(context.Context) error {
 	spaces := namespaceInformer(d.Shared)
 	accounts := informer.New(d.Shared, serviceAccounts, "", func() *corev1.ServiceAccount { return &corev1.ServiceAccount{} })
-	q := newQueue[string]("serviceaccount")
+	q := loop.NewQueue[string]("serviceaccount")
 	spaces.OnChange(func(_, n *corev1.Namespace) {
 		if n != nil {
-			q.add(n.Name)
+			q.Add(n.Name)
 		}
 	})
 	accounts.OnChange(func(old, current *corev1.ServiceAccount) {
 		if current == nil && old.Name == defaultAccount {
-			q.add(old.Namespace)
+			q.Add(old.Namespace)
 		}
 	})
 	ensure := func(ctx context.Context, name string) error {
@@ -57,7 +58,7 @@ func newServiceAccounts(d Deps) func(context.Context) error {
 		return tolerated(d.Client.Create(ctx, serviceAccounts, name, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: defaultAccount, Namespace: name}}))
 	}
 	return func(ctx context.Context) error {
-		return together(ctx, accounts.Run, spaces.Run, func(ctx context.Context) error { return q.work(ctx, 1, ensure) })
+		return loop.Together(ctx, accounts.Run, spaces.Run, func(ctx context.Context) error { return q.Work(ctx, 1, ensure) })
 	}
 }
 
@@ -74,17 +75,17 @@ func tolerated(err error) error {
 func newRootCA(d Deps) func(context.Context) error {
 	spaces := namespaceInformer(d.Shared)
 	maps := informer.New(d.Shared, configMaps, "", func() *corev1.ConfigMap { return &corev1.ConfigMap{} }).Only("metadata.name=" + rootCAName)
-	q := newQueue[string]("root_ca_cert_publisher")
+	q := loop.NewQueue[string]("root_ca_cert_publisher")
 	spaces.OnChange(func(_, n *corev1.Namespace) {
 		if n != nil {
-			q.add(n.Name)
+			q.Add(n.Name)
 		}
 	})
 	maps.OnChange(func(old, current *corev1.ConfigMap) {
 		if current == nil {
 			current = old
 		}
-		q.add(current.Namespace)
+		q.Add(current.Namespace)
 	})
 	ensure := func(ctx context.Context, name string) error {
 		<-maps.Synced()
@@ -112,6 +113,6 @@ func newRootCA(d Deps) func(context.Context) error {
 		return tolerated(d.Client.Update(ctx, configMaps, next))
 	}
 	return func(ctx context.Context) error {
-		return together(ctx, maps.Run, spaces.Run, func(ctx context.Context) error { return q.work(ctx, 1, ensure) })
+		return loop.Together(ctx, maps.Run, spaces.Run, func(ctx context.Context) error { return q.Work(ctx, 1, ensure) })
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pilothouse/backend/client"
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/informer"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -34,23 +35,23 @@ type nodeLifecycle struct {
 	recorder *client.Recorder
 	nodes    *informer.Informer[*corev1.Node]
 	leases   *informer.Informer[*coordinationv1.Lease]
-	queue    *queue[string]
+	queue    *loop.Queue[string]
 
 	mu   sync.Mutex
 	seen map[string]time.Time // when a node's Lease changed last, by this clock
 }
 
 func newNodeLifecycle(d Deps) func(context.Context) error {
-	c := &nodeLifecycle{Deps: d, recorder: d.Client.NewRecorder("node-controller", "", d.Clock), queue: newQueue[string]("node_lifecycle_controller"), seen: map[string]time.Time{}}
+	c := &nodeLifecycle{Deps: d, recorder: d.Client.NewRecorder("node-controller", "", d.Clock), queue: loop.NewQueue[string]("node_lifecycle_controller"), seen: map[string]time.Time{}}
 	c.leases = informer.New(d.Shared, leases, corev1.NamespaceNodeLease, func() *coordinationv1.Lease { return &coordinationv1.Lease{} }).OnChange(c.renewed)
 	c.nodes = informer.New(d.Shared, nodes, "", func() *corev1.Node { return &corev1.Node{} }).OnChange(func(_, n *corev1.Node) {
 		if n != nil {
-			c.queue.add(n.Name)
+			c.queue.Add(n.Name)
 		}
 	})
 	return func(ctx context.Context) error {
-		return together(ctx, c.leases.Run, c.nodes.Run, c.recorder.Run, c.check,
-			func(ctx context.Context) error { return c.queue.work(ctx, 1, c.sync) })
+		return loop.Together(ctx, c.leases.Run, c.nodes.Run, c.recorder.Run, c.check,
+			func(ctx context.Context) error { return c.queue.Work(ctx, 1, c.sync) })
 	}
 }
 
@@ -63,18 +64,18 @@ func (c *nodeLifecycle) renewed(_, l *coordinationv1.Lease) {
 	c.seen[l.Name] = c.Clock()
 	c.mu.Unlock()
 	if !known {
-		c.queue.add(l.Name)
+		c.queue.Add(l.Name)
 	}
 }
 
 // check looks at all nodes from time to time: silence is no event.
 func (c *nodeLifecycle) check(ctx context.Context) error {
 	for ctx.Err() == nil {
-		wait(ctx, nodeCheckPeriod)
+		loop.Wait(ctx, nodeCheckPeriod)
 		c.mu.Lock()
 		for name := range c.seen {
 			if _, ok := c.nodes.Get("", name); ok {
-				c.queue.add(name)
+				c.queue.Add(name)
 			}
 		}
 		c.mu.Unlock()

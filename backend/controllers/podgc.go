@@ -39,27 +39,27 @@ const (
 // https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-garbage-collection
 type podCollector struct {
 	Deps
-	nodes *queue[string]
-	pods  *queue[types.NamespacedName]
+	nodes *loop.Queue[string]
+	pods  *loop.Queue[types.NamespacedName]
 	ended atomic.Bool // a pod has ended since the last count
 	keep  int
 }
 
 func newPodCollector(d Deps) func(context.Context) error {
-	c := &podCollector{Deps: d, nodes: newQueue[string]("orphaned_pods_nodes"), pods: newQueue[types.NamespacedName]("unscheduled_pods"), keep: keepEndedPods}
-	pods := &follower{Deps: d, initial: true, want: only("", "pods"), event: c.pod}
-	gone := &follower{Deps: d, initial: true, want: only("", "nodes"), event: func(_ *registry.Store, e *watchcache.Event) {
+	c := &podCollector{Deps: d, nodes: loop.NewQueue[string]("orphaned_pods_nodes"), pods: loop.NewQueue[types.NamespacedName]("unscheduled_pods"), keep: keepEndedPods}
+	pods := &loop.Follower{Deps: d, Initial: true, Want: loop.Only("", "pods"), Event: c.pod}
+	gone := &loop.Follower{Deps: d, Initial: true, Want: loop.Only("", "nodes"), Event: func(_ *registry.Store, e *watchcache.Event) {
 		switch {
 		case e.Type == watchcache.Deleted:
-			c.nodes.addAfter(e.Object.Name, nodeQuarantine)
+			c.nodes.AddAfter(e.Object.Name, nodeQuarantine)
 		case outOfService(e.Object):
-			c.nodes.add(e.Object.Name)
+			c.nodes.Add(e.Object.Name)
 		}
 	}}
 	return func(ctx context.Context) error {
-		return together(ctx, pods.run, gone.run, c.count,
-			func(ctx context.Context) error { return c.nodes.work(ctx, 1, c.orphaned) },
-			func(ctx context.Context) error { return c.pods.work(ctx, 1, c.unscheduled) })
+		return loop.Together(ctx, pods.Run, gone.Run, c.count,
+			func(ctx context.Context) error { return c.nodes.Work(ctx, 1, c.orphaned) },
+			func(ctx context.Context) error { return c.pods.Work(ctx, 1, c.unscheduled) })
 	}
 }
 
@@ -76,9 +76,9 @@ func (c *podCollector) pod(store *registry.Store, e *watchcache.Event) {
 	}
 	node := loop.Field(store, e.Object, "spec.nodeName")
 	if node == "" {
-		c.pods.addAfter(nameOf(e.Object), podCheckPeriod)
+		c.pods.AddAfter(loop.NameOf(e.Object), podCheckPeriod)
 	} else if o := loop.Peek(c.Registry, "", "nodes", "", node); o != nil && outOfService(o) {
-		c.nodes.add(node)
+		c.nodes.Add(node)
 	}
 }
 
@@ -105,7 +105,7 @@ func (c *podCollector) count(ctx context.Context) error {
 				}
 			}
 		}
-		wait(ctx, podCheckPeriod)
+		loop.Wait(ctx, podCheckPeriod)
 	}
 	return ctx.Err()
 }
@@ -194,7 +194,7 @@ func (c *podCollector) removeAll(ctx context.Context, node string, condition *co
 
 // unscheduled removes a pod that is being deleted and on no node.
 func (c *podCollector) unscheduled(ctx context.Context, key types.NamespacedName) error {
-	for _, p := range c.podsThat(func(_ *registry.Store, o *watchcache.Object) bool { return nameOf(o) == key }) {
+	for _, p := range c.podsThat(func(_ *registry.Store, o *watchcache.Object) bool { return loop.NameOf(o) == key }) {
 		if p.DeletionTimestamp != nil && p.Spec.NodeName == "" {
 			return c.remove(ctx, p, nil)
 		}

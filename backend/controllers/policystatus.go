@@ -7,6 +7,7 @@ import (
 
 	"pilothouse/backend/admission/policy"
 	"pilothouse/backend/client"
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/informer"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -26,10 +27,10 @@ func newPolicyStatus(d Deps) func(context.Context) error {
 	policies := informer.New(d.Shared, validatingPolicies, "", func() *admissionregistrationv1.ValidatingAdmissionPolicy {
 		return &admissionregistrationv1.ValidatingAdmissionPolicy{}
 	})
-	q := newQueue[string]("validatingadmissionpolicies")
+	q := loop.NewQueue[string]("validatingadmissionpolicies")
 	policies.OnChange(func(_, current *admissionregistrationv1.ValidatingAdmissionPolicy) {
 		if current != nil {
-			q.add(current.Name)
+			q.Add(current.Name)
 		}
 	})
 	check := func(ctx context.Context, name string) error {
@@ -57,7 +58,7 @@ func newPolicyStatus(d Deps) func(context.Context) error {
 		return ignoreNotFound(err)
 	}
 	return func(ctx context.Context) error {
-		return together(ctx, policies.Run, func(ctx context.Context) error { return q.work(ctx, 1, check) })
+		return loop.Together(ctx, policies.Run, func(ctx context.Context) error { return q.Work(ctx, 1, check) })
 	}
 }
 

@@ -49,7 +49,7 @@ func newClaimProtection(d Deps) func(context.Context) error {
 			}
 			return slices.ContainsFunc(list.Items, func(p corev1.Pod) bool { return usesClaim(&p, c) }), nil
 		},
-		users: only("", "pods"),
+		users: loop.Only("", "pods"),
 	}.run(d)
 }
 
@@ -120,7 +120,7 @@ type protection[T scheme.Object] struct {
 
 func (p protection[T]) run(d Deps) func(context.Context) error {
 	held := informer.New(d.Shared, p.resource, "", p.object)
-	q := newQueue[types.NamespacedName](p.finalizer)
+	q := loop.NewQueue[types.NamespacedName](p.finalizer)
 	wait := waiting{keys: map[types.NamespacedName]bool{}}
 	held.OnChange(func(old, current T) {
 		if any(current) == any(*new(T)) {
@@ -131,9 +131,9 @@ func (p protection[T]) run(d Deps) func(context.Context) error {
 		wait.set(key, p.isHeld(current))
 		switch {
 		case p.isHeld(current) && !d.Nodes():
-			q.addAfter(key, protectedFor)
+			q.AddAfter(key, protectedFor)
 		case p.isHeld(current) || p.lacks(current) && d.Nodes():
-			q.add(key)
+			q.Add(key)
 		}
 	})
 	work := func(ctx context.Context, key types.NamespacedName) error {
@@ -151,23 +151,23 @@ func (p protection[T]) run(d Deps) func(context.Context) error {
 			return err
 		}
 		if used {
-			q.addAfter(key, protectedFor)
+			q.AddAfter(key, protectedFor)
 			return nil
 		}
 		return p.write(ctx, d, obj, slices.DeleteFunc(slices.Clone(obj.GetFinalizers()), func(f string) bool { return f == p.finalizer }))
 	}
-	runs := []func(context.Context) error{held.Run, func(ctx context.Context) error { return q.work(ctx, 1, work) }}
+	runs := []func(context.Context) error{held.Run, func(ctx context.Context) error { return q.Work(ctx, 1, work) }}
 	if p.users != nil {
-		used := &follower{Deps: d, want: p.users, event: func(_ *registry.Store, e *watchcache.Event) {
+		used := &loop.Follower{Deps: d, Want: p.users, Event: func(_ *registry.Store, e *watchcache.Event) {
 			for _, key := range wait.in(e.Object.Namespace) {
 				if d.Nodes() {
-					q.add(key)
+					q.Add(key)
 				}
 			}
 		}}
-		runs = append(runs, used.run)
+		runs = append(runs, used.Run)
 	}
-	return func(ctx context.Context) error { return together(ctx, runs...) }
+	return func(ctx context.Context) error { return loop.Together(ctx, runs...) }
 }
 
 // write gives an object other finalizers.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/watchcache"
 )
@@ -19,9 +20,9 @@ const (
 // shrinks, pods that end, limits that change. What grows is counted by admission
 // before it is written.
 func newQuotas(d Deps) func(context.Context) error {
-	q := newQueue[string]("resourcequota_primary")
-	soon := func(ns string) { q.addAfter(ns, quotaDelay) }
-	f := &follower{Deps: d, want: d.Quota.Counts, event: func(store *registry.Store, e *watchcache.Event) {
+	q := loop.NewQueue[string]("resourcequota_primary")
+	soon := func(ns string) { q.AddAfter(ns, quotaDelay) }
+	f := &loop.Follower{Deps: d, Want: d.Quota.Counts, Event: func(store *registry.Store, e *watchcache.Event) {
 		if ns := e.Object.Namespace; mayFree(store, e) && d.Quota.HasQuotas(ns) {
 			soon(ns)
 		}
@@ -29,9 +30,9 @@ func newQuotas(d Deps) func(context.Context) error {
 	return func(ctx context.Context) error {
 		d.Quota.OnStale(soon)
 		defer d.Quota.OnStale(func(string) {})
-		return together(ctx, f.run, func(ctx context.Context) error { return recountAll(ctx, d, q) },
+		return loop.Together(ctx, f.Run, func(ctx context.Context) error { return recountAll(ctx, d, q) },
 			func(ctx context.Context) error {
-				return q.work(ctx, 2, d.Quota.Recount)
+				return q.Work(ctx, 2, d.Quota.Recount)
 			})
 	}
 }
@@ -54,15 +55,15 @@ func mayFree(store *registry.Store, e *watchcache.Event) bool {
 }
 
 // recountAll counts every namespace with a quota at the start and now and then.
-func recountAll(ctx context.Context, d Deps, q *queue[string]) error {
+func recountAll(ctx context.Context, d Deps, q *loop.Queue[string]) error {
 	for ctx.Err() == nil {
 		if store := d.Registry.Store("", "resourcequotas"); store != nil {
 			store.Each("", func(o *watchcache.Object) bool {
-				q.add(o.Namespace)
+				q.Add(o.Namespace)
 				return true
 			})
 		}
-		wait(ctx, quotaResync)
+		loop.Wait(ctx, quotaResync)
 	}
 	return ctx.Err()
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pilothouse/backend/client"
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/informer"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -24,21 +25,21 @@ type taintEviction struct {
 	Deps
 	recorder *client.Recorder
 	nodes    *informer.Informer[*corev1.Node]
-	queue    *queue[types.NamespacedName]
-	again    *queue[string]
+	queue    *loop.Queue[types.NamespacedName]
+	again    *loop.Queue[string]
 }
 
 func newTaintEviction(d Deps) func(context.Context) error {
-	c := &taintEviction{Deps: d, recorder: d.Client.NewRecorder("taint-eviction-controller", "", d.Clock), queue: newQueue[types.NamespacedName]("noexec_taint_pod"), again: newQueue[string]("noexec_taint_node")}
+	c := &taintEviction{Deps: d, recorder: d.Client.NewRecorder("taint-eviction-controller", "", d.Clock), queue: loop.NewQueue[types.NamespacedName]("noexec_taint_pod"), again: loop.NewQueue[string]("noexec_taint_node")}
 	c.nodes = informer.New(d.Shared, nodes, "", func() *corev1.Node { return &corev1.Node{} }).OnChange(func(_, n *corev1.Node) {
 		if n != nil && len(evicting(n)) > 0 {
-			c.again.add(n.Name)
+			c.again.Add(n.Name)
 		}
 	})
 	return func(ctx context.Context) error {
-		return together(ctx, c.nodes.Run, c.recorder.Run,
-			func(ctx context.Context) error { return c.again.work(ctx, 1, c.node) },
-			func(ctx context.Context) error { return c.queue.work(ctx, 2, c.pod) })
+		return loop.Together(ctx, c.nodes.Run, c.recorder.Run,
+			func(ctx context.Context) error { return c.again.Work(ctx, 1, c.node) },
+			func(ctx context.Context) error { return c.queue.Work(ctx, 2, c.pod) })
 	}
 }
 
@@ -68,9 +69,9 @@ func (c *taintEviction) node(ctx context.Context, name string) error {
 		return err
 	}
 	for i := range list.Items {
-		c.queue.add(types.NamespacedName{Namespace: list.Items[i].Namespace, Name: list.Items[i].Name})
+		c.queue.Add(types.NamespacedName{Namespace: list.Items[i].Namespace, Name: list.Items[i].Name})
 	}
-	c.again.addAfter(name, nodeCheckPeriod)
+	c.again.AddAfter(name, nodeCheckPeriod)
 	return nil
 }
 

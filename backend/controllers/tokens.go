@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/informer"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,8 +22,8 @@ var secrets = corev1.SchemeGroupVersion.WithResource("secrets")
 func newTokens(d Deps) func(context.Context) error {
 	held := informer.New(d.Shared, secrets, "", func() *corev1.Secret { return &corev1.Secret{} }).Only("type=" + string(corev1.SecretTypeServiceAccountToken))
 	accounts := informer.New(d.Shared, serviceAccounts, "", func() *corev1.ServiceAccount { return &corev1.ServiceAccount{} })
-	q := newQueue[types.NamespacedName]("serviceaccount_tokens_secret")
-	add := func(s *corev1.Secret) { q.add(types.NamespacedName{Namespace: s.Namespace, Name: s.Name}) }
+	q := loop.NewQueue[types.NamespacedName]("serviceaccount_tokens_secret")
+	add := func(s *corev1.Secret) { q.Add(types.NamespacedName{Namespace: s.Namespace, Name: s.Name}) }
 	held.OnChange(func(_, s *corev1.Secret) {
 		if s != nil {
 			add(s)
@@ -55,7 +56,7 @@ func newTokens(d Deps) func(context.Context) error {
 		return tolerated(d.Shared.Update(ctx, secrets, next))
 	}
 	return func(ctx context.Context) error {
-		return together(ctx, held.Run, accounts.Run, func(ctx context.Context) error { return q.work(ctx, 1, fill) })
+		return loop.Together(ctx, held.Run, accounts.Run, func(ctx context.Context) error { return q.Work(ctx, 1, fill) })
 	}
 }
 
@@ -73,7 +74,7 @@ func removeOrphan(ctx context.Context, d Deps, s *corev1.Secret) error {
 	if name := s.Annotations[corev1.ServiceAccountNameKey]; name != "" {
 		err := d.Shared.Get(ctx, serviceAccounts, s.Namespace, name, account)
 		if err == nil && isTokenOf(s, account) {
-			return again{}
+			return loop.Again{}
 		}
 		if err != nil && !apierrors.IsNotFound(err) {
 			return err

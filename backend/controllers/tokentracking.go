@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/informer"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,8 +24,8 @@ const (
 // secrets is noted on them (package authn/serviceaccount). The start makes it.
 func newTokenTracking(d Deps) func(context.Context) error {
 	maps := informer.New(d.Shared, configMaps, metav1.NamespaceSystem, func() *corev1.ConfigMap { return &corev1.ConfigMap{} }).Only("metadata.name=" + trackingName)
-	q := newQueue[string]("tokentracking")
-	maps.OnChange(func(_, _ *corev1.ConfigMap) { q.add(trackingName) })
+	q := loop.NewQueue[string]("tokentracking")
+	maps.OnChange(func(_, _ *corev1.ConfigMap) { q.Add(trackingName) })
 	var created time.Time
 	look := func(ctx context.Context, _ string) error {
 		<-maps.Synced()
@@ -33,7 +34,7 @@ func newTokenTracking(d Deps) func(context.Context) error {
 		have, ok := maps.Get(metav1.NamespaceSystem, trackingName)
 		if !ok {
 			if wait := created.Add(trackingPause).Sub(now); wait > 0 {
-				q.addAfter(trackingName, wait)
+				q.AddAfter(trackingName, wait)
 				return nil
 			}
 			err := d.Client.Create(ctx, configMaps, metav1.NamespaceSystem, &corev1.ConfigMap{
@@ -58,6 +59,6 @@ func newTokenTracking(d Deps) func(context.Context) error {
 		return tolerated(d.Client.Update(ctx, configMaps, next))
 	}
 	return func(ctx context.Context) error {
-		return together(ctx, maps.Run, func(ctx context.Context) error { return q.work(ctx, 1, look) })
+		return loop.Together(ctx, maps.Run, func(ctx context.Context) error { return q.Work(ctx, 1, look) })
 	}
 }

@@ -149,6 +149,7 @@ func (s *Server) assemble() error {
 	}
 	s.registry.Loaded()
 	s.addHooks()
+	s.address = s.newAddress()
 	s.http = server.New(server.Options{Handler: s.chain, TLS: s.serving.TLS()})
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"pilothouse/backend/client"
 	"pilothouse/backend/config"
 	"pilothouse/backend/controllers"
+	"pilothouse/backend/controllers/apiaddress"
 	"pilothouse/backend/crd"
 	"pilothouse/backend/flowcontrol"
 	"pilothouse/backend/health"
@@ -78,6 +79,8 @@ type Server struct {
 	health    *health.Health
 	listeners listeners
 	http      *server.Server
+	// address keeps this server among the endpoints of the service kubernetes.
+	address *apiaddress.Keeper
 	dashboard *web.Dashboard
 	// chain answers requests from inside the process: all filters and the API.
 	chain request.Handler
@@ -224,6 +227,7 @@ func (s *Server) runBackground() {
 	if s.main != nil {
 		s.background.Go(func() { s.runDelegate(s.ctx) })
 	}
+	s.background.Go(func() { s.address.Run(s.ctx) })
 	s.runNode()
 	loops, err := controllers.Select(controllers.All(), s.options.Features.Controllers)
 	if err != nil {
@@ -251,6 +255,7 @@ func (s *Server) shutdown() {
 	s.health.Stopping()
 	ctx, cancel := context.WithTimeout(context.Background(), s.options.General.ShutdownGrace)
 	defer cancel()
+	s.address.Leave(ctx)
 	if err := s.http.Shutdown(ctx); err != nil {
 		klog.ErrorS(err, "Requests were cut off", "grace", s.options.General.ShutdownGrace)
 	}

@@ -4,11 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 
+	"pilothouse/backend/client"
 	"pilothouse/backend/config"
+	"pilothouse/backend/controllers/apiaddress"
+	"pilothouse/backend/request"
+	"pilothouse/backend/storage"
 )
 
 // listeners are the ports of a server.
@@ -86,8 +92,7 @@ func servingNames(o *config.Options) (names []string, ips []net.IP, err error) {
 		return nil, nil, err
 	}
 	ips = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback, net.IP(prefix.Addr().Next().AsSlice())}
-	for _, text := range []string{o.Serving.BindAddress, o.Serving.AdvertiseAddress} {
-		ip := net.ParseIP(text)
+	for _, ip := range []net.IP{net.ParseIP(o.Serving.BindAddress), o.Serving.Advertised()} {
 		if ip != nil && !ip.IsUnspecified() && !contains(ips, ip) {
 			ips = append(ips, ip)
 		}
@@ -114,9 +119,19 @@ func (l *listeners) port() int {
 
 // advertised is where clients in the cluster are told to find the API.
 func (s *Server) advertised() string {
-	host := s.options.Serving.AdvertiseAddress
-	if host == "" {
-		host = s.listeners.host()
+	host := s.listeners.host()
+	if ip := s.options.Serving.Advertised(); ip != nil {
+		host = ip.String()
 	}
 	return net.JoinHostPort(host, strconv.Itoa(s.listeners.port()))
+}
+
+// newAddress gives what keeps this server among the endpoints of the API.
+func (s *Server) newAddress() *apiaddress.Keeper {
+	address, _ := netip.AddrFromSlice(s.options.Serving.Advertised())
+	_, shared := s.engine.(storage.Shared)
+	return apiaddress.New(apiaddress.Options{
+		Client: client.New(s.chain, request.Server, "kube-apiserver"), Clock: time.Now,
+		Address: address.Unmap(), Port: s.listeners.port(), Shared: shared,
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"github.com/spf13/pflag"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 )
 
 // Serving is where the server listens and which certificate it shows.
@@ -26,7 +27,7 @@ type Serving struct {
 func (o *Serving) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.BindAddress, "bind-address", "127.0.0.1", "The IP address on which to listen for the --secure-port; 0.0.0.0 or :: for all.")
 	fs.IntVar(&o.SecurePort, "secure-port", 6443, "The port on which to serve HTTPS; 0 for any free one.")
-	fs.StringVar(&o.AdvertiseAddress, "advertise-address", "", "The IP address on which to advertise the server to members of the cluster. If blank, the --bind-address is used.")
+	fs.StringVar(&o.AdvertiseAddress, "advertise-address", "", "The IP address on which to advertise the server to members of the cluster. If blank, the --bind-address is used, or the host's address if that is 0.0.0.0 or ::.")
 	fs.StringVar(&o.CertFile, "tls-cert-file", "", "File with the x509 certificate for HTTPS, and its CA certificates after it. If blank, the server makes one of its own.")
 	fs.StringVar(&o.KeyFile, "tls-private-key-file", "", "File with the private key of --tls-cert-file.")
 	fs.StringVar(&o.CertDir, "cert-dir", "", "The folder of the certificates that the server makes. If blank, pki in the --data-dir.")
@@ -60,4 +61,21 @@ func (o *Serving) check() error {
 		return fmt.Errorf("--dashboard-address %q is not on loopback: plain HTTP is not served to other machines", o.DashboardAddress)
 	}
 	return nil
+}
+
+// Advertised is the IP address that other machines are told to find the server
+// at; nil when it listens everywhere and the host has no address.
+func (o *Serving) Advertised() net.IP {
+	if o.AdvertiseAddress != "" {
+		return net.ParseIP(o.AdvertiseAddress)
+	}
+	ip := net.ParseIP(o.BindAddress)
+	if !ip.IsUnspecified() {
+		return ip
+	}
+	host, err := utilnet.ResolveBindAddress(ip)
+	if err != nil {
+		return nil
+	}
+	return host
 }

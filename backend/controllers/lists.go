@@ -4,6 +4,7 @@ import (
 	"pilothouse/backend/controllers/cronjob"
 	"pilothouse/backend/controllers/daemonset"
 	"pilothouse/backend/controllers/deployment"
+	"pilothouse/backend/controllers/disruption"
 	"pilothouse/backend/controllers/endpoints"
 	"pilothouse/backend/controllers/job"
 	"pilothouse/backend/controllers/replicaset"
@@ -36,6 +37,8 @@ func All() []Loop {
 		{Name: "endpointslice-controller", Account: "endpointslice-controller", Workload: true, New: endpoints.NewSlices},
 		{Name: "deployment-controller", Account: "deployment-controller", Workload: true, New: deployment.New},
 		{Name: "replicaset-controller", Account: "replicaset-controller", Workload: true, New: replicaset.New},
+		{Name: "replicationcontroller-controller", Account: "replication-controller", Workload: true, New: replicaset.NewControllers},
+		{Name: "disruption-controller", Account: "disruption-controller", Workload: true, New: disruption.New},
 		{Name: "job-controller", Account: "job-controller", Workload: true, New: job.New},
 		{Name: "daemonset-controller", Account: "daemon-set-controller", Workload: true, New: daemonset.New},
 		{Name: "statefulset-controller", Account: "statefulset-controller", Workload: true, New: statefulset.New},

@@ -1,4 +1,5 @@
-// Package replicaset keeps as many pods as ReplicaSets want.
+// Package replicaset keeps as many pods as ReplicaSets want, and as
+// ReplicationControllers want, which are the same under an older name.
 // https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/
 package replicaset
 
@@ -9,6 +10,7 @@ import (
 	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/controllers/pods"
 	"pilothouse/backend/controllers/workload"
+	"pilothouse/backend/scheme"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -19,35 +21,62 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-var kind = workload.Kind{
-	GroupVersionKind: appsv1.SchemeGroupVersion.WithKind("ReplicaSet"),
-	Resource:         appsv1.SchemeGroupVersion.WithResource("replicasets"),
+// family is a kind of object that wants a number of pods, seen as ReplicaSets.
+type family[T scheme.Object] struct {
+	workload.Kind
+	// component is who events are of.
+	component string
+	// set gives the object as a ReplicaSet, which shares its parts.
+	set func(obj T) *appsv1.ReplicaSet
+	// with gives a copy of the object with another status.
+	with func(obj T, status *appsv1.ReplicaSetStatus) T
+}
+
+var sets = family[*appsv1.ReplicaSet]{
+	Kind: workload.Kind{
+		GroupVersionKind: appsv1.SchemeGroupVersion.WithKind("ReplicaSet"),
+		Resource:         appsv1.SchemeGroupVersion.WithResource("replicasets"),
+	},
+	component: "replicaset-controller",
+	set:       func(rs *appsv1.ReplicaSet) *appsv1.ReplicaSet { return rs },
+	with: func(rs *appsv1.ReplicaSet, status *appsv1.ReplicaSetStatus) *appsv1.ReplicaSet {
+		next := rs.DeepCopy()
+		next.Status = *status
+		return next
+	},
 }
 
 // burst bounds the pods that are made or deleted in one go.
 const burst = 500
 
-type controller struct {
-	*workload.Controller[*appsv1.ReplicaSet]
+type controller[T scheme.Object] struct {
+	*workload.Controller[T]
+	family[T]
 }
 
 // New gives the loop replicaset-controller.
-func New(d loop.Deps) func(context.Context) error {
-	c := &controller{workload.New[*appsv1.ReplicaSet](d, kind, "replicaset-controller")}
-	selector := func(rs *appsv1.ReplicaSet) (labels.Selector, error) {
-		return metav1.LabelSelectorAsSelector(rs.Spec.Selector)
+func New(d loop.Deps) func(context.Context) error { return run(d, sets) }
+
+// NewControllers gives the loop replicationcontroller-controller.
+func NewControllers(d loop.Deps) func(context.Context) error { return run(d, controllers) }
+
+func run[T scheme.Object](d loop.Deps, f family[T]) func(context.Context) error {
+	c := &controller[T]{workload.New[T](d, f.Kind, f.component), f}
+	selector := func(obj T) (labels.Selector, error) {
+		return metav1.LabelSelectorAsSelector(f.set(obj).Spec.Selector)
 	}
 	return func(ctx context.Context) error { return c.Run(ctx, c.sync, c.FollowPods(selector)) }
 }
 
 // sync makes or deletes pods of a ReplicaSet and says how it is.
-func (c *controller) sync(ctx context.Context, rs *appsv1.ReplicaSet) error {
+func (c *controller[T]) sync(ctx context.Context, obj T) error {
+	rs := c.set(obj)
 	selector, err := metav1.LabelSelectorAsSelector(rs.Spec.Selector)
 	if err != nil || selector.Empty() {
 		return nil //nolint:nilerr // it would select everything or nothing: trying again does not help
 	}
-	all := c.Mine(rs, selector)
-	owned, err := workload.Claim(ctx, c.Deps, workload.Pods, rs, kind.GroupVersionKind, selector, workload.Without(all, pods.Over))
+	all := c.Mine(obj, selector)
+	owned, err := workload.Claim(ctx, c.Deps, workload.Pods, obj, c.family.GroupVersionKind, selector, workload.Without(all, pods.Over))
 	if err != nil {
 		return err
 	}
@@ -55,14 +84,14 @@ func (c *controller) sync(ctx context.Context, rs *appsv1.ReplicaSet) error {
 	terminating := len(owned) - len(active)
 	var failed *failure
 	if rs.DeletionTimestamp == nil {
-		active, failed = c.scale(ctx, rs, active, all)
+		active, failed = c.scale(ctx, obj, active, all)
 	}
-	left, err := c.report(ctx, rs, active, terminating, failed)
+	left, err := c.report(ctx, obj, active, terminating, failed)
 	if err != nil {
 		return err
 	}
 	if left > 0 {
-		c.Queue.AddAfter(loop.Key(rs), left)
+		c.Queue.AddAfter(loop.Key(obj), left)
 	}
 	if failed != nil {
 		return failed.err
@@ -78,20 +107,20 @@ type failure struct {
 
 // scale makes the pods that are missing or deletes those that are too many, and
 // gives the pods that there are then.
-func (c *controller) scale(ctx context.Context, rs *appsv1.ReplicaSet, active, all []*corev1.Pod) ([]*corev1.Pod, *failure) {
-	switch diff := len(active) - int(*rs.Spec.Replicas); {
+func (c *controller[T]) scale(ctx context.Context, obj T, active, all []*corev1.Pod) ([]*corev1.Pod, *failure) {
+	switch diff := len(active) - int(*c.set(obj).Spec.Replicas); {
 	case diff < 0:
-		return c.create(ctx, rs, active, min(-diff, burst))
+		return c.create(ctx, obj, active, min(-diff, burst))
 	case diff > 0:
 		workload.SortForDeletion(active, all, c.Clock())
 		n := min(diff, burst)
 		errs := workload.AtOnce(n, func(i int) error {
 			err := workload.Delete(ctx, c.Deps, workload.Pods, active[i])
 			if err != nil {
-				c.Events.Event(rs, corev1.EventTypeWarning, "FailedDelete", "Error deleting: %v", err)
+				c.Events.Event(obj, corev1.EventTypeWarning, "FailedDelete", "Error deleting: %v", err)
 				return err
 			}
-			c.Events.Event(rs, corev1.EventTypeNormal, "SuccessfulDelete", "Deleted pod: %s", active[i].Name)
+			c.Events.Event(obj, corev1.EventTypeNormal, "SuccessfulDelete", "Deleted pod: %s", active[i].Name)
 			return nil
 		})
 		for _, err := range errs {
@@ -104,18 +133,18 @@ func (c *controller) scale(ctx context.Context, rs *appsv1.ReplicaSet, active, a
 	return active, nil
 }
 
-func (c *controller) create(ctx context.Context, rs *appsv1.ReplicaSet, active []*corev1.Pod, n int) ([]*corev1.Pod, *failure) {
+func (c *controller[T]) create(ctx context.Context, obj T, active []*corev1.Pod, n int) ([]*corev1.Pod, *failure) {
 	made := make([]*corev1.Pod, n)
 	_, err := workload.SlowStart(n, func(i int) error {
-		p := workload.NewPod(&rs.Spec.Template, rs, kind.GroupVersionKind)
-		if err := c.Client.Create(ctx, workload.Pods, rs.Namespace, p); err != nil {
+		p := workload.NewPod(&c.set(obj).Spec.Template, obj, c.family.GroupVersionKind)
+		if err := c.Client.Create(ctx, workload.Pods, obj.GetNamespace(), p); err != nil {
 			if !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
-				c.Events.Event(rs, corev1.EventTypeWarning, "FailedCreate", "Error creating: %v", err)
+				c.Events.Event(obj, corev1.EventTypeWarning, "FailedCreate", "Error creating: %v", err)
 			}
 			return err
 		}
 		c.Pods.CatchUp(ctx, p)
-		c.Events.Event(rs, corev1.EventTypeNormal, "SuccessfulCreate", "Created pod: %s", p.Name)
+		c.Events.Event(obj, corev1.EventTypeNormal, "SuccessfulCreate", "Created pod: %s", p.Name)
 		made[i] = p
 		return nil
 	})
@@ -132,7 +161,8 @@ func (c *controller) create(ctx context.Context, rs *appsv1.ReplicaSet, active [
 
 // report writes the status and tells when a pod will be available that only lacks
 // time.
-func (c *controller) report(ctx context.Context, rs *appsv1.ReplicaSet, active []*corev1.Pod, terminating int, failed *failure) (left time.Duration, err error) {
+func (c *controller[T]) report(ctx context.Context, obj T, active []*corev1.Pod, terminating int, failed *failure) (left time.Duration, err error) {
+	rs := c.set(obj)
 	status := appsv1.ReplicaSetStatus{
 		Replicas: int32(len(active)), ObservedGeneration: rs.Generation, TerminatingReplicas: ptr.To(int32(terminating)), //nolint:gosec // counts of pods
 		Conditions: rs.DeepCopy().Status.Conditions,
@@ -153,12 +183,11 @@ func (c *controller) report(ctx context.Context, rs *appsv1.ReplicaSet, active [
 		}
 	}
 	c.mark(&status, failed)
-	if equality.Semantic.DeepEqual(rs.Status, status) {
+	next := c.with(obj, &status)
+	if equality.Semantic.DeepEqual(rs.Status, c.set(next).Status) {
 		return left, nil
 	}
-	next := rs.DeepCopy()
-	next.Status = status
-	if err := c.Client.UpdateSubresource(ctx, kind.Resource, "status", next); err != nil {
+	if err := c.Client.UpdateSubresource(ctx, c.family.Resource, "status", next); err != nil {
 		if apierrors.IsNotFound(err) {
 			return 0, nil
 		}
@@ -169,7 +198,7 @@ func (c *controller) report(ctx context.Context, rs *appsv1.ReplicaSet, active [
 
 // mark says in a condition that pods cannot be made or deleted, and takes it away
 // when they can.
-func (c *controller) mark(status *appsv1.ReplicaSetStatus, failed *failure) {
+func (c *controller[T]) mark(status *appsv1.ReplicaSetStatus, failed *failure) {
 	i := -1
 	for j := range status.Conditions {
 		if status.Conditions[j].Type == appsv1.ReplicaSetReplicaFailure {

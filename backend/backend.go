@@ -80,7 +80,7 @@ type Server struct {
 	listeners listeners
 	http      *server.Server
 	// address keeps this server among the endpoints of the service kubernetes.
-	address *apiaddress.Keeper
+	address   *apiaddress.Keeper
 	dashboard *web.Dashboard
 	// chain answers requests from inside the process: all filters and the API.
 	chain request.Handler

@@ -272,7 +272,7 @@ func drain(k *kubectl, c *kubernetes.Clientset) {
 	watched := watchHealth(t, c, "app=guarded", 6)
 
 	k.run("drain kwok-0 --ignore-daemonsets --timeout=60s", "node/kwok-0 cordoned", "evicting pod default/guarded-", "node/kwok-0 drained")
-	left := k.run("get pods --field-selector=spec.nodeName=kwok-0 -o name")
+	left := strings.TrimSpace(k.run("get pods --field-selector=spec.nodeName=kwok-0 -o name"))
 	if !strings.HasPrefix(left, "pod/agent-") || strings.Contains(left, "\n") {
 		t.Errorf("on the drained node are %q", left)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/request"
+	"pilothouse/backend/scheduler"
 
 	"k8s.io/klog/v2"
 )
@@ -29,14 +30,30 @@ type Loop struct {
 	// Account is the service account in kube-system that it acts as; blank for
 	// what kube-apiserver does itself, as system:apiserver.
 	Account string
-	// Workload marks what only nodes give work to: unless --controllers names it,
-	// it waits for a node that lives, and gives way to a kube-controller-manager.
+	// Workload marks what only nodes give work to: it waits for a node that lives.
 	Workload bool
+	// Named tells that --controllers has the loop's name: it runs at once, and
+	// gives way to nobody.
+	Named bool
 	// User is the user that it acts as in place of a service account: what is a
 	// program of its own elsewhere.
 	User string
 	// New gives what runs until its context ends.
 	New func(d Deps) func(ctx context.Context) error
+}
+
+// givesWay is the name of the Lease in kube-system that a program of Kubernetes
+// holds while it does a loop's work; empty for what is kube-apiserver's own.
+func (l *Loop) givesWay() string {
+	switch {
+	case l.Named:
+		return ""
+	case l.User == scheduler.User:
+		return schedulerLease
+	case l.Account != "":
+		return managerLease
+	}
+	return ""
 }
 
 // agent is the manager that managedFields name for what loops write.
@@ -80,9 +97,7 @@ func Select(loops []Loop, patterns []string) ([]Loop, error) {
 		if !wanted(l.Name, full) {
 			continue
 		}
-		if slices.Contains(full, l.Name) {
-			l.Workload = false
-		}
+		l.Named = slices.Contains(full, l.Name)
 		out = append(out, l)
 	}
 	return out, nil
@@ -121,13 +136,7 @@ func Run(ctx context.Context, d Deps, loops []Loop) {
 			own.Client = d.Client.As(request.Server, "kube-apiserver")
 		}
 		own.Shared = d.Client.As(program, agent)
-		wg.Go(func() {
-			if l.Workload {
-				g.run(ctx, func(ctx context.Context) { keep(ctx, l, own) })
-				return
-			}
-			keep(ctx, l, own)
-		})
+		wg.Go(func() { g.run(ctx, l, func(ctx context.Context) { keep(ctx, l, own) }) })
 	}
 	wg.Wait()
 }

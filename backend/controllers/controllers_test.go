@@ -13,7 +13,7 @@ func TestSelect(t *testing.T) {
 		got := ""
 		for _, l := range loops {
 			got += strings.TrimSuffix(l.Name, "-controller")
-			if l.Workload {
+			if l.Workload && !l.Named {
 				got += "?" // waits for a node
 			}
 			got += " "

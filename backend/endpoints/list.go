@@ -98,7 +98,7 @@ func (c *call) selectable(field string) error {
 		return nil
 	}
 	for i := range res.Fields {
-		if res.Fields[i].Name == field {
+		if res.Fields[i].Name == field && !res.Fields[i].Hidden {
 			return nil
 		}
 	}

@@ -128,6 +128,25 @@ type Field struct {
 	Reads []string
 	// Index makes lists and watches that ask for one value of it fast.
 	Index bool
+	// Hidden keeps the field from clients: it is for EachBy.
+	Hidden bool
+}
+
+// ControllerField is the hidden field with the uid of the owner that controls an
+// object.
+const ControllerField = "metadata.controller"
+
+// ByController is a ControllerField with an index.
+func ByController() Field {
+	return Field{
+		Name: ControllerField, Reads: []string{"metadata.ownerReferences"}, Index: true, Hidden: true,
+		Get: func(obj scheme.Object) string {
+			if owner := metav1.GetControllerOfNoCopy(obj); owner != nil {
+				return string(owner.UID)
+			}
+			return ""
+		},
+	}
 }
 
 // Subresource is what lives below an object's path. Where Strategy is set it is

@@ -74,7 +74,7 @@ func (s *Store) fieldTest(sel *selected, r fields.Requirement) (func(*watchcache
 		return func(o *watchcache.Object) bool { return (o.Namespace == value) == equal }, nil
 	}
 	i := slices.Index(s.names, r.Field)
-	if i < 0 {
+	if i < 0 || s.fields[i].Hidden {
 		return nil, apierrors.NewBadRequest(s.unknownField(r.Field))
 	}
 	if equal && sel.field < 0 && s.fields[i].Index {

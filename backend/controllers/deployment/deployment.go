@@ -62,7 +62,7 @@ func (c *controller) sync(ctx context.Context, read *appsv1.Deployment) error {
 		return nil //nolint:nilerr // it would select everything or nothing: trying again does not help
 	}
 	d := read.DeepCopy()
-	all, err := workload.Claim(ctx, c.Deps, replicaSets, d, kind.GroupVersionKind, selector, workload.ListMine(c.sets, d, selector))
+	all, err := workload.Claim(ctx, c.Deps, replicaSets, d, kind.GroupVersionKind, selector, c.sets.ListOwned(d.GetNamespace(), d.GetUID(), selector))
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (r *rollout) oldPodsRun() bool {
 		if err != nil {
 			continue
 		}
-		for _, p := range workload.ListMine(r.Pods, rs, selector) {
+		for _, p := range r.Pods.ListOwned(rs.GetNamespace(), rs.GetUID(), selector) {
 			if ref := metav1.GetControllerOfNoCopy(p); ref != nil && ref.UID == rs.UID && !pods.Over(p) {
 				return true
 			}

@@ -1,7 +1,9 @@
 package loop
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"pilothouse/backend/registry"
 	"pilothouse/backend/watchcache"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 )
@@ -144,4 +147,26 @@ func Peek(r *registry.Registry, group, resource, namespace, name string) *watchc
 		return nil
 	}
 	return store.Peek(namespace, name)
+}
+
+var ownersKey = []byte(`"ownerReferences":`)
+
+// ControllerOf gives the owner of a stored object that controls it, nil when it
+// has none. Only that part of the object is decoded; in a string the key's quotes
+// are escaped.
+func ControllerOf(o *watchcache.Object) *metav1.OwnerReference {
+	i := bytes.Index(o.Raw, ownersKey)
+	if i < 0 {
+		return nil
+	}
+	var refs []metav1.OwnerReference
+	if json.NewDecoder(bytes.NewReader(o.Raw[i+len(ownersKey):])).Decode(&refs) != nil {
+		return nil
+	}
+	for j := range refs {
+		if r := &refs[j]; r.Controller != nil && *r.Controller {
+			return r
+		}
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"bytes"
 	"context"
 	"strconv"
 	"sync"
@@ -64,6 +65,48 @@ func (v *View[T]) List(namespace string, selector labels.Selector, want func(*wa
 		}
 		return true
 	})
+	return v.decodeAll(store, found)
+}
+
+// ListOwned gives the objects of a namespace that an owner controls, and those
+// without one that a selector chooses. It is fast where the resource has an index
+// of controllers.
+func (v *View[T]) ListOwned(namespace string, owner types.UID, selector labels.Selector) []T {
+	store := v.registry.Store(v.group, v.name)
+	if store == nil {
+		return nil
+	}
+	var found []*watchcache.Object
+	own := func(o *watchcache.Object) bool {
+		found = append(found, o)
+		return true
+	}
+	free := func(o *watchcache.Object) bool {
+		if selector.Matches(o.Labels) {
+			found = append(found, o)
+		}
+		return true
+	}
+	if store.EachBy(registry.ControllerField, string(owner), namespace, own) {
+		store.EachBy(registry.ControllerField, "", namespace, free)
+		return v.decodeAll(store, found)
+	}
+	uid := []byte(owner)
+	store.Each(namespace, func(o *watchcache.Object) bool {
+		matches := selector.Matches(o.Labels)
+		if !matches && !bytes.Contains(o.Raw, uid) {
+			return true
+		}
+		ref := ControllerOf(o)
+		if ref == nil && matches || ref != nil && ref.UID == owner {
+			found = append(found, o)
+		}
+		return true
+	})
+	return v.decodeAll(store, found)
+}
+
+func (v *View[T]) decodeAll(store *registry.Store, found []*watchcache.Object) []T {
 	out := make([]T, 0, len(found))
 	for _, o := range found {
 		if obj, ok := v.decode(store, o); ok {

@@ -45,7 +45,7 @@ func (h *History) Find(ctx context.Context) (current *appsv1.ControllerRevision,
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err = Claim(ctx, h.Deps, Revisions, h.Owner, h.Kind.GroupVersionKind, selector, ListMine(h.View, h.Owner, selector))
+	all, err = Claim(ctx, h.Deps, Revisions, h.Owner, h.Kind.GroupVersionKind, selector, h.View.ListOwned(h.Owner.GetNamespace(), h.Owner.GetUID(), selector))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -174,5 +174,5 @@ func samePatch(a, b []byte) bool {
 
 // ByOwner gives those of a list that an owner controls.
 func ByOwner[O scheme.Object](v *loop.View[O], owner scheme.Object) []O {
-	return Without(ListMine(v, owner, labels.Nothing()), func(o O) bool { return !metav1.IsControlledBy(o, owner) })
+	return Without(v.ListOwned(owner.GetNamespace(), owner.GetUID(), labels.Nothing()), func(o O) bool { return !metav1.IsControlledBy(o, owner) })
 }

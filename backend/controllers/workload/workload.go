@@ -4,7 +4,6 @@
 package workload
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -86,9 +85,9 @@ func (c *Controller[T]) FollowPods(selectorOf func(T) (labels.Selector, error)) 
 // owned gives a func that adds the owner of what has changed.
 func (c *Controller[T]) owned(selectorOf func(T) (labels.Selector, error)) func(current, previous *watchcache.Object, gone bool) {
 	return func(current, previous *watchcache.Object, gone bool) {
-		owner := ControllerOf(current)
+		owner := loop.ControllerOf(current)
 		if previous != nil {
-			if before := ControllerOf(previous); before != nil && (owner == nil || owner.UID != before.UID) {
+			if before := loop.ControllerOf(previous); before != nil && (owner == nil || owner.UID != before.UID) {
 				c.add(current.Namespace, before)
 			}
 		}
@@ -107,25 +106,10 @@ func (c *Controller[T]) owned(selectorOf func(T) (labels.Selector, error)) func(
 	}
 }
 
-// Mine gives the pods of an object's namespace that it controls or that its
-// selector chooses; Claim says which are its own.
+// Mine gives the pods of an object's namespace that it controls, and those
+// without an owner that its selector chooses; Claim says which are its own.
 func (c *Controller[T]) Mine(obj T, selector labels.Selector) []*corev1.Pod {
-	return ListMine(c.Pods, obj, selector)
-}
-
-// ListMine is Mine for other things than pods.
-func ListMine[O scheme.Object](v *loop.View[O], owner scheme.Object, selector labels.Selector) []O {
-	uid := []byte(owner.GetUID())
-	return v.List(owner.GetNamespace(), labels.Everything(), func(o *watchcache.Object) bool {
-		if selector.Matches(o.Labels) {
-			return true
-		}
-		if !bytes.Contains(o.Raw, uid) {
-			return false
-		}
-		ref := ControllerOf(o)
-		return ref != nil && ref.UID == owner.GetUID()
-	})
+	return c.Pods.ListOwned(obj.GetNamespace(), obj.GetUID(), selector)
 }
 
 func (c *Controller[T]) add(namespace string, owner *metav1.OwnerReference) {
@@ -137,28 +121,6 @@ func (c *Controller[T]) add(namespace string, owner *metav1.OwnerReference) {
 // FollowOwned gives a follower of other things that the kind's objects own.
 func FollowOwned[T, O scheme.Object](c *Controller[T], v *loop.View[O], selectorOf func(T) (labels.Selector, error)) func(context.Context) error {
 	return v.Follower(c.Deps, c.owned(selectorOf)).Run
-}
-
-var ownersKey = []byte(`"ownerReferences":`)
-
-// ControllerOf gives the owner of a stored object that controls it, nil when it
-// has none. Only that part of the object is decoded; in a string the key's quotes
-// are escaped.
-func ControllerOf(o *watchcache.Object) *metav1.OwnerReference {
-	i := bytes.Index(o.Raw, ownersKey)
-	if i < 0 {
-		return nil
-	}
-	var refs []metav1.OwnerReference
-	if json.NewDecoder(bytes.NewReader(o.Raw[i+len(ownersKey):])).Decode(&refs) != nil {
-		return nil
-	}
-	for j := range refs {
-		if r := &refs[j]; r.Controller != nil && *r.Controller {
-			return r
-		}
-	}
-	return nil
 }
 
 // Claim gives those of a list that an owner controls: its own that its selector

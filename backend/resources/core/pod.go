@@ -131,5 +131,6 @@ func podFields() []registry.Field {
 		// Kubernetes takes the name and never gives it a value.
 		registry.FieldOf("status.podIPs", func(p *corev1.Pod) string { return "" }),
 		registry.FieldOf("status.nominatedNodeName", func(p *corev1.Pod) string { return p.Status.NominatedNodeName }),
+		registry.ByController(),
 	}
 }

@@ -18,6 +18,7 @@ var aliases = map[string]string{
 	"job":                     "job-controller",
 	"namespace":               "namespace-controller",
 	"nodelifecycle":           "node-lifecycle-controller",
+	"persistentvolume-binder": "persistentvolume-binder-controller",
 	"podgc":                   "pod-garbage-collector-controller",
 	"pv-protection":           "persistentvolume-protection-controller",
 	"pvc-protection":          "persistentvolumeclaim-protection-controller",

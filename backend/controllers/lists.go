@@ -9,6 +9,7 @@ import (
 	"pilothouse/backend/controllers/job"
 	"pilothouse/backend/controllers/replicaset"
 	"pilothouse/backend/controllers/statefulset"
+	"pilothouse/backend/controllers/volumebinder"
 	"pilothouse/backend/scheduler"
 )
 
@@ -39,6 +40,7 @@ func All() []Loop {
 		{Name: "replicaset-controller", Account: "replicaset-controller", Workload: true, New: replicaset.New},
 		{Name: "replicationcontroller-controller", Account: "replication-controller", Workload: true, New: replicaset.NewControllers},
 		{Name: "disruption-controller", Account: "disruption-controller", Workload: true, New: disruption.New},
+		{Name: "persistentvolume-binder-controller", Account: "persistent-volume-binder", Workload: true, New: volumebinder.New},
 		{Name: "job-controller", Account: "job-controller", Workload: true, New: job.New},
 		{Name: "daemonset-controller", Account: "daemon-set-controller", Workload: true, New: daemonset.New},
 		{Name: "statefulset-controller", Account: "statefulset-controller", Workload: true, New: statefulset.New},

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	corehelper "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+	"k8s.io/component-helpers/storage/volume"
 	"k8s.io/klog/v2"
 )
 
@@ -20,11 +21,12 @@ const (
 	reasonAffinity      = "node(s) didn't match Pod's node affinity/selector"
 	reasonPorts         = "node(s) didn't have free ports for the requested pod ports"
 	reasonPods          = "Too many pods"
+	reasonVolumes       = "node(s) didn't match PersistentVolume's node affinity"
 )
 
 // choose gives the best of the nodes that a pod fits on; else why it fits on
 // none.
-func (s *Scheduler) choose(pod *corev1.Pod, nodes []*corev1.Node) (name, why string) {
+func (s *Scheduler) choose(pod *corev1.Pod, volumes []*corev1.PersistentVolume, nodes []*corev1.Node) (name, why string) {
 	need := shareOf(pod, "")
 	rules, err := s.neighbours(pod, nodes)
 	if err != nil {
@@ -39,6 +41,9 @@ func (s *Scheduler) choose(pod *corev1.Pod, nodes []*corev1.Node) (name, why str
 	for _, n := range nodes {
 		t := s.usage.of(n.Name)
 		against := fits(pod, need, n, t)
+		if len(against) == 0 && !reach(volumes, n) {
+			against = []string{reasonVolumes}
+		}
 		if why := rules.against(n); len(against) == 0 && why != "" {
 			against = []string{why}
 		}
@@ -83,6 +88,11 @@ func (s *Scheduler) labelsOf(namespace string) labels.Set {
 		return n.Labels
 	}
 	return nil
+}
+
+// reach tells whether a node has all of these volumes.
+func reach(volumes []*corev1.PersistentVolume, n *corev1.Node) bool {
+	return !slices.ContainsFunc(volumes, func(v *corev1.PersistentVolume) bool { return volume.CheckNodeAffinity(v, n.Labels) != nil })
 }
 
 func explain(reasons map[string]int) string {

@@ -41,7 +41,7 @@ func TestChoose(t *testing.T) {
 		if change != nil {
 			change(p)
 		}
-		name, why := s.choose(p, []*corev1.Node{small, large})
+		name, why := s.choose(p, nil, []*corev1.Node{small, large})
 		if name != want || why != wantWhy {
 			t.Errorf("%q %q, want %q %q", name, why, want, wantWhy)
 		}
@@ -85,5 +85,17 @@ func TestUsageFollowsPods(t *testing.T) {
 	u.update(over, nil)
 	if got := u.of("n"); got.pods != 0 || len(u.totals) != 0 {
 		t.Errorf("ended: %+v, %v", got, u.totals)
+	}
+}
+
+func TestVolumesOfSomeNodes(t *testing.T) {
+	at := func(zone string) *corev1.PersistentVolume {
+		return &corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{
+			{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "zone", Operator: corev1.NodeSelectorOpIn, Values: []string{zone}}}}}}}}}
+	}
+	n := &corev1.Node{}
+	n.Labels = map[string]string{"zone": "a"}
+	if !reach(nil, n) || !reach([]*corev1.PersistentVolume{at("a")}, n) || reach([]*corev1.PersistentVolume{at("a"), at("b")}, n) {
+		t.Error("a node has the volumes of its zone, and no others")
 	}
 }

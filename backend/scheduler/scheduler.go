@@ -50,6 +50,7 @@ var (
 	namespacesResource = corev1.SchemeGroupVersion.WithResource("namespaces")
 	nodesResource      = corev1.SchemeGroupVersion.WithResource("nodes")
 	claimsResource     = corev1.SchemeGroupVersion.WithResource("persistentvolumeclaims")
+	volumesResource    = corev1.SchemeGroupVersion.WithResource("persistentvolumes")
 	leasesResource     = coordinationv1.SchemeGroupVersion.WithResource("leases")
 )
 
@@ -259,9 +260,10 @@ func (s *Scheduler) schedule(ctx context.Context, key types.NamespacedName) erro
 		s.waiting.add(key, "", false) // nobody is there: no word about it
 		return nil
 	}
-	node, why := "", s.claims(ctx, pod)
+	volumes, why := s.volumesOf(ctx, pod)
+	node := ""
 	if why == "" {
-		node, why = s.choose(pod, live)
+		node, why = s.choose(pod, volumes, live)
 	}
 	if node == "" {
 		return s.unschedulable(ctx, pod, fmt.Sprintf("0/%d nodes are available: %s.", len(live), why))
@@ -269,21 +271,26 @@ func (s *Scheduler) schedule(ctx context.Context, key types.NamespacedName) erro
 	return s.bind(ctx, pod, node)
 }
 
-// claims says which of the pod's volumes keep it from any node.
-func (s *Scheduler) claims(ctx context.Context, pod *corev1.Pod) string {
+// volumesOf gives the volumes behind the pod's claims that are not to be had
+// everywhere, or says which claim keeps the pod from any node.
+func (s *Scheduler) volumesOf(ctx context.Context, pod *corev1.Pod) (volumes []*corev1.PersistentVolume, why string) {
 	for _, v := range pod.Spec.Volumes {
 		if v.PersistentVolumeClaim == nil {
 			continue
 		}
 		var claim corev1.PersistentVolumeClaim
 		if err := s.Client.Get(ctx, claimsResource, pod.Namespace, v.PersistentVolumeClaim.ClaimName, &claim); err != nil {
-			return fmt.Sprintf("persistentvolumeclaim %q not found", v.PersistentVolumeClaim.ClaimName)
+			return nil, fmt.Sprintf("persistentvolumeclaim %q not found", v.PersistentVolumeClaim.ClaimName)
 		}
 		if claim.Status.Phase != corev1.ClaimBound {
-			return "pod has unbound immediate PersistentVolumeClaims"
+			return nil, "pod has unbound immediate PersistentVolumeClaims"
+		}
+		var bound corev1.PersistentVolume
+		if err := s.Client.Get(ctx, volumesResource, "", claim.Spec.VolumeName, &bound); err == nil && bound.Spec.NodeAffinity != nil {
+			volumes = append(volumes, &bound)
 		}
 	}
-	return ""
+	return volumes, ""
 }
 
 func (s *Scheduler) bind(ctx context.Context, pod *corev1.Pod, node string) error {

@@ -150,3 +150,28 @@ test('R14: a ConfigMap of 1 MB is edited like a small one', async () => {
   assert.match(await page.textContent('.diff .ins'), / and more/)
   await done(c)
 })
+
+test('R14: completions, marks and descriptions come while one types', async () => {
+  const c = await context()
+  const page = await login(server, c, 'token-admin', '/ui/apis/apps/v1/namespaces/shop/deployments/api-gateway?edit=1')
+  await page.waitForSelector('.cm-content')
+  const times = await page.evaluate(async () => {
+    const form = document.querySelector('form[data-edit]')
+    const text = form.elements.text.value
+    const times = {}
+    for (const what of ['complete', 'lint', 'hover']) {
+      times[what] = []
+      for (let i = 0; i < 20; i++) {
+        const position = what === 'hover' ? text.indexOf('replicas') + 8 : text.indexOf('spec:') + 8 + i
+        const began = performance.now()
+        const answer = await fetch('/ui/' + what, { method: 'POST', body: new URLSearchParams({ form: form.elements.form.value, text, position: String(position) }), headers: { 'X-Pilothouse': 'editor' } })
+        await answer.json()
+        times[what].push(performance.now() - began)
+      }
+      times[what].sort((a, b) => a - b)
+    }
+    return times
+  })
+  for (const [what, list] of Object.entries(times)) figure(`R14 ${what}, p95`, list[18], 150, { slack: 100 })
+  await done(c)
+})

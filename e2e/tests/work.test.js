@@ -92,6 +92,32 @@ test('what others change meanwhile is merged or shown, never overwritten', async
   await done(c)
 })
 
+test('R15: what others change while one types moves nothing', async () => {
+  await server.create(base, config({ a: 'one', b: '0' }, 'typed'))
+  const c = await context()
+  const page = await login(server, c, 'token-admin', `/ui${base}/typed?edit=1`)
+  await page.waitForSelector('.cm-content')
+  await page.click('.cm-line >> text=one')
+  await page.keyboard.press('End')
+  const state = () => page.evaluate(() => {
+    const r = getSelection().getRangeAt(0)
+    return [document.querySelector('textarea').value, r.startContainer.textContent, r.startOffset, document.querySelector('.cm-scroller').scrollTop].join('|')
+  })
+  await page.keyboard.type(' and')
+  const before = await state()
+  await server.many(100, (i) => server.api('PATCH', `${base}/typed`, { data: { b: String(i) } }, 'application/merge-patch+json'))
+  assert.equal(await state(), before)
+  await page.keyboard.type(' more')
+  await page.keyboard.press('Control+s')
+  await page.waitForSelector('.diff .ins')
+  await page.keyboard.press('Control+s')
+  await page.waitForURL(/tab=yaml/)
+  const { data } = await read('typed')
+  assert.equal(data.a, 'one and more')
+  assert.notEqual(data.b, '0')
+  await done(c)
+})
+
 test('mistakes are shown beside the text, which stays', async () => {
   await server.create(base, config({ a: 'one' }, 'mistake'))
   const c = await context()

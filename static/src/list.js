@@ -8,9 +8,10 @@ import * as widths from './widths.js'
 
 const overscan = 36
 const goneFor = 3000
-// Cells of so many rows flash at once at most: when everything changes a flash
-// says nothing, and costs a lot.
+// Cells flash while no more rows than these change in a moment: when everything
+// changes a flash says nothing, and costs more than all the rest.
 const flashes = 16
+const moment = 600
 
 let list = null
 
@@ -136,7 +137,8 @@ class List {
     const changed = Object.values(m.rows ?? {})
     if (changed.length) { // all of them are read at once
       const rows = fragment(`<table><tbody>${changed.join('')}</tbody></table>`).querySelectorAll('tr')
-      for (const tr of rows) this.take(tr.dataset.uid, tr, rows.length <= flashes)
+      const flash = this.calm(rows.length)
+      for (const tr of rows) this.take(tr.dataset.uid, tr, flash)
     }
     if (m.order) this.arrange(m.order, m.gone ?? [])
     if (this.count !== m.count) $('[data-count]', this.el).replaceChildren(fragment(this.count = m.count))
@@ -172,6 +174,15 @@ class List {
     if (this.fresh) this.scroller.scrollTop = 0
     this.fresh = false
     say(`${m.total} rows`)
+  }
+
+  // calm tells whether few rows change, in this moment and in the one before.
+  calm(n) {
+    const now = performance.now()
+    if (now - this.since > 2 * moment || !this.since) [this.since, this.before, this.now] = [now, 0, 0]
+    else if (now - this.since > moment) [this.since, this.before, this.now] = [now, this.now, 0]
+    this.now += n
+    return this.now <= flashes && this.before <= flashes
   }
 
   // take puts a new or changed row into the map; what did not change of a row

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,6 +19,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/remotecommand"
 )
 
 // builtinNode starts a server whose node runs containers; on a machine that
@@ -67,6 +70,7 @@ func TestContainersOfTheBuiltinNode(t *testing.T) {
 	t.Run("how pods end", func(t *testing.T) { ends(t, c) })
 	t.Run("what is refused", func(t *testing.T) { refusals(t, c, image) })
 	t.Run("speed", func(t *testing.T) { speed(t, c, image) })
+	t.Run("speed of streams", func(t *testing.T) { speedOfStreams(t, p, c, image) })
 	t.Run("deletion", func(t *testing.T) { deletion(t, c) })
 }
 
@@ -484,4 +488,67 @@ func TestNothingIsLeftOfAKilledAgent(t *testing.T) {
 	if left := mountsBelow(t, dir); len(left) > 0 {
 		t.Errorf("mounts are left: %v", left)
 	}
+}
+
+// speedOfStreams is how fast keys and logs go through the server and the node to
+// a container and back. The bounds only tell broken from slow, docs/streams.md
+// has the figures.
+func speedOfStreams(t *testing.T, p *process, c *kubernetes.Clientset, image string) {
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
+	defer cancel()
+	u := c.CoreV1().RESTClient().Get().Namespace("default").Resource("pods").Name("full").SubResource("exec").
+		VersionedParams(&corev1.PodExecOptions{Container: "web", Command: []string{"cat"}, Stdin: true, Stdout: true}, scheme.ParameterCodec).URL()
+	e, err := remotecommand.NewWebSocketExecutor(p.config(t), "GET", u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, keys := io.Pipe()
+	echo, out := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		done <- e.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: in, Stdout: out})
+		out.Close()
+	}()
+	var times []time.Duration
+	b := make([]byte, 1)
+	for range 500 {
+		began := time.Now()
+		if _, err := keys.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(echo, b); err != nil {
+			t.Fatal(err)
+		}
+		times = append(times, time.Since(began))
+	}
+	keys.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	slices.Sort(times)
+	t.Logf("echo of a key: median %v, p95 %v", times[250], times[475])
+	if times[250] > 500*time.Millisecond {
+		t.Errorf("an echo takes %v", times[250])
+	}
+
+	const size = 64 // MiB
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "flood"}, Spec: corev1.PodSpec{
+		RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "c", Image: image, Args: []string{"flood", strconv.Itoa(size)}, Stdin: true}},
+	}}
+	if _, err := c.CoreV1().Pods("default").Create(ctx, pod, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	podIs(t, c, "flood", "running", func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodRunning })
+	log, err := c.CoreV1().Pods("default").GetLogs("flood", &corev1.PodLogOptions{Follow: true}).Stream(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	began := time.Now()
+	n, err := io.Copy(io.Discard, log)
+	took := time.Since(began)
+	if err != nil || n != size<<20 {
+		t.Errorf("%d bytes of %d come: %v", n, size<<20, err)
+	}
+	t.Logf("a log is followed with %.0f MB/s", float64(n)/1e6/took.Seconds())
 }

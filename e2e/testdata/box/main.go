@@ -6,6 +6,7 @@ package main
 import (
 	"archive/tar"
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -28,7 +29,7 @@ import (
 var commands = map[string]func(args []string) int{
 	"echo": echo, "cat": cat, "sleep": pause, "true": func([]string) int { return 0 }, "exit": exit, "env": env, "id": id, "size": size,
 	"serve": serve, "tar": archive, "count": count, "write": write, "fetch": fetch, "ps": processes, "memory": memory, "test": exists, "try": try, "touch": touch,
-	"api": api,
+	"api": api, "flood": flood,
 }
 
 func main() {
@@ -208,6 +209,18 @@ func count(args []string) int {
 	for i := range n {
 		fmt.Println(i)
 		time.Sleep(100 * time.Millisecond)
+	}
+	return 0
+}
+
+// flood writes so many megabytes of lines.
+func flood(args []string) int {
+	n, _ := strconv.Atoi(args[0])
+	line := []byte(strings.Repeat("a line of a log ", 8))
+	line[len(line)-1] = '\n'
+	lines := bytes.Repeat(line, (64<<10)/len(line))
+	for range n << 20 / len(lines) {
+		os.Stdout.Write(lines)
 	}
 	return 0
 }

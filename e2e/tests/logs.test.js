@@ -254,3 +254,38 @@ test('who may not read logs is told so', async () => {
   await until(async () => /User "dev" cannot get resource "pods\/log"/.test(await status(p)), wait)
   await done(c)
 })
+
+test('R19: the logs of what is selected are one', async () => {
+  for (const name of ['pick-a', 'pick-b', 'pick-c']) {
+    await node.pod('shop', name)
+    node.log(`shop/${name}/main`, [`hello of ${name}`])
+  }
+  const c = await context()
+  const p = await login(server, c, 'token-admin', '/ui/api/v1/namespaces/shop/pods?q=pick-')
+  await live(p)
+  for (const name of ['pick-a', 'pick-c']) await p.check(`tr:has(a:text-is("${name}")) input`)
+  await p.click('[data-bulk] button >> text=Logs')
+  await p.waitForURL(/\/ui\/logs\?ns=shop&pods=pick-[ac]%2Cpick-[ac]/)
+  await until(async () => (await shown(p)).length === 2, wait)
+  assert.deepEqual((await shown(p)).sort(), ['hello of pick-a', 'hello of pick-c'])
+  assert.match(await p.textContent('.logfoot'), /xargs -P0 -I\{\} kubectl logs \{\} --prefix -n shop --all-containers -f/)
+  node.log('shop/pick-c/main', 'later')
+  await until(async () => (await shown(p)).includes('later'), wait)
+  await done(c)
+})
+
+test('a log of the dock can have a window of its own', async () => {
+  await node.pod('shop', 'apart')
+  node.log('shop/apart/main', ['one', 'two'])
+  const c = await context()
+  const p = await login(server, c, 'token-admin', page('apart'))
+  await p.click('#main [data-dock=logs]')
+  await p.waitForSelector('.dockpane.logs .lr', { timeout: wait })
+  const [w] = await Promise.all([c.waitForEvent('page', { timeout: wait }), p.click('[data-popout]')])
+  await w.waitForSelector('.dockpane.logs .lr', { timeout: wait })
+  assert.ok(await p.isHidden('#dock'))
+  assert.ok(await w.isHidden('#nav'))
+  node.log('shop/apart/main', 'three')
+  await until(async () => (await w.$$eval('.dockpane .lr .lx', (l) => l.map((e) => e.textContent))).includes('three'), wait)
+  await done(c)
+})

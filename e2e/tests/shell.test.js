@@ -224,6 +224,21 @@ test('R21: containers without sh, and without any shell', async () => {
   await done(c)
 })
 
+test('R21: a shell goes on in a window of its own', async () => {
+  const c = await context()
+  const p = await openShell(c)
+  await p.keyboard.type('echo was here\r')
+  await says(p, /^was here$/m)
+  const [w] = await Promise.all([c.waitForEvent('page', { timeout: wait }), p.click('[data-popout]')])
+  await w.waitForSelector('.docktab[data-state=open]', { timeout: wait })
+  await says(w, /^was here$/m)
+  await w.click('.term')
+  await w.keyboard.type('echo goes on\r')
+  await says(w, /^goes on$/m)
+  assert.ok(await p.isHidden('#dock'))
+  await done(c)
+})
+
 test('R21: several shells and logs stay in the dock from page to page', async () => {
   node.log('shop/web/main', ['one', 'two'])
   const c = await context()

@@ -35,7 +35,9 @@ function build() {
   list.setAttribute('role', 'tablist')
   list.setAttribute('aria-label', 'Logs and shells')
   const fold = button('▾', 'Make the dock small (Ctrl `)', () => setSmall(!small))
-  head.append(list, fold, button('✕', 'Close this tab (Delete)', () => close(active)))
+  const out = button('⧉', 'Open this tab in a window of its own', () => popOut(active))
+  out.dataset.popout = ''
+  head.append(list, out, fold, button('✕', 'Close this tab (Delete)', () => close(active)))
   const body = document.createElement('div')
   body.className = 'dockbody'
   el.append(grip, head, body)
@@ -176,9 +178,20 @@ function show(t) {
   keep()
 }
 
-function close(t) {
+// popOut gives a tab a window of its own, which begins with a copy of what this
+// one has written down.
+function popOut(t) {
+  const { kind, title, hint, target, href } = t
+  sessionStorage.setItem('dock', JSON.stringify({ small: false, active: 0, tabs: [{ kind, title, hint, target, href }] }))
+  const opened = window.open('/ui/window', '_blank', 'popup,width=1000,height=640')
+  keep()
+  if (!opened) return say('The browser let no window be opened.')
+  close(t, true)
+}
+
+function close(t, leave) {
   const i = tabs.indexOf(t)
-  t.shell?.close()
+  t.shell?.close(leave)
   t.pane.remove()
   t.button.remove()
   tabs.splice(i, 1)

@@ -24,6 +24,7 @@ const tabKeys = {
 const inList = () => !!current()
 const hasRow = () => !!current()?.row()
 const finder = () => ['#panel [data-log=find]', '#main [data-log=find]', '#filter'].map((s) => $(s)).find((e) => e?.checkVisibility())
+const selectedLogs = () => $('#main [data-bulk]:not([hidden]) [data-key="L"]')
 const part = (key) => $(`#panel:not([hidden]) [data-key="${key}"]`) ?? $(`#main [data-key="${key}"]`)
 
 // The bindings, in the order in which the help shows them.
@@ -38,6 +39,7 @@ const bindings = [
   ...Object.entries(tabKeys).map(([key, [what, query]]) => ({ keys: [key], what, when: () => part(key) || hasRow(), run: () => tab(key, query) })),
   { keys: ['e'], what: 'Edit', when: () => part('e') || hasRow(), run: () => tab('e', '?edit=1') },
   { keys: ['Delete'], what: 'Delete', when: () => part('Delete') || hasRow(), run: remove },
+  { keys: ['L'], what: 'Logs of what is selected, as one', when: selectedLogs, run: () => selectedLogs().click() },
   { keys: ['c'], what: 'Create', when: () => part('c'), run: () => follow(part('c')) },
   { keys: ['/'], what: 'Filter, or find in the log', when: finder, run: () => { finder().focus(); finder().select() } },
   { keys: ['n'], what: 'Namespaces', when: () => $('#namespaces'), run: namespaces },

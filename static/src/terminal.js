@@ -251,10 +251,10 @@ export class Shell {
     return back ? this.searching.findPrevious(text, o) : this.searching.findNext(text, o)
   }
 
-  /** close ends the command. */
-  close() {
+  /** close ends the command, or leaves it to another window. */
+  close(leave) {
     this.closed = true
-    this.send({ close: true })
+    if (!leave) this.send({ close: true })
     clearInterval(this.pinging)
     clearTimeout(this.retrying)
     clearTimeout(this.dying)

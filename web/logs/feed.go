@@ -138,6 +138,9 @@ func (f *Feed) list(ctx context.Context) (version string, watches bool, err erro
 }
 
 func (f *Feed) keep(p *corev1.Pod) {
+	if !f.query.wants(p.Name) {
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p.ManagedFields = nil
@@ -189,7 +192,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 func (f *Feed) event(ctx context.Context, kind watch.EventType, p *corev1.Pod) {
-	if kind == watch.Bookmark {
+	if kind == watch.Bookmark || !f.query.wants(p.Name) {
 		return
 	}
 	f.mu.Lock()

@@ -7,6 +7,7 @@ package logs
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,8 @@ type Query struct {
 	// Pod is the name of the one pod, empty for all that Selector selects.
 	Pod      string
 	Selector string
+	// Pods are the names of the only pods, empty for all.
+	Pods []string
 	// Container is the name of the only container of each pod, empty for all.
 	Container string
 	// Previous asks for the log of the container before its last restart.
@@ -59,6 +62,8 @@ func ParseQuery(v url.Values) Query {
 	}
 	return q
 }
+
+func (q *Query) wants(pod string) bool { return len(q.Pods) == 0 || slices.Contains(q.Pods, pod) }
 
 // parameters are those of the API's request for the log of one container.
 func (q *Query) parameters(container string, follow bool) url.Values {

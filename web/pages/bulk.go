@@ -46,13 +46,17 @@ func bulk(ctx context.Context, c *Call) (*Answer, error) {
 		return nil, notServed(list.Path)
 	}
 	act := doingOf(c.Form.Get("act"), a.entry)
-	if act == nil {
+	reads := c.Form.Get("act") == bulkLogs && selectsPods(a.entry)
+	if act == nil && !reads {
 		return nil, notServed(list.Path)
 	}
 	s := parseList(a, list.Query())
 	targets, err := c.targets(ctx, &s)
 	if err != nil {
 		return nil, err
+	}
+	if reads {
+		return c.logsOf(ctx, targets)
 	}
 	v := view.Bulk{
 		FormToken: c.FormToken(), Act: c.Form.Get("act"), List: s.url(), All: c.Form.Get("all") != "", More: max(0, len(targets)-shownNames),

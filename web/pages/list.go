@@ -241,6 +241,9 @@ func (c *Call) acts(ctx context.Context, s *listState) []view.Act {
 	if len(s.namespaces) > 0 && !s.except {
 		at.namespace = s.namespaces[0]
 	}
+	if a, ok := c.logsAct(ctx, s.entry, at); ok {
+		list = append(list, a)
+	}
 	for i := range doings {
 		if d := &doings[i]; d.on(s.entry) && d.name != "delete" {
 			list = append(list, view.Act{Name: d.name, Text: d.verb, Denied: c.mayIn(ctx, d.right(at))})

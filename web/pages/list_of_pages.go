@@ -20,6 +20,7 @@ var All = []Page{
 	{Method: "POST", Path: "/ui/jobs/", Serve: cancelJob},
 	{Method: "GET", Path: "/ui/logs", Serve: logsPage},
 	{Method: "POST", Path: "/ui/debug", Serve: debug},
+	{Method: "GET", Path: "/ui/window", Serve: windowPage},
 	{Method: "GET", Path: "/ui/apply", Serve: applyPage},
 	{Method: "POST", Path: "/ui/apply", Serve: apply},
 	{Method: "GET", Path: "/ui/explore", Serve: explore},

@@ -151,7 +151,7 @@ var sinces = []view.Option{
 func logView(q logs.Query, v url.Values, path string) view.Logs {
 	l := view.Logs{Path: path, Previous: q.Previous}
 	own := url.Values{}
-	for _, name := range []string{"tab", "ns", "q", "container", "since", "previous", "from"} {
+	for _, name := range []string{"tab", "ns", "q", "pods", "container", "since", "previous", "from"} {
 		if s := v.Get(name); s != "" {
 			own.Set(name, s)
 		}
@@ -182,6 +182,8 @@ func logCommand(q logs.Query) string {
 		b.WriteString(" " + q.Pod)
 	case q.Selector != "":
 		fmt.Fprintf(&b, " -l %s --prefix", quote(q.Selector))
+	case len(q.Pods) > 0:
+		b.WriteString(" {} --prefix")
 	}
 	if q.Namespace != "" {
 		b.WriteString(" -n " + q.Namespace)
@@ -203,6 +205,9 @@ func logCommand(q logs.Query) string {
 		b.WriteString(" --since-time=" + q.From.UTC().Format(time.RFC3339))
 	case q.Tail >= 0:
 		fmt.Fprintf(&b, " --tail=%d", q.Tail)
+	}
+	if len(q.Pods) > 0 {
+		return "printf '%s\\n' " + strings.Join(q.Pods, " ") + " | xargs -P0 -I{} " + b.String()
 	}
 	return b.String()
 }
@@ -242,7 +247,15 @@ func logsPage(ctx context.Context, c *Call) (*Answer, error) {
 	}
 	l := logView(q, c.Query, "/ui/logs")
 	l.Title, l.Many, l.CanPrevious = "Pods "+q.Selector, true, true
-	l.Keep = append(l.Keep, view.Param{Name: "ns", Value: q.Namespace}, view.Param{Name: "q", Value: c.Query.Get("q")})
+	l.Keep = append(l.Keep, view.Param{Name: "ns", Value: q.Namespace})
+	if len(q.Pods) > 0 {
+		l.Title = fmt.Sprintf("%d pods of %s", len(q.Pods), q.Namespace)
+	}
+	for _, name := range []string{"q", "pods"} {
+		if value := c.Query.Get(name); value != "" {
+			l.Keep = append(l.Keep, view.Param{Name: name, Value: value})
+		}
+	}
 	l.Containers = []view.Option{{Value: "", Text: "All containers", Chosen: q.Container == ""}}
 	names, err := c.containerNames(ctx, q)
 	if err != nil {
@@ -260,7 +273,8 @@ func logsPage(ctx context.Context, c *Call) (*Answer, error) {
 }
 
 // selectorQuery reads the address of the page of a selector: ns is a namespace,
-// q a filter as lists have it, of which a log knows -l only.
+// q a filter as lists have it, of which a log knows -l only, pods the names of
+// the only pods.
 func selectorQuery(v url.Values) (logs.Query, error) {
 	q := logs.ParseQuery(v)
 	q.Namespace = v.Get("ns")
@@ -278,6 +292,11 @@ func selectorQuery(v url.Values) (logs.Query, error) {
 		return q, queryError{fmt.Errorf("logs of many pods need a namespace: ns=NAME")}
 	}
 	q.Selector = o.LabelSelector
+	for name := range strings.SplitSeq(v.Get("pods"), ",") {
+		if name = strings.TrimSpace(name); name != "" && len(q.Pods) < mostPods {
+			q.Pods = append(q.Pods, name)
+		}
+	}
 	return q, nil
 }
 
@@ -285,12 +304,18 @@ func selectorQuery(v url.Values) (logs.Query, error) {
 const mostPods = 100
 
 func (c *Call) containerNames(ctx context.Context, q logs.Query) ([]string, error) {
-	list := &corev1.PodList{}
-	if err := c.Client.List(ctx, podsResource, q.Namespace, metav1.ListOptions{LabelSelector: q.Selector, Limit: mostPods}, list); err != nil {
+	list, limit := &corev1.PodList{}, int64(mostPods)
+	if len(q.Pods) > 0 {
+		limit = 0 // they may be anywhere in the list
+	}
+	if err := c.Client.List(ctx, podsResource, q.Namespace, metav1.ListOptions{LabelSelector: q.Selector, Limit: limit}, list); err != nil {
 		return nil, err
 	}
 	var names []string
 	for i := range list.Items {
+		if len(q.Pods) > 0 && !slices.Contains(q.Pods, list.Items[i].Name) {
+			continue
+		}
 		for _, one := range logs.Containers(&list.Items[i].Spec) {
 			if !slices.Contains(names, one.Name) {
 				names = append(names, one.Name)

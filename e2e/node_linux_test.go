@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
@@ -483,8 +484,17 @@ func TestNothingIsLeftOfAKilledAgent(t *testing.T) {
 	if after.UID != before.UID {
 		t.Error("it is another pod")
 	}
+	// One bridge with the pod's end on it, named as the folder has it; then none.
+	sum := sha256.Sum256([]byte(filepath.Join(dir, "data", "node")))
+	bridge := fmt.Sprintf("/sys/class/net/ph%x/brif", sum[:4])
+	if ends, err := os.ReadDir(bridge); err != nil || len(ends) != 1 {
+		t.Errorf("on the bridge: %v %v", ends, err)
+	}
 	next.terminate(t)
 	eventually(t, "the end of all containers", func() bool { return len(boxes(t)) == 0 })
+	if _, err := os.Stat(bridge); !os.IsNotExist(err) {
+		t.Errorf("the bridge is left: %v", err)
+	}
 	if left := mountsBelow(t, dir); len(left) > 0 {
 		t.Errorf("mounts are left: %v", left)
 	}

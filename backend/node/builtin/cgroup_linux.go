@@ -238,15 +238,33 @@ func (g *cgroup) limit(r *cri.LinuxContainerResources) error {
 		// 2 to 262144 shares become a weight of 1 to 10000.
 		weight := 1 + (max(2, r.CpuShares)-2)*9999/262142
 		return errors.Join(
+			g.noSwap("memory.swap.max", "0"),
 			g.write("memory", "memory.max", memory),
 			g.write("cpu", "cpu.max", fmt.Sprintf("%s %d", quota, max(r.CpuPeriod, 1000))),
 			g.write("cpu", "cpu.weight", strconv.FormatInt(weight, 10)))
 	}
+	const both = "memory.memsw.limit_in_bytes" // of memory and swap together, never below that of memory
 	return errors.Join(
+		g.noSwap(both, "-1"),
 		g.write("memory", "memory.limit_in_bytes", memory),
+		g.noSwap(both, memory),
 		g.write("cpu", "cpu.cfs_period_us", strconv.FormatInt(max(r.CpuPeriod, 1000), 10)),
 		g.write("cpu", "cpu.cfs_quota_us", quota),
 		g.write("cpu", "cpu.shares", strconv.FormatInt(max(2, r.CpuShares), 10)))
+}
+
+// noSwap writes a limit of swap where the kernel counts it: as with kubelets,
+// what is beyond the limit of memory is not swapped out.
+func (g *cgroup) noSwap(name, value string) error {
+	if f := g.file("memory", name); f != "" && isFile(f) {
+		return os.WriteFile(f, []byte(value), 0)
+	}
+	return nil
+}
+
+func isFile(p string) bool {
+	info, err := os.Stat(p)
+	return err == nil && !info.IsDir()
 }
 
 // kill ends every process in the groups.

@@ -64,6 +64,17 @@ const shots = [
     await page.keyboard.press('Control+s')
     await page.waitForSelector('.diff .ins')
   }],
+  ['columns', '/ui/api/v1/namespaces/shop/pods', async (page) => { await live(page); await page.click('[data-testid=columns] > summary') }],
+  ['recent', '/ui/api/v1/services', async (page) => {
+    await live(page)
+    for (const path of ['api/v1/namespaces/shop/configmaps/api-gateway-config', 'apis/apps/v1/namespaces/shop/deployments/api-gateway']) {
+      await page.goto(`${server.url}/ui/${path}`)
+      await live(page)
+    }
+    await page.goto(server.url + '/ui/')
+    await page.keyboard.press('Control+k')
+    await page.waitForSelector('#palette [role=option]')
+  }],
   ['conflict', '/ui/apis/apps/v1/namespaces/shop/deployments/api-gateway?edit=1', async (page) => {
     await edit(page, 'image:', (line) => line.replace(/image: .*/, 'image: registry.example/shop/api-gateway:2.0.0'))
     const n = Date.now()

@@ -52,6 +52,8 @@ for (const [theme, width] of [['dark', 1440], ['light', 375], ['contrast', 768]]
     await live(page)
     await page.click('[data-testid=columns] > summary')
     await check(page, 'the chooser of columns')
+    const box = await (await page.$('[data-testid=columns] .sheet')).boundingBox()
+    assert.ok(box.x >= 0 && box.x + box.width <= width, `the chooser stands at ${JSON.stringify(box)}`)
     await page.keyboard.press('Escape')
     await page.goto(server.url + '/ui/api/v1/services')
     await page.keyboard.press('Control+k')

@@ -239,6 +239,9 @@ func (s *Server) runBackground() {
 		RootCA: func() []byte { return s.pki.CA.CertPEM }, CA: s.pki.CA, Quota: s.quota,
 		Token: s.authentication.secretToken, Remote: s.aggregator.Groups, EventTTL: s.options.Features.EventTTL,
 	}
+	if s.options.Authn.EnableBootstrapToken {
+		deps.Server = "https://" + s.advertised()
+	}
 	s.background.Go(func() {
 		if _, shared := s.engine.(storage.Shared); shared {
 			controllers.RunElected(s.ctx, deps, loops)

@@ -3,6 +3,7 @@ package controllers
 // aliases are the names that kube-controller-manager had for its controllers
 // before 1.28 and still takes.
 var aliases = map[string]string{
+	"bootstrapsigner":         "bootstrap-signer-controller",
 	"clusterrole-aggregation": "clusterrole-aggregation-controller",
 	"cronjob":                 "cronjob-controller",
 	"csrapproving":            "certificatesigningrequest-approving-controller",
@@ -29,5 +30,6 @@ var aliases = map[string]string{
 	"serviceaccount":          "serviceaccount-controller",
 	"serviceaccount-token":    "serviceaccount-token-controller",
 	"statefulset":             "statefulset-controller",
+	"tokencleaner":            "token-cleaner-controller",
 	"ttl-after-finished":      "ttl-after-finished-controller",
 }

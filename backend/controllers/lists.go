@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"pilothouse/backend/controllers/bootstraptoken"
 	"pilothouse/backend/controllers/cronjob"
 	"pilothouse/backend/controllers/daemonset"
 	"pilothouse/backend/controllers/deployment"
@@ -24,6 +25,9 @@ func All() []Loop {
 		{Name: "certificatesigningrequest-signing-controller", Account: "certificate-controller", New: newSigning},
 		{Name: "certificatesigningrequest-approving-controller", Account: "certificate-controller", New: newApproving},
 		{Name: "certificatesigningrequest-cleaner-controller", Account: "certificate-controller", New: newCleaner},
+		{Name: "bootstrap-signer-controller", Account: "bootstrap-signer", New: bootstraptoken.NewSigner},
+		{Name: "token-cleaner-controller", Account: "token-cleaner", New: bootstraptoken.NewCleaner},
+		{Name: "cluster-info-publisher-controller", New: bootstraptoken.NewPublisher},
 		{Name: "clusterrole-aggregation-controller", Account: "clusterrole-aggregation-controller", New: newAggregation},
 		{Name: "persistentvolumeclaim-protection-controller", Account: "pvc-protection-controller", New: newClaimProtection},
 		{Name: "persistentvolume-protection-controller", Account: "pv-protection-controller", New: newVolumeProtection},

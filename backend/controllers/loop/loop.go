@@ -32,6 +32,9 @@ type Deps struct {
 	Clock    registry.Clock
 	// RootCA is the PEM bundle that clients verify this server with.
 	RootCA func() []byte
+	// Server is the URL at which machines that join with bootstrap tokens find this
+	// server; blank when none can.
+	Server string
 	// CA signs the certificates of the signers that are this server's own; nil
 	// leaves their requests alone.
 	CA *pki.KeyPair

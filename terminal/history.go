@@ -52,7 +52,7 @@ func historyCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		printHistory(c.OutOrStdout(), h, false)
+		printHistory(c.OutOrStdout(), h, false, time.Time{})
 		return nil
 	}
 	return c
@@ -76,7 +76,7 @@ func changesCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		q := url.Values{}
+		q, asked := url.Values{}, time.Time{}
 		for name, value := range map[string]string{"namespace": w.namespace, "resource": resource} {
 			if value != "" {
 				q.Set(name, value)
@@ -89,16 +89,22 @@ func changesCommand() *cobra.Command {
 			if text != "" {
 				q.Set(name, text)
 			}
+			if at, err := time.Parse(time.RFC3339, text); err == nil && name == "since" {
+				asked = at
+			}
 		}
 		var h endpoints.History
 		if err := s.get(c.Context(), history.ChangesPath, q, &h); err != nil {
 			return err
 		}
-		printHistory(c.OutOrStdout(), &h, true)
+		printHistory(c.OutOrStdout(), &h, true, asked)
 		return nil
 	}
 	return c
 }
+
+// timesAreExactTo is how exactly the server knows when a revision was written.
+const timesAreExactTo = 2 * history.SampleInterval
 
 func (s *server) history(ctx context.Context, path string, q url.Values) (*endpoints.History, error) {
 	if q == nil {
@@ -115,7 +121,9 @@ func (s *server) history(ctx context.Context, path string, q url.Values) (*endpo
 	return &h, nil
 }
 
-func printHistory(out io.Writer, h *endpoints.History, objects bool) {
+// printHistory prints changes, of several objects or of one; asked is from when
+// on they were asked for.
+func printHistory(out io.Writer, h *endpoints.History, objects bool, asked time.Time) {
 	if len(h.Versions) == 0 {
 		fmt.Fprintln(out, "Nothing has changed.")
 	}
@@ -150,7 +158,7 @@ func printHistory(out io.Writer, h *endpoints.History, objects bool) {
 	switch {
 	case h.More:
 		fmt.Fprintln(out, "There are older changes.")
-	case !h.Since.IsZero():
+	case h.Since.After(asked.Add(timesAreExactTo)):
 		fmt.Fprintf(out, "Of the time before %s nothing is known.\n", h.Since.UTC().Format(time.RFC3339))
 	}
 }

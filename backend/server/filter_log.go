@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"runtime/debug"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"pilothouse/backend/metrics"
 	"pilothouse/backend/request"
+	"pilothouse/backend/scheme"
 
 	"k8s.io/klog/v2"
 )
@@ -42,7 +44,28 @@ func logRequest(r *request.Request, p *request.Response, err error, agent string
 	klog.V(2).InfoS("HTTP", "verb", r.Info.Verb, "URI", MaskedURI(r), "user", user, "resp", status,
 		"latency", time.Since(r.Received), "userAgent", agent,
 		"srcIP", r.RemoteAddr, "audit-ID", r.ID, "err", err)
+	logDecision(r)
 	logBodies(r, p)
+}
+
+// logDecision logs at -v=4 who a request was taken for, and why it was allowed or
+// not.
+func logDecision(r *request.Request) {
+	decision := r.Annotation("authorization.k8s.io/decision")
+	if !klog.V(4).Enabled() || decision == "" {
+		return
+	}
+	pairs := []any{"audit-ID", r.ID, "decision", decision, "reason", r.Annotation("authorization.k8s.io/reason")}
+	if u := r.User; u != nil {
+		pairs = append(pairs, "groups", u.Groups)
+	}
+	if u := r.Impersonator; u != nil {
+		pairs = append(pairs, "impersonator", u.Name)
+	}
+	if life := r.Life(); life != nil {
+		pairs = append(pairs, "knownBy", life.Authenticator())
+	}
+	klog.V(4).InfoS("HTTP decision", pairs...)
 }
 
 // logHeaders logs a request's headers at -v=6, without what proves who sent it.
@@ -78,16 +101,24 @@ func logBodies(r *request.Request, p *request.Response) {
 		return
 	}
 	if len(r.Body) > 0 {
-		klog.V(8).InfoS("HTTP request body", "audit-ID", r.ID, "body", cut(r.Body))
+		klog.V(8).InfoS("HTTP request body", "audit-ID", r.ID, "body", cut(r.Body, r.Header.Get("Content-Type")))
 	}
 	if p != nil && len(p.Body) > 0 {
-		klog.V(8).InfoS("HTTP response body", "audit-ID", r.ID, "body", cut(p.Body))
+		klog.V(8).InfoS("HTTP response body", "audit-ID", r.ID, "body", cut(p.Body, p.ContentType))
 	}
 }
 
-func cut(body []byte) string {
+// cut is a body as it is logged: its beginning, and JSON in the place of protobuf.
+func cut(body []byte, contentType string) string {
+	if strings.HasPrefix(contentType, scheme.MediaProtobuf) {
+		text, err := scheme.ToJSON(body, contentType)
+		if err != nil {
+			return fmt.Sprintf("%d bytes of %s", len(body), contentType)
+		}
+		body = text
+	}
 	if len(body) <= maxLoggedBody {
-		return string(body)
+		return strings.ToValidUTF8(string(body), "\uFFFD")
 	}
 	return strings.ToValidUTF8(string(body[:maxLoggedBody]), "") + "...TRUNCATED"
 }

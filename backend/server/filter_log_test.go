@@ -33,12 +33,15 @@ func TestLogHoldsNoSecrets(t *testing.T) {
 	klog.SetLogger(funcr.New(func(prefix, args string) { out.WriteString(args + "\n") }, funcr.Options{Verbosity: 10}))
 	defer klog.ClearLogger()
 	defer fs.Set("v", "0") //nolint:errcheck // it was set before
+	contentType := "application/json"
 	send := func(path, body, answer string) string {
 		out.Reset()
 		r := &request.Request{
 			ID: "x", Method: "POST", Path: path, RawPath: path, RawQuery: "token=sesame", Body: []byte(body), Info: request.ParseInfo("POST", path, false, ""),
-			Header: logged{"Authorization": "Bearer sesame", "Cookie": "session=sesame", "Accept": "text/plain"},
+			Header: logged{"Authorization": "Bearer sesame", "Cookie": "session=sesame", "Accept": "text/plain", "Content-Type": contentType},
 		}
+		r.Annotate("authorization.k8s.io/decision", "allow")
+		r.Annotate("authorization.k8s.io/reason", "RBAC: allowed by a binding")
 		h := logRequests(func(context.Context, *request.Request) (*request.Response, error) {
 			return &request.Response{Body: []byte(answer)}, nil
 		})
@@ -53,6 +56,18 @@ func TestLogHoldsNoSecrets(t *testing.T) {
 	if text := send("/api/v1/namespaces/a/pods", `{"a":1}`, `{"b":2}`); !strings.Contains(text, "text/plain") || !strings.Contains(text, `{\"a\":1}`) || !strings.Contains(text, `{\"b\":2}`) {
 		t.Error(text)
 	}
+	if text := send("/api/v1/namespaces/a/pods", "", ""); !strings.Contains(text, "HTTP decision") || !strings.Contains(text, "RBAC: allowed by a binding") {
+		t.Errorf("why it was allowed is not logged: %s", text)
+	}
+	contentType = "application/vnd.kubernetes.protobuf"
+	raw := "k8s\x00\n\x0f\n\x02v1\x12\tConfigMap\x12\x12\n\x10\n\x04name\x12\x00\x1a\x00\"\x00*\x002\x00"
+	if text := send("/api/v1/namespaces/a/configmaps", raw, ""); !strings.Contains(text, "name") || !strings.Contains(text, "ConfigMap") || strings.Contains(text, `\x00`) || strings.Contains(text, `\n\x0f`) {
+		t.Errorf("protobuf is not logged as JSON: %s", text)
+	}
+	if text := send("/api/v1/namespaces/a/configmaps", "k8s\x00\xff\xff", ""); !strings.Contains(text, "6 bytes of application/vnd.kubernetes.protobuf") {
+		t.Error(text)
+	}
+	contentType = "application/json"
 	send("/api/v1/namespaces/a/secrets", `{"data":"sesame"}`, `{"data":"sesame"}`)
 	send("/apis/authentication.k8s.io/v1/tokenreviews", `{"token":"sesame"}`, "")
 	send("/api/v1/namespaces/a/serviceaccounts/b/token", "", `{"token":"sesame"}`)

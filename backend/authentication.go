@@ -14,6 +14,7 @@ import (
 	"pilothouse/backend/authn/webhook"
 	"pilothouse/backend/client"
 	"pilothouse/backend/config"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/pki"
 	"pilothouse/backend/registry"
 
@@ -86,7 +87,7 @@ func (a *authentication) run(ctx context.Context, every time.Duration) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	if a.providers != nil {
-		wg.Go(func() { a.providers.Run(ctx, every) })
+		wg.Go(metrics.Guarded("authentication", func() { a.providers.Run(ctx, every) }))
 	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()

@@ -26,6 +26,7 @@ import (
 	"pilothouse/backend/history"
 	"pilothouse/backend/kubelet"
 	"pilothouse/backend/life"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/openapi"
 	"pilothouse/backend/pki"
 	"pilothouse/backend/registry"
@@ -205,27 +206,31 @@ func (s *Server) serve() <-chan error {
 // certificateInterval is how often certificate files are looked at.
 const certificateInterval = 5 * time.Second
 
+// keep runs something beside the listeners until the server stops, whatever
+// happens in it.
+func (s *Server) keep(what string, run func()) { s.background.Go(metrics.Kept(s.ctx, what, run)) }
+
 func (s *Server) runBackground() {
-	s.background.Go(func() { s.serving.Run(s.ctx, certificateInterval) })
-	s.background.Go(func() { s.authentication.run(s.ctx, certificateInterval) })
-	s.background.Go(func() { s.authorization.configured.Run(s.ctx, certificateInterval) })
-	s.background.Go(func() { s.publishTrust(s.ctx, certificateInterval) })
-	s.background.Go(func() {
+	s.keep("certificates", func() { s.serving.Run(s.ctx, certificateInterval) })
+	s.keep("authentication", func() { s.authentication.run(s.ctx, certificateInterval) })
+	s.keep("authorization", func() { s.authorization.configured.Run(s.ctx, certificateInterval) })
+	s.keep("certificates", func() { s.publishTrust(s.ctx, certificateInterval) })
+	s.keep("compaction", func() {
 		if err := storage.RunCompaction(s.ctx, s.engine, s.compaction()); err != nil {
 			klog.ErrorS(err, "Compaction has stopped")
 		}
 	})
 	if s.timeline != nil {
-		s.background.Go(func() { s.timeline.Run(s.ctx) })
+		s.keep("history", func() { s.timeline.Run(s.ctx) })
 	}
 	if s.flow != nil {
-		s.background.Go(func() { s.flow.Run(s.ctx) })
+		s.keep("flow control", func() { s.flow.Run(s.ctx) })
 	}
-	s.background.Go(func() { s.crds.Run(s.ctx) }) //nolint:errcheck // it ends with the context
-	s.background.Go(func() { s.aggregator.Run(s.ctx) })
-	s.background.Go(func() { s.documents.Run(s.ctx) })
+	s.keep("custom resources", func() { s.crds.Run(s.ctx) }) //nolint:errcheck // it ends with the context
+	s.keep("aggregator", func() { s.aggregator.Run(s.ctx) })
+	s.keep("openapi", func() { s.documents.Run(s.ctx) })
 	if s.main != nil {
-		s.background.Go(func() { s.runDelegate(s.ctx) })
+		s.keep("delegate", func() { s.runDelegate(s.ctx) })
 	}
 	s.background.Go(func() { s.address.Run(s.ctx) })
 	s.runNode()
@@ -242,7 +247,7 @@ func (s *Server) runBackground() {
 	if s.options.Authn.EnableBootstrapToken {
 		deps.Server = "https://" + s.advertised()
 	}
-	s.background.Go(func() {
+	s.keep("controller", func() {
 		if _, shared := s.engine.(storage.Shared); shared {
 			controllers.RunElected(s.ctx, deps, loops)
 			return

@@ -74,7 +74,7 @@ func New(o Options) (*Dashboard, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &Dashboard{cancel: cancel}
 	samples := trend.New(metrics.Registry, o.Clock)
-	d.background.Go(func() { samples.Run(ctx) })
+	d.background.Go(metrics.Guarded("dashboard", func() { samples.Run(ctx) }))
 	d.site = pages.Site{
 		Registry: o.Registry, Pool: rows.NewPool(ctx), Sessions: sessions, Links: session.NewLinks(o.Clock),
 		Logins: o.Logins, Begun: session.NewBox(), Jobs: jobs.New(ctx), Docs: apidoc.New(), Terminals: terminal.New(ctx),

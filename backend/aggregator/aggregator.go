@@ -10,7 +10,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -126,9 +125,9 @@ func (m *Manager) Run(ctx context.Context) {
 	defer stop()
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { m.keepRegistered(ctx) })
+	wg.Go(metrics.Guarded("aggregator", func() { m.keepRegistered(ctx) }))
 	for range workers {
-		wg.Go(func() {
+		wg.Go(metrics.Guarded("aggregator", func() {
 			for {
 				name, shut := m.queue.Get()
 				if shut {
@@ -136,7 +135,7 @@ func (m *Manager) Run(ctx context.Context) {
 				}
 				m.work(ctx, name)
 			}
-		})
+		}))
 	}
 }
 
@@ -144,7 +143,7 @@ func (m *Manager) work(ctx context.Context, name string) {
 	defer m.queue.Done(name)
 	defer func() {
 		if p := recover(); p != nil {
-			klog.ErrorS(fmt.Errorf("panic: %v\n%s", p, debug.Stack()), "APIService cannot be looked at", "name", name)
+			metrics.CaughtPanic(p, "aggregator")
 			m.queue.AddRateLimited(name)
 		}
 	}()

@@ -7,15 +7,14 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"maps"
 	"reflect"
-	"runtime/debug"
 	"sync"
 	"time"
 
+	"pilothouse/backend/metrics"
+
 	"golang.org/x/sync/singleflight"
-	"k8s.io/klog/v2"
 )
 
 // CacheOptions say how long answers are kept.
@@ -187,7 +186,7 @@ func (c *Cache) ask(key *cacheKey, token string, audiences []string) (id *Identi
 	}()
 	defer func() {
 		if p := recover(); p != nil {
-			klog.ErrorS(fmt.Errorf("panic: %v", p), "Authentication of a token failed", "stack", string(debug.Stack()))
+			metrics.CaughtPanic(p, "authentication")
 			id, err = nil, errors.New("authentication failed unexpectedly")
 		}
 	}()

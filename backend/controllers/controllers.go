@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"pilothouse/backend/controllers/loop"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/request"
 	"pilothouse/backend/scheduler"
 
@@ -123,7 +124,7 @@ func wanted(name string, patterns []string) bool {
 func Run(ctx context.Context, d Deps, loops []Loop) {
 	var wg sync.WaitGroup
 	g := newGate(d)
-	wg.Go(func() { g.watch(ctx) })
+	wg.Go(metrics.Guarded("controller", func() { g.watch(ctx) }))
 	d.Nodes = g.nodes
 	for _, l := range loops {
 		own := d
@@ -136,7 +137,7 @@ func Run(ctx context.Context, d Deps, loops []Loop) {
 			own.Client = d.Client.As(request.Server, "kube-apiserver")
 		}
 		own.Shared = d.Client.As(program, agent)
-		wg.Go(func() { g.run(ctx, l, func(ctx context.Context) { keep(ctx, l, own) }) })
+		wg.Go(metrics.Guarded("controller", func() { g.run(ctx, l, func(ctx context.Context) { keep(ctx, l, own) }) }))
 	}
 	wg.Wait()
 }

@@ -7,6 +7,7 @@ import (
 
 	"pilothouse/backend/client"
 	"pilothouse/backend/controllers/loop"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/request"
 
 	"github.com/google/uuid"
@@ -42,7 +43,7 @@ func RunElected(ctx context.Context, d Deps, loops []Loop) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			Run(led, d, loops)
+			metrics.Kept(led, "controller", func() { Run(led, d, loops) })()
 		}()
 		e.hold(ctx)
 		stop()

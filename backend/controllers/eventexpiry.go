@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pilothouse/backend/controllers/loop"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/watchcache"
 
@@ -155,13 +156,13 @@ func (x *eventExpiry) expire(ctx context.Context, over []deadline) {
 		if o == nil || o.Revision != d.revision {
 			continue
 		}
-		wg.Go(func() {
+		wg.Go(metrics.Guarded("controller", func() {
 			if _, err := store.Expire(ctx, o); err != nil && ctx.Err() == nil {
 				klog.ErrorS(err, "Event cannot be expired, later", "event", klog.KRef(d.namespace, d.name))
 				d.at = x.Clock().Add(time.Minute)
 				x.add(d)
 			}
-		})
+		}))
 	}
 	wg.Wait()
 }

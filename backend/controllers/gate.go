@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pilothouse/backend/controllers/loop"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/watchcache"
 
@@ -128,7 +129,7 @@ func (g *gate) run(ctx context.Context, l Loop, f func(context.Context)) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			f(own)
+			metrics.Kept(own, "controller", func() { f(own) })()
 		}()
 		if g.await(ctx, l, false) {
 			klog.InfoS("Another program does a controller's work", "controller", l.Name, "lease", l.givesWay())

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pilothouse/backend/controllers/loop"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/watchcache"
 
@@ -78,7 +79,7 @@ func (c *collector) follow(ctx context.Context) error {
 			}
 			own, stop := context.WithCancel(ctx)
 			watching[store] = stop
-			wg.Go(func() { c.watch(own, store) })
+			wg.Go(metrics.Kept(own, "controller", func() { c.watch(own, store) }))
 		}
 		select {
 		case <-ctx.Done():

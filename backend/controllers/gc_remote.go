@@ -12,6 +12,7 @@ import (
 	"pilothouse/backend/client"
 	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/discovery"
+	"pilothouse/backend/metrics"
 
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -71,7 +72,7 @@ func (c *collector) followRemote(ctx context.Context) error {
 				}
 				own, stop := context.WithCancel(ctx)
 				watching[r] = stop
-				wg.Go(func() { c.watchRemote(own, r) })
+				wg.Go(metrics.Kept(own, "controller", func() { c.watchRemote(own, r) }))
 			}
 		}
 		loop.Wait(ctx, remoteInterval)

@@ -9,11 +9,11 @@ import (
 	"context"
 	"fmt"
 	"reflect"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"pilothouse/backend/client"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/openapi"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/webhook"
@@ -194,7 +194,8 @@ func (m *Manager) follow(ctx context.Context) error {
 func (m *Manager) sync(ctx context.Context, name string) (again []string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			metrics.CaughtPanic(p, "custom resources")
+			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
 	if m.isSettled(ctx, name) {

@@ -10,6 +10,7 @@ import (
 
 	"pilothouse/backend/client"
 	"pilothouse/backend/informer"
+	"pilothouse/backend/metrics"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -67,7 +68,7 @@ func newCopies(o Options, gvr schema.GroupVersionResource) *copies {
 func (c *copies) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { c.originals.Run(ctx) }) //nolint:errcheck // it ends with the context
+	wg.Go(metrics.Guarded("delegate", func() { c.originals.Run(ctx) })) //nolint:errcheck // it ends with the context
 	select {
 	case <-ctx.Done():
 		return

@@ -66,17 +66,17 @@ func (d *Delegate) Run(ctx context.Context) {
 	defer wg.Wait()
 	for _, gvr := range copied {
 		if d.o.Registry.Store(gvr.Group, gvr.Resource) != nil {
-			wg.Go(func() { newCopies(d.o, gvr).run(ctx) })
+			wg.Go(metrics.Guarded("delegate", func() { newCopies(d.o, gvr).run(ctx) }))
 		}
 	}
-	wg.Go(func() { d.definitions.Run(ctx) }) //nolint:errcheck // it ends with the context
+	wg.Go(metrics.Guarded("delegate", func() { d.definitions.Run(ctx) })) //nolint:errcheck // it ends with the context
 	select {
 	case <-ctx.Done():
 		return
 	case <-d.definitions.Synced():
 	}
-	wg.Go(func() { d.followOwn(ctx) })
-	wg.Go(func() { d.keepRegistered(ctx) })
+	wg.Go(metrics.Guarded("delegate", func() { d.followOwn(ctx) }))
+	wg.Go(metrics.Guarded("delegate", func() { d.keepRegistered(ctx) }))
 	work(ctx, d.queue, d.sync)
 }
 

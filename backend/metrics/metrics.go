@@ -46,11 +46,6 @@ func Register[T prometheus.Collector](c T) T {
 }
 
 var (
-	// Panics counts panics that were caught, by where.
-	Panics = Register(prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "pilothouse_panics_total", Help: "Panics that were caught, by where they happened.",
-	}, []string{"in"}))
-
 	requests = Register(prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "apiserver_request_total",
 		Help: "Counter of apiserver requests broken out for each verb, group, version, resource, scope, component, and HTTP response code.",

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -145,4 +146,25 @@ func BenchmarkStorageCall(b *testing.B) {
 	for b.Loop() {
 		s.Called(StorageUpdate, time.Now(), nil)
 	}
+}
+
+func TestPanicsEndNoProcess(t *testing.T) {
+	Guarded("tested", func() { panic("boom") })()
+	has(t, `pilothouse_panics_total{in="tested"} 1`)
+	runs := 0
+	Kept(t.Context(), "tested", func() {
+		if runs++; runs == 1 {
+			panic("boom")
+		}
+	})()
+	if runs != 2 {
+		t.Errorf("it ran %d times", runs)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	Kept(ctx, "tested", func() { runs++; panic("boom") })()
+	if runs != 3 {
+		t.Errorf("it goes on after the end: %d", runs)
+	}
+	has(t, `pilothouse_panics_total{in="tested"} 3`)
 }

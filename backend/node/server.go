@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/node/runtime"
 
 	corev1 "k8s.io/api/core/v1"
@@ -115,7 +116,7 @@ func (a *Agent) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // the very value
-				klog.ErrorS(nil, "Panic in the kubelet API", "panic", p, "path", r.URL.Path)
+				metrics.CaughtPanic(p, "kubelet API")
 				panic(http.ErrAbortHandler)
 			}
 		}()

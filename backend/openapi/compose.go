@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
+
+	"pilothouse/backend/metrics"
 
 	"k8s.io/klog/v2"
 )
@@ -84,7 +85,8 @@ func (a *addition) resolve(r resolver) (p *part) {
 	var err error
 	defer func() {
 		if panicked := recover(); panicked != nil { // this is in no request that would recover
-			err = fmt.Errorf("panic: %v\n%s", panicked, debug.Stack())
+			metrics.CaughtPanic(panicked, "openapi")
+			err = fmt.Errorf("panic: %v", panicked)
 		}
 		if err != nil {
 			p = nil

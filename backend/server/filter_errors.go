@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/request"
 
 	"k8s.io/apimachinery/pkg/util/net"
@@ -50,7 +51,7 @@ func recoverPanics(next request.Handler) request.Handler {
 	return func(ctx context.Context, r *request.Request) (p *request.Response, err error) {
 		defer func() {
 			if v := recover(); v != nil {
-				logPanic(v, "handler")
+				metrics.CaughtPanic(v, "handler")
 				p, err = nil, errPanic
 			}
 		}()

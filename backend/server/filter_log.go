@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -166,9 +165,4 @@ func countRequests(next request.Handler) request.Handler {
 		p.DuringStream(func() func() { return metrics.StreamBegins(&r.Info) })
 		return p, err
 	}
-}
-
-func logPanic(p any, where string) {
-	klog.ErrorS(nil, "Panic", "in", where, "panic", p, "stack", string(debug.Stack()))
-	metrics.Panics.WithLabelValues(where).Inc()
 }

@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"pilothouse/backend/metrics"
 )
 
 // hijackedConn is a connection that a handler took over. Its Close really
@@ -69,7 +71,7 @@ func (s *Server) takeOver(conn net.Conn, handler func(ctx context.Context, conn 
 	defer c.end()
 	defer func() {
 		if p := recover(); p != nil {
-			logPanic(p, "stream")
+			metrics.CaughtPanic(p, "stream")
 		}
 	}()
 	handler(s.streams, c)

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/request"
 
 	"github.com/valyala/fasthttp"
@@ -119,7 +120,7 @@ var blocks = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, blockSi
 func (b *blockStream) WriteTo(to io.Writer) (n int64, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			logPanic(p, "body")
+			metrics.CaughtPanic(p, "body")
 			err = fmt.Errorf("server: panic while writing a body: %v", p)
 		}
 	}()

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/request"
 
 	"github.com/gofiber/fiber/v2"
@@ -133,7 +134,7 @@ func (s *Server) answer(fc *fasthttp.RequestCtx, c *fiber.Ctx) {
 	defer func() {
 		// The filters recover; this is for a panic in the filters themselves.
 		if p := recover(); p != nil {
-			logPanic(p, "server")
+			metrics.CaughtPanic(p, "server")
 			fc.Response.Reset()
 			fc.SetStatusCode(fasthttp.StatusInternalServerError)
 			fc.SetConnectionClose()

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
 
@@ -96,7 +97,7 @@ func (s *Server) joinTunnel(ctx context.Context, ws *socket, b net.Conn) {
 	defer wait.Wait()
 	defer cancel()
 	defer ws.keepAlive(s.o.PingInterval, cancel)()
-	wait.Go(func() {
+	wait.Go(metrics.Guarded("stream", func() {
 		defer cancel()
 		for {
 			_, message, err := ws.NextReader()
@@ -104,7 +105,7 @@ func (s *Server) joinTunnel(ctx context.Context, ws *socket, b net.Conn) {
 				return
 			}
 		}
-	})
+	}))
 	if readStream(b, 0, func(p []byte) error { return ws.message(request.BinaryMessage, p) }) == nil {
 		ws.goodbye(request.CloseNormal)
 	}

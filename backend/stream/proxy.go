@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/request"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -102,10 +103,10 @@ func late(r *request.Request, e *exchange) *request.Response {
 		ctx, cancel := context.WithCancel(ctx)
 		stop := context.AfterFunc(ctx, e.cancel)
 		var watch sync.WaitGroup
-		watch.Go(func() {
+		watch.Go(metrics.Guarded("stream", func() {
 			defer cancel()
 			_, _ = client.Read(make([]byte, 1)) // whatever comes, it is the end
-		})
+		}))
 		defer watch.Wait()
 		defer client.Close()
 		defer stop()

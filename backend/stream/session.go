@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pilothouse/backend/kubelet"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/request"
 
 	corev1 "k8s.io/api/core/v1"
@@ -109,7 +110,7 @@ func (s *session) serve(ctx context.Context, cancel func(), to *url.URL, transpo
 	if err := s.open(); err != nil {
 		return nil, err
 	}
-	s.reading.Go(func() { s.receive(); cancel() })
+	s.reading.Go(metrics.Guarded("stream", func() { s.receive(); cancel() }))
 	// When a ping fails, the reader of the connection notices too.
 	defer every(kubeletPing, func() bool { return s.kubelet.ping() == nil })()
 	if err := s.copyOut(); err != nil {

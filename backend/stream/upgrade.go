@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/request"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -164,10 +165,10 @@ func pump(ctx context.Context, a, b net.Conn) {
 	stop := context.AfterFunc(ctx, closeBoth)
 	defer stop()
 	var wait sync.WaitGroup
-	wait.Go(func() {
+	wait.Go(metrics.Guarded("stream", func() {
 		defer closeBoth()
 		_ = copyStream(a, b)
-	})
+	}))
 	_ = copyStream(b, a)
 	closeBoth()
 	wait.Wait()

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/storage"
 
 	"github.com/tidwall/btree"
@@ -188,7 +189,7 @@ func (c *Cache) Config() Config { return c.config }
 // read makes an object of what an engine gave, sharing what it can with the
 // object's previous version.
 func (c *Cache) read(key string, value []byte, revision int64, attachment any, previous *Object) (*Object, error) {
-	o, err := c.config.Decode(key, value, attachment)
+	o, err := c.decode(key, value, attachment)
 	if err != nil {
 		return nil, err
 	}
@@ -206,6 +207,18 @@ func (c *Cache) read(key string, value []byte, revision int64, attachment any, p
 	}
 	c.share(o, previous)
 	return o.seal(), nil
+}
+
+// decode is Config.Decode. It is called inside the commit, where a panic would
+// leave everybody's writes waiting.
+func (c *Cache) decode(key string, value []byte, attachment any) (o *Object, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			metrics.CaughtPanic(p, "watch cache")
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return c.config.Decode(key, value, attachment)
 }
 
 // share replaces labels and fields by copies that other objects have too.
@@ -332,9 +345,11 @@ func (c *Cache) publish(now int64) {
 	c.older.keep(c.view.Load(), first, now)
 	c.view.Store(v)
 	for _, f := range c.observers {
-		for _, e := range c.staged {
-			f(e.now(), e.previous)
-		}
+		metrics.Guarded("watch cache", func() {
+			for _, e := range c.staged {
+				f(e.now(), e.previous)
+			}
+		})()
 	}
 	sequence := c.ring.tail.Load()
 	for _, e := range c.staged {

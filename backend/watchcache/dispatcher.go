@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"pilothouse/backend/metrics"
 )
 
 // dispatcher looks at each event of one resource once and wakes the watchers
@@ -116,10 +118,20 @@ func (d *dispatcher) run() {
 // those who want to add or remove one get their turn.
 const passWork = 16 << 10
 
-// pass dispatches some events and tells whether there are more.
-func (d *dispatcher) pass() bool {
+// pass dispatches some events and tells whether there are more. When it panics
+// over them, every watcher looks at them itself.
+func (d *dispatcher) pass() (more bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	defer func() {
+		if p := recover(); p != nil {
+			metrics.CaughtPanic(p, "watch")
+			from, tail := d.done.Load(), d.cache.ring.tail.Load()
+			d.wakeAll(from)
+			d.done.Store(tail)
+			more = false
+		}
+	}()
 	from, tail := d.done.Load(), d.cache.ring.tail.Load()
 	end := min(tail, from+uint64(max(1, passWork/max(1, d.count.Load()))))
 	revision := d.doneRevision.Load()

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"pilothouse/backend/client"
+	"pilothouse/backend/metrics"
 
 	"github.com/go-json-experiment/json"
 	"golang.org/x/sync/errgroup"
@@ -82,7 +83,7 @@ func (l *Library) Warm(c *client.Client) {
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
-				klog.ErrorS(nil, "Panic while the API's description was read", "panic", p)
+				metrics.CaughtPanic(p, "apidoc")
 			}
 		}()
 		ctx, cancel := context.WithTimeout(context.Background(), warmTimeout)

@@ -10,6 +10,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"pilothouse/backend/metrics"
 )
 
 // Bounds of jobs.
@@ -89,10 +91,10 @@ func (t *Table) Start(owner, title, back string, items []Item) (*Job, error) {
 	ctx, cancel := context.WithCancel(t.ctx)
 	j := &Job{ID: hex.EncodeToString(id), Owner: owner, Title: title, Back: back, Total: len(items), cancel: cancel, running: true, watchers: map[int]func(){}}
 	t.jobs[j.ID] = j
-	t.running.Go(func() {
+	t.running.Go(metrics.Guarded("dashboard", func() {
 		defer cancel()
 		j.run(ctx, items)
-	})
+	}))
 	return j, nil
 }
 
@@ -126,11 +128,11 @@ func (j *Job) run(ctx context.Context, items []Item) {
 	work := make(chan Item)
 	var group sync.WaitGroup
 	for range workers {
-		group.Go(func() {
+		group.Go(metrics.Guarded("dashboard", func() {
 			for item := range work {
 				j.note(item, item.Run(ctx))
 			}
-		})
+		}))
 	}
 	for _, item := range items {
 		select {

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/request"
 
 	"k8s.io/klog/v2"
@@ -109,10 +110,10 @@ func serve(ctx context.Context, conn request.Socket, tab Tab) {
 		tab: tab, conn: conn, subs: map[int]*sub{}, requests: make(chan Request), opened: make(chan opened),
 		woken: make(chan struct{}, 1), dirty: map[int]bool{},
 	}
-	s.waiting.Go(func() {
+	s.waiting.Go(metrics.Guarded("dashboard", func() {
 		defer cancel()
 		s.read(ctx)
-	})
+	}))
 	err := s.loop(ctx)
 	cancel()
 	s.goodbye(err)
@@ -236,7 +237,7 @@ func (s *socket) open(ctx context.Context, r Request) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, openTimeout)
 	s.subs[r.ID] = &sub{cancel: cancel, generation: generation, request: r}
-	s.waiting.Go(func() {
+	s.waiting.Go(metrics.Guarded("dashboard", func() {
 		defer cancel()
 		o := opened{id: r.ID, generation: generation}
 		o.sub, o.err = s.tab.Open(limited, r, func() { s.wake(r.ID) })
@@ -247,7 +248,7 @@ func (s *socket) open(ctx context.Context, r Request) error {
 				o.sub.Close()
 			}
 		}
-	})
+	}))
 	return nil
 }
 

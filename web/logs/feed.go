@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pilothouse/backend/client"
+	"pilothouse/backend/metrics"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -87,7 +88,7 @@ func Open(ctx context.Context, c *client.Client, q Query, have []string, wake fu
 	f.mu.Unlock()
 	wake()
 	if watches && q.Follow {
-		f.running.Go(func() { f.watch(ctx, version) })
+		f.running.Go(metrics.Guarded("dashboard", func() { f.watch(ctx, version) }))
 	}
 	return f, nil
 }
@@ -279,10 +280,10 @@ func (f *Feed) begin(ctx context.Context, key, pod string, c Container) {
 	f.sources = append(f.sources, s)
 	f.byKey[key] = s
 	f.changed = true
-	f.running.Go(func() {
+	f.running.Go(metrics.Guarded("dashboard", func() {
 		defer s.cancel()
 		s.run(ctx)
-	})
+	}))
 }
 
 // isOver tells whether a container will say nothing any more.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pilothouse/backend/client"
+	"pilothouse/backend/metrics"
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/live"
 	"pilothouse/web/view"
@@ -76,6 +77,7 @@ func (c *Call) openFeed(a address, u *url.URL, seen string, wake func()) (live.S
 func (f *liveFeed) run(ctx context.Context, o metav1.ListOptions) {
 	defer func() {
 		if p := recover(); p != nil {
+			metrics.CaughtPanic(p, "dashboard")
 			f.note(fmt.Errorf("the feed has ended"), false)
 		}
 	}()

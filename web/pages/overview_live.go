@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/web/live"
 	"pilothouse/web/rows"
 )
@@ -41,7 +42,7 @@ func (c *Call) openOverview(ctx context.Context, wake func()) (live.Subscription
 	}
 	running, stop := context.WithCancel(context.Background())
 	l.stop = stop
-	go l.run(running)
+	go metrics.Guarded("dashboard", func() { l.run(running) })()
 	return l, nil
 }
 

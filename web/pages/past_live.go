@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pilothouse/backend/life"
+	"pilothouse/backend/metrics"
 	"pilothouse/web/live"
 )
 
@@ -70,7 +71,7 @@ type liveRequests struct {
 func (c *Call) openNewest(ask newest, wake func()) live.Subscription {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &liveRequests{end: cancel}
-	l.done.Go(func() { l.run(ctx, ask, wake) })
+	l.done.Go(metrics.Guarded("dashboard", func() { l.run(ctx, ask, wake) }))
 	return l
 }
 

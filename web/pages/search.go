@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/registry"
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/rows"
@@ -190,10 +191,12 @@ func (c *Call) findObjects(ctx context.Context, t *registry.Table, q string) []f
 	for range searchWorkers {
 		group.Go(func() {
 			for e := range work {
-				some := c.findIn(ctx, e, q)
-				mu.Lock()
-				list = append(list, some...)
-				mu.Unlock()
+				metrics.Guarded("dashboard", func() {
+					some := c.findIn(ctx, e, q)
+					mu.Lock()
+					list = append(list, some...)
+					mu.Unlock()
+				})()
 			}
 		})
 	}

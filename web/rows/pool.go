@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"pilothouse/backend/client"
+	"pilothouse/backend/metrics"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -114,7 +115,7 @@ func (p *Pool) acquire(c *client.Client, key Key) *Source {
 		ctx, cancel := context.WithCancel(p.ctx)
 		s.cancel = cancel
 		p.sources[k] = s
-		p.running.Go(func() { s.run(ctx) })
+		p.running.Go(metrics.Guarded("dashboard", func() { s.run(ctx) }))
 	}
 	s.users++
 	if s.idle != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"pilothouse/backend/client"
+	"pilothouse/backend/metrics"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -84,7 +85,7 @@ func (s *Source) run(ctx context.Context) {
 	var first, all sync.WaitGroup
 	for namespace := range strings.SplitSeq(s.key.Namespace, ",") {
 		first.Add(1)
-		all.Go(func() { s.follow(ctx, namespace, sync.OnceFunc(first.Done)) })
+		all.Go(metrics.Guarded("dashboard", func() { s.follow(ctx, namespace, sync.OnceFunc(first.Done)) }))
 	}
 	first.Wait()
 	close(s.loaded)

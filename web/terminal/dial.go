@@ -14,11 +14,11 @@ import (
 	"time"
 
 	"pilothouse/backend/client"
+	"pilothouse/backend/metrics"
 
 	"github.com/fasthttp/websocket"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/klog/v2"
 )
 
 // protocol is the version of the API's protocol for commands that is spoken here.
@@ -36,7 +36,7 @@ func dial(ctx context.Context, c *client.Client, path string, query url.Values) 
 		defer far.Close()
 		defer func() {
 			if p := recover(); p != nil {
-				klog.ErrorS(nil, "Panic in a terminal's connection", "panic", p)
+				metrics.CaughtPanic(p, "terminal")
 			}
 		}()
 		if err := answer(ctx, c, path, query, far); err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pilothouse/backend/client"
+	"pilothouse/backend/metrics"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -66,14 +67,14 @@ func (t *Table) Open(c *client.Client, owner string, done <-chan struct{}, targe
 		end()
 		return nil, err
 	}
-	t.running.Go(func() { k.run(ctx) })
-	t.running.Go(func() {
+	t.running.Go(metrics.Guarded("terminal", func() { k.run(ctx) }))
+	t.running.Go(metrics.Guarded("terminal", func() {
 		select {
 		case <-done:
 			t.Close(k)
 		case <-ctx.Done():
 		}
-	})
+	}))
 	return k, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"pilothouse/backend/client"
+	"pilothouse/backend/metrics"
 
 	"github.com/fasthttp/websocket"
 )
@@ -184,7 +185,7 @@ func (t *Terminal) command(ctx context.Context, words []string) Outcome {
 	var typing sync.WaitGroup
 	defer typing.Wait()
 	defer cancel()
-	typing.Go(func() { t.typeInto(ctx, conn) })
+	typing.Go(metrics.Guarded("terminal", func() { t.typeInto(ctx, conn) }))
 	var last []byte
 	for {
 		_, p, err := conn.ReadMessage()

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"pilothouse/backend/admission"
 	"pilothouse/backend/admission/cel"
 	"pilothouse/backend/admission/match"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
 
@@ -126,7 +126,7 @@ func (v *Validating) questions(ctx context.Context, a *admission.Attributes, fou
 func (v *Validating) ask(ctx context.Context, a *admission.Attributes, q *question, index int) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			klog.ErrorS(nil, "Webhook call panicked", "webhook", q.hook.name, "panic", p, "stack", string(debug.Stack()))
+			metrics.CaughtPanic(p, "admission webhook")
 			if err = nil; q.hook.ignore {
 				failedOpen.WithLabelValues(q.hook.name, validating).Inc()
 			} else {

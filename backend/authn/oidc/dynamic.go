@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pilothouse/backend/authn"
+	"pilothouse/backend/metrics"
 
 	"k8s.io/klog/v2"
 )
@@ -115,7 +116,7 @@ func (d *Dynamic) start(p *providers) {
 	ctx, cancel := context.WithCancel(d.ctx)
 	p.stop = cancel
 	for _, a := range p.list {
-		d.wg.Go(func() { a.Run(ctx) })
+		d.wg.Go(metrics.Guarded("authentication", func() { a.Run(ctx) }))
 	}
 }
 

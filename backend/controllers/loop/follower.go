@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/watchcache"
 
@@ -56,7 +57,7 @@ func (f *Follower) Run(ctx context.Context) error {
 			running++
 			go func() {
 				defer func() { ended <- struct{}{} }()
-				f.watch(own, store)
+				metrics.Kept(own, "controller", func() { f.watch(own, store) })()
 			}()
 		}
 		select {

@@ -8,12 +8,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"pilothouse/backend/admission/quota"
 	"pilothouse/backend/client"
 	"pilothouse/backend/discovery"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/pki"
 	"pilothouse/backend/registry"
 
@@ -57,7 +57,8 @@ type Deps struct {
 func Protect(ctx context.Context, run func(context.Context) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			metrics.CaughtPanic(p, "controller")
+			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
 	return run(ctx)

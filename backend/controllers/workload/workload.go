@@ -13,6 +13,7 @@ import (
 
 	"pilothouse/backend/client"
 	"pilothouse/backend/controllers/loop"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/scheme"
 	"pilothouse/backend/watchcache"
 
@@ -223,10 +224,10 @@ func AtOnce(n int, f func(i int) error) []error {
 	var wg sync.WaitGroup
 	for i := range n {
 		free <- struct{}{}
-		wg.Go(func() {
+		wg.Go(metrics.Guarded("controller", func() {
 			defer func() { <-free }()
 			errs[i] = f(i)
-		})
+		}))
 	}
 	wg.Wait()
 	return errs

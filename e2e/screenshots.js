@@ -2,11 +2,12 @@
 // dark. node e2e/screenshots.js [--out DIR] [--only REGEX] [--look dark-wide]
 import { mkdirSync } from 'node:fs'
 import { cluster, kinds } from './fixture.js'
-import { Server, context, live, login, quiet, quit } from './harness.js'
+import { Server, context, live, login, quiet, quit, until } from './harness.js'
+import { Kubelet } from './kubelet.js'
 
 const arg = (name, fallback) => { const i = process.argv.indexOf('--' + name); return i < 0 ? fallback : process.argv[i + 1] }
 const out = arg('out', new URL('../docs/images', import.meta.url).pathname)
-const only = new RegExp(arg('only', '^(overview|pods|panel|review|watch|explorer|palette|who-can)$'))
+const only = new RegExp(arg('only', '^(overview|pods|panel|logs|shell|review|watch|explorer|palette|who-can)$'))
 const looks = { 'dark-wide': ['dark', 1440, 900], 'light-wide': ['light', 1440, 900], 'dark-phone': ['dark', 375, 812], 'light-phone': ['light', 375, 812] }
 const chosen = new RegExp(arg('look', '.'))
 mkdirSync(out, { recursive: true })
@@ -14,6 +15,15 @@ mkdirSync(out, { recursive: true })
 const server = await Server.start()
 await cluster(server, 260)
 await kinds(server)
+const node = await Kubelet.start(server)
+await node.pod('shop', 'web', { containers: ['main', 'proxy'] })
+node.log('shop/web/main', Array.from({ length: 80 }, (_, i) => i % 17 === 3
+  ? '\x1b[33mWARN\x1b[0m  slow query: 412 ms  SELECT * FROM orders WHERE state = $1'
+  : i % 29 === 7 ? '\x1b[31mERROR\x1b[0m upstream payments: connection reset by peer (attempt 2 of 3)'
+    : i % 11 === 5 ? `{"level":"info","message":"cache refreshed","entries":${1200 + i},"took":"38ms"}`
+      : `\x1b[32mINFO\x1b[0m  GET /orders/${4200 + i * 7} 200 ${3 + i % 9} ms`))
+node.log('shop/web/proxy', ['listening on :15001', 'upstream main is healthy'])
+const web = '/ui/api/v1/namespaces/shop/pods/web'
 const pod = '/ui/api/v1/namespaces/shop/pods/api-gateway-6c9f-x2b7q'
 
 /** edit puts another line in the place of the first one that has text. */
@@ -50,6 +60,17 @@ const shots = [
   ['ingress', '/ui/apis/networking.k8s.io/v1/namespaces/shop/ingresses/shop'], ['pvc', '/ui/api/v1/namespaces/shop/persistentvolumeclaims/gateway-data'],
   ['rolebinding', '/ui/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings/deployers'], ['crd', '/ui/apis/apiextensions.k8s.io/v1/customresourcedefinitions/databases.example.com'],
   ['configmap', '/ui/api/v1/namespaces/shop/configmaps/api-gateway-config'], ['job', '/ui/apis/batch/v1/namespaces/shop/jobs/report-28700'],
+  ['logs', web + '?tab=logs&container=*', async (page) => { await page.waitForFunction(() => document.querySelectorAll('#main .lr').length > 10) }],
+  ['shell', web, async (page) => {
+    await live(page)
+    await page.keyboard.press('s')
+    await page.waitForSelector('.docktab[data-state=open]')
+    await page.click('.term')
+    for (const line of ['echo kubectl exec, in the page', 'echo this shell outlives a reload of it']) {
+      await page.keyboard.type(line + '\r')
+      await until(() => page.evaluate((text) => document.querySelector('.xterm-rows').textContent.includes('\n' + text) || document.querySelector('.xterm-rows').textContent.split(text).length > 2, line.slice(5)))
+    }
+  }],
   ['who-can', '/ui/whocan?verb=get&resource=secrets&ns=shop'], ['subject', '/ui/subject?kind=User&name=dev'], ['access', '/ui/access?ns=shop'], ['whoami', '/ui/whoami'],
   ['explorer', '/ui/explore/op?gv=apis/apps/v1&method=POST&path=/apis/apps/v1/namespaces/{namespace}/deployments'], ['explore', '/ui/explore'],
   ['resources', '/ui/resources'], ['apply', '/ui/apply?list=/ui/apis/apps/v1/namespaces/shop/deployments'],
@@ -108,9 +129,13 @@ for (const [look, [theme, width, height]] of Object.entries(looks)) {
     await act?.(page)
     await quiet(page, 150)
     await page.screenshot({ path: `${out}/${name}-${look}.png` })
+    if (name === 'shell') { // the dock goes along from page to page
+      await page.click('#dock button[aria-label^="Close this tab"]')
+    }
   }
   if (c.faults.length) console.error(look, c.faults)
   await c.close()
 }
 await quit()
+await node.stop()
 await server.stop()

@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/managedfields"
 
 	"pilothouse/backend/request"
+	"pilothouse/backend/scheme"
 )
 
 // Plugin is one admission plugin: a Mutator, a Validator or both.
@@ -192,7 +194,7 @@ func managedFieldsOf(a *Attributes) []metav1.ManagedFieldsEntry {
 	if a.Object == nil || err != nil {
 		return nil
 	}
-	return append([]metav1.ManagedFieldsEntry(nil), m.GetManagedFields()...)
+	return append([]metav1.ManagedFieldsEntry(nil), scheme.ManagedFields(m)...)
 }
 
 func restoreManagedFields(ctx context.Context, a *Attributes, before []metav1.ManagedFieldsEntry) {
@@ -203,7 +205,7 @@ func restoreManagedFields(ctx context.Context, a *Attributes, before []metav1.Ma
 	if err != nil {
 		return
 	}
-	after := m.GetManagedFields()
+	after := scheme.ManagedFields(m)
 	if sameEntries(before, after) {
 		return
 	}
@@ -213,14 +215,20 @@ func restoreManagedFields(ctx context.Context, a *Attributes, before []metav1.Ma
 	}
 }
 
-// sameEntries tells that nobody put other entries in; the fields inside are
-// compared by identity.
+// sameEntries tells that nobody put other entries in.
 func sameEntries(a, b []metav1.ManagedFieldsEntry) bool {
 	if len(a) != len(b) {
 		return false
 	}
 	for i := range a {
-		if a[i] != b[i] {
+		if a[i] == b[i] {
+			continue
+		}
+		// Those of a custom resource are made whenever they are asked for.
+		x, y := a[i], b[i]
+		same := x.Time.Equal(y.Time) && x.FieldsV1 != nil && y.FieldsV1 != nil && bytes.Equal(x.FieldsV1.Raw, y.FieldsV1.Raw)
+		x.Time, x.FieldsV1, y.Time, y.FieldsV1 = nil, nil, nil, nil
+		if !same || x != y {
 			return false
 		}
 	}

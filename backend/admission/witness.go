@@ -7,7 +7,9 @@ import (
 
 	"pilothouse/backend/diff"
 	"pilothouse/backend/request"
+	"pilothouse/backend/scheme"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
@@ -34,7 +36,13 @@ func jsonOf(obj runtime.Object) []byte {
 	if obj == nil {
 		return nil
 	}
-	raw, err := json.Marshal(obj)
+	var raw []byte
+	var err error
+	if u, ok := obj.(*unstructured.Unstructured); ok {
+		raw, err = scheme.AppendJSON(nil, u.Object)
+	} else {
+		raw, err = json.Marshal(obj)
+	}
 	if err != nil {
 		return nil
 	}

@@ -12,7 +12,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -40,7 +39,7 @@ func (k *kind) strategy() registry.Strategy {
 			if k.hasStatus(ctx) {
 				keep(u.Object, o.Object, "status")
 			}
-			if !equality.Semantic.DeepEqual(withoutMetadata(u.Object), withoutMetadata(o.Object)) {
+			if !sameContent(u.Object, o.Object) {
 				u.SetGeneration(o.GetGeneration() + 1)
 			}
 		},
@@ -149,8 +148,9 @@ func (k *kind) inRequestVersion(ctx context.Context, check func(*version, []*uns
 func (k *kind) canonicalize(obj scheme.Object) {
 	v := k.storage()
 	u := unstructuredOf(obj)
-	// Only metadata could be at fault, and it has been read before.
-	_, _ = v.coerce(u, false)
+	// Only embedded metadata could be at fault, and it has been read before, as
+	// the object's own has.
+	_, _ = v.coerceContent(u, false)
 	v.applyDefaults(u)
 }
 

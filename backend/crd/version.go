@@ -23,6 +23,7 @@ import (
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"k8s.io/apiserver/pkg/cel/common"
 	"k8s.io/klog/v2"
+	"k8s.io/kube-openapi/pkg/validation/spec"
 )
 
 // version is one version of a definition. What is dear (schemas, validators, CEL
@@ -39,11 +40,17 @@ type version struct {
 
 	structuralOnce sync.Once
 	structuralMade *structuralschema.Structural
+	// shape spares pruning and defaulting most of their work; embeds tells that
+	// there are embedded resources.
+	shape  *shape
+	embeds bool
 
 	validatorsOnce  sync.Once
 	schemaValidator validation.SchemaValidator
 	statusValidator validation.SchemaValidator
-	cel             *cel.Validator
+	// quick and quickStatus spare the validators most of their work.
+	quick, quickStatus *quick
+	cel                *cel.Validator
 
 	table tableOf
 }
@@ -82,7 +89,10 @@ func (v *version) internal() *apiextensions.JSONSchemaProps {
 
 // structural gives the schema that pruning and defaulting go by, nil without one.
 func (v *version) structural() *structuralschema.Structural {
-	v.structuralOnce.Do(func() { v.structuralMade = makeStructural(v.internal()) })
+	v.structuralOnce.Do(func() {
+		v.structuralMade = makeStructural(v.internal())
+		v.shape, v.embeds = newShape(v.structuralMade)
+	})
 	return v.structuralMade
 }
 
@@ -106,10 +116,13 @@ func makeStructural(internal *apiextensions.JSONSchemaProps) *structuralschema.S
 func (v *version) validators() {
 	v.validatorsOnce.Do(func() {
 		internal := v.internal()
-		v.schemaValidator, _, _ = validation.NewSchemaValidator(internal)
+		var written *spec.Schema
+		v.schemaValidator, written, _ = validation.NewSchemaValidator(internal)
+		v.quick = newQuick(written)
 		if internal != nil && v.spec.Subresources != nil && v.spec.Subresources.Status != nil {
 			if status, ok := internal.Properties["status"]; ok {
-				v.statusValidator, _, _ = validation.NewSchemaValidator(&status)
+				v.statusValidator, written, _ = validation.NewSchemaValidator(&status)
+				v.quickStatus = newQuick(written)
 			}
 		}
 		if s := v.structural(); s != nil {
@@ -120,7 +133,7 @@ func (v *version) validators() {
 
 // applyDefaults fills in the schema's defaults.
 func (v *version) applyDefaults(u *unstructured.Unstructured) {
-	if s := v.structural(); s != nil {
+	if s := v.structural(); s != nil && !v.shape.fits(u.Object) {
 		defaulting.Default(u.Object, s)
 	}
 }
@@ -129,13 +142,35 @@ func (v *version) applyDefaults(u *unstructured.Unstructured) {
 // unknown fields go (and are named when report is set), nulls that are not
 // allowed go, metadata has its types. Errors are 400s.
 func (v *version) coerce(u *unstructured.Unstructured, report bool) (unknown []string, err error) {
-	kind, apiVersion := u.GetKind(), u.GetAPIVersion()
+	if plainMetadata(u) {
+		return v.coerceContent(u, report)
+	}
 	meta, found, unknown, err := objectmeta.GetObjectMetaWithOptions(u.Object, objectmeta.ObjectMetaOptions{ReturnUnknownFieldPaths: report})
 	if err != nil {
 		return nil, v.badRequest(err)
 	}
+	more, err := v.coerceContent(u, report)
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		if err := objectmeta.SetObjectMeta(u.Object, meta); err != nil {
+			return nil, v.badRequest(err)
+		}
+	}
+	return append(unknown, more...), nil
+}
+
+// coerceContent is coerce for everything but the object's own metadata, which
+// stays as it is.
+func (v *version) coerceContent(u *unstructured.Unstructured, report bool) (unknown []string, err error) {
+	kind, apiVersion := u.GetKind(), u.GetAPIVersion()
+	metadata, found := u.Object["metadata"]
 	if kind == v.gvk.Kind {
 		s := v.structural()
+		if v.shape.fits(u.Object) {
+			return nil, nil
+		}
 		if !v.preserve {
 			unknown = append(unknown, pruning.PruneWithOptions(u.Object, s, true, structuralschema.UnknownFieldPathOptions{TrackUnknownFieldPaths: report})...)
 			defaulting.PruneNonNullableNullsWithoutDefaults(u.Object, s)
@@ -149,9 +184,7 @@ func (v *version) coerce(u *unstructured.Unstructured, report bool) (unknown []s
 	u.SetKind(kind)
 	u.SetAPIVersion(apiVersion)
 	if found {
-		if err := objectmeta.SetObjectMeta(u.Object, meta); err != nil {
-			return nil, v.badRequest(err)
-		}
+		u.Object["metadata"] = metadata
 	}
 	return unknown, nil
 }
@@ -166,10 +199,15 @@ func (v *version) check(ctx context.Context, u *unstructured.Unstructured) field
 		return faults
 	}
 	v.validators()
-	faults := validation.ValidateCustomResource(nil, u.Object, v.schemaValidator)
+	var faults field.ErrorList
+	if !v.quick.accepts(u.Object) {
+		faults = validation.ValidateCustomResource(nil, u.Object, v.schemaValidator)
+	}
 	faults = append(faults, v.checkScale(u, true, true)...)
 	s := v.structural()
-	faults = append(faults, objectmeta.Validate(nil, u.Object, s, false)...)
+	if v.embeds {
+		faults = append(faults, objectmeta.Validate(nil, u.Object, s, false)...)
+	}
 	faults = append(faults, listtype.ValidateListSetsAndMaps(nil, s, u.Object)...)
 	return append(faults, v.checkRules(ctx, faults, func() field.ErrorList {
 		out, _ := v.cel.Validate(ctx, nil, s, u.Object, nil, celconfig.RuntimeCELCostBudget)
@@ -186,11 +224,17 @@ func (v *version) checkUpdate(ctx context.Context, u, old *unstructured.Unstruct
 	v.validators()
 	s := v.structural()
 	correlated := common.NewCorrelatedObject(u.Object, old.Object, &model.Structural{Structural: s})
-	faults := validation.ValidateCustomResourceUpdate(nil, u.Object, old.Object, v.schemaValidator, validation.WithRatcheting(correlated))
+	var faults field.ErrorList
+	if !v.quick.accepts(u.Object) {
+		faults = validation.ValidateCustomResourceUpdate(nil, u.Object, old.Object, v.schemaValidator, validation.WithRatcheting(correlated))
+	}
 	faults = append(faults, v.checkScale(u, true, true)...)
-	faults = append(faults, objectmeta.Validate(nil, u.Object, s, false)...)
-	if len(listtype.ValidateListSetsAndMaps(nil, s, old.Object)) == 0 {
-		faults = append(faults, listtype.ValidateListSetsAndMaps(nil, s, u.Object)...)
+	if v.embeds {
+		faults = append(faults, objectmeta.Validate(nil, u.Object, s, false)...)
+	}
+	// What was wrong before may stay so.
+	if more := listtype.ValidateListSetsAndMaps(nil, s, u.Object); len(more) > 0 && len(listtype.ValidateListSetsAndMaps(nil, s, old.Object)) == 0 {
+		faults = append(faults, more...)
 	}
 	return append(faults, v.checkRules(ctx, faults, func() field.ErrorList {
 		out, _ := v.cel.Validate(ctx, nil, s, u.Object, old.Object, celconfig.RuntimeCELCostBudget, cel.WithRatcheting(correlated))
@@ -208,12 +252,13 @@ func (v *version) checkStatusUpdate(ctx context.Context, u, old *unstructured.Un
 	s := v.structural()
 	correlated := common.NewCorrelatedObject(u.Object, old.Object, &model.Structural{Structural: s})
 	var faults field.ErrorList
-	if status, there := u.Object["status"]; there {
+	if status, there := u.Object["status"]; there && !v.quickStatus.accepts(status) {
 		faults = append(faults, validation.ValidateCustomResourceUpdate(field.NewPath("status"), status, old.Object["status"], v.statusValidator, validation.WithRatcheting(correlated.Key("status")))...)
 	}
 	faults = append(faults, v.checkScale(u, false, true)...)
-	if len(listtype.ValidateListSetsAndMaps(nil, s, old.Object)) == 0 {
-		faults = append(faults, listtype.ValidateListSetsAndMaps(nil, s, u.Object)...)
+	// What was wrong before may stay so.
+	if more := listtype.ValidateListSetsAndMaps(nil, s, u.Object); len(more) > 0 && len(listtype.ValidateListSetsAndMaps(nil, s, old.Object)) == 0 {
+		faults = append(faults, more...)
 	}
 	return append(faults, v.checkRules(ctx, faults, func() field.ErrorList {
 		out, _ := v.cel.Validate(ctx, nil, s, u.Object, old.Object, celconfig.RuntimeCELCostBudget, cel.WithRatcheting(correlated))

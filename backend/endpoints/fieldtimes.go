@@ -16,7 +16,7 @@ func keepFieldTimes(next, current scheme.Object) {
 	if current == nil {
 		return
 	}
-	entries, old := next.GetManagedFields(), current.GetManagedFields()
+	entries, old := scheme.ManagedFields(next), scheme.ManagedFields(current)
 	if len(entries) == 0 || len(entries) != len(old) || !onlyTimesDiffer(entries, old) {
 		return
 	}
@@ -27,9 +27,9 @@ func keepFieldTimes(next, current scheme.Object) {
 	}
 	// Compared without copying either object: next has the times that it would
 	// keep, and gets its own back when it differs in anything else.
-	next.SetManagedFields(kept)
+	scheme.SetManagedFields(next, kept)
 	if !sameObject(next, current) {
-		next.SetManagedFields(entries)
+		scheme.SetManagedFields(next, entries)
 	}
 }
 

@@ -144,12 +144,12 @@ func (c *changer) update(live, obj scheme.Object, name string) ([]metav1.Managed
 // given gives the entries that the write starts from: those in obj, or those of
 // live where obj has none and for subresources, which cannot set them.
 func (c *changer) given(live, obj scheme.Object) ([]metav1.ManagedFieldsEntry, error) {
-	own := obj.GetManagedFields()
+	own, lives := scheme.ManagedFields(obj), scheme.ManagedFields(live)
 	if c.subresource != "" || own == nil {
-		own = live.GetManagedFields()
+		own = lives
 	}
 	// Where live has none, it may be one that the machinery cannot track.
-	if len(own) == 0 || len(live.GetManagedFields()) == 0 {
+	if len(own) == 0 || len(lives) == 0 {
 		return nil, errNotPlain
 	}
 	for i := range own {

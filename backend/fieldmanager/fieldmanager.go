@@ -49,13 +49,13 @@ func (m *Manager) Update(r *registry.Resource, version, subresource string, live
 	if t, ok := m.freshType(r, version, subresource, live, obj); ok {
 		raw, err := freshFields(obj, t.types, t.model, t.reset)
 		if err == nil {
-			obj.SetManagedFields(entryOf(r.Group, version, manager, raw))
+			scheme.SetManagedFields(obj, entryOf(r.Group, version, manager, raw))
 			return obj, nil
 		}
 	}
 	if c := m.changer(r, version, subresource); c != nil {
 		if entries, err := c.update(live, obj, manager); err == nil {
-			obj.SetManagedFields(entries)
+			scheme.SetManagedFields(obj, entries)
 			return obj, nil
 		}
 	}

@@ -83,7 +83,7 @@ func (s *Store) validateNewMeta(obj scheme.Object) field.ErrorList {
 	if name == nil {
 		name = apivalidation.NameIsDNSSubdomain
 	}
-	errs := apivalidation.ValidateObjectMetaAccessor(obj, s.resource.Namespaced, name, metadataPath)
+	errs := apivalidation.ValidateObjectMetaAccessor(readMeta{obj, scheme.ManagedFields(obj)}, s.resource.Namespaced, name, metadataPath)
 	if s.strictFinalizers() {
 		errs = append(errs, finalizerFaults(obj.GetFinalizers())...)
 	}
@@ -112,14 +112,24 @@ func finalizerFaults(finalizers []string) (errs field.ErrorList) {
 // twice, once for every kind and once for the kind in question, and clients
 // get causes in that number.
 func (s *Store) validateUpdatedMeta(obj, old scheme.Object, st *Strategy) field.ErrorList {
-	errs := apivalidation.ValidateObjectMetaAccessor(obj, s.resource.Namespaced, pathSegment, metadataPath)
-	errs = append(errs, apivalidation.ValidateObjectMetaAccessorUpdate(obj, old, metadataPath)...)
-	errs = append(errs, apivalidation.ValidateObjectMetaAccessorUpdate(obj, old, metadataPath)...)
+	now, before := readMeta{obj, scheme.ManagedFields(obj)}, readMeta{old, scheme.ManagedFields(old)}
+	errs := apivalidation.ValidateObjectMetaAccessor(now, s.resource.Namespaced, pathSegment, metadataPath)
+	errs = append(errs, apivalidation.ValidateObjectMetaAccessorUpdate(now, before, metadataPath)...)
+	errs = append(errs, apivalidation.ValidateObjectMetaAccessorUpdate(now, before, metadataPath)...)
 	if st.ValidatesMetaOnUpdate {
 		errs = append(errs, s.validateNewMeta(obj)...)
 	}
 	return errs
 }
+
+// readMeta is an object's metadata with its managedFields read once: a custom
+// resource converts them for everybody who asks.
+type readMeta struct {
+	metav1.Object
+	managed []metav1.ManagedFieldsEntry
+}
+
+func (m readMeta) GetManagedFields() []metav1.ManagedFieldsEntry { return m.managed }
 
 // pathSegment is the rule that every name keeps to: it can be part of a path.
 func pathSegment(name string, prefix bool) []string {

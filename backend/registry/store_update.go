@@ -172,11 +172,11 @@ func (u *update) draftUpdate(obj, old scheme.Object, current *watchcache.Object)
 	}
 	// A time is as long as any other, so only here can times be all that
 	// differs.
-	managed := obj.GetManagedFields()
-	if !sameButTimes(managed, old.GetManagedFields()) {
+	managed, before := scheme.ManagedFields(obj), scheme.ManagedFields(old)
+	if !sameButTimes(managed, before) {
 		return d, nil
 	}
-	obj.SetManagedFields(old.GetManagedFields())
+	scheme.SetManagedFields(obj, before)
 	again, err := u.draft(u.key, obj, u.hub.Revision()+1)
 	if err != nil {
 		return nil, err
@@ -184,7 +184,7 @@ func (u *update) draftUpdate(obj, old scheme.Object, current *watchcache.Object)
 	if sameBytes(again.object, current) {
 		return nil, nil
 	}
-	obj.SetManagedFields(managed)
+	scheme.SetManagedFields(obj, managed)
 	return d, nil
 }
 

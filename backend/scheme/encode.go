@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"sort"
+	"slices"
 	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -60,25 +60,19 @@ func Encode(obj Object, gvk schema.GroupVersionKind, revision int64) (Encoded, e
 // metadata the resourceVersion, so that its place is known; everything else
 // follows in the order of the keys.
 func encodeUnstructured(u *unstructured.Unstructured, digits string) (Encoded, error) {
-	var b bytes.Buffer
+	b := make([]byte, 0, 4096)
 	var e Encoded
-	enc := json.NewEncoder(&b)
-	value := func(v any) error {
-		if err := enc.Encode(v); err != nil {
+	field := func(key string, v any) (err error) {
+		if b[len(b)-1] != '{' {
+			b = append(b, ',')
+		}
+		if b, err = appendString(b, key); err == nil {
+			b, err = AppendJSON(append(b, ':'), v)
+		}
+		if err != nil {
 			return fmt.Errorf("encode %s: %w", u.GetKind(), err)
 		}
-		b.Truncate(b.Len() - 1) // the newline
 		return nil
-	}
-	field := func(key string, v any) error {
-		if c := b.Bytes()[b.Len()-1]; c != '{' {
-			b.WriteByte(',')
-		}
-		if err := value(key); err != nil {
-			return err
-		}
-		b.WriteByte(':')
-		return value(v)
 	}
 	rest := func(m map[string]any, without ...string) error {
 		keys := make([]string, 0, len(m))
@@ -91,7 +85,7 @@ func encodeUnstructured(u *unstructured.Unstructured, digits string) (Encoded, e
 			}
 			keys = append(keys, k)
 		}
-		sort.Strings(keys)
+		slices.Sort(keys)
 		for _, k := range keys {
 			if err := field(k, m[k]); err != nil {
 				return err
@@ -99,30 +93,28 @@ func encodeUnstructured(u *unstructured.Unstructured, digits string) (Encoded, e
 		}
 		return nil
 	}
-	b.WriteByte('{')
+	b = append(b, '{')
 	for _, key := range []string{"apiVersion", "kind"} {
 		if err := field(key, u.Object[key]); err != nil {
 			return e, err
 		}
 	}
 	if metadata, ok := u.Object["metadata"].(map[string]any); ok {
-		b.WriteString(`,"metadata":{`)
+		b = append(b, `,"metadata":{`...)
 		if digits != "" {
-			b.Write(resourceVersionKey)
-			e.HoleOffset, e.HoleLen = b.Len(), len(digits)
-			b.WriteString(digits)
-			b.WriteByte('"')
+			b = append(b, resourceVersionKey...)
+			e.HoleOffset, e.HoleLen = len(b), len(digits)
+			b = append(append(b, digits...), '"')
 		}
 		if err := rest(metadata, "resourceVersion"); err != nil {
 			return e, err
 		}
-		b.WriteByte('}')
+		b = append(b, '}')
 	}
 	if err := rest(u.Object, "apiVersion", "kind", "metadata"); err != nil {
 		return e, err
 	}
-	b.WriteByte('}')
-	e.Raw = b.Bytes()
+	e.Raw = bytes.Clone(append(b, '}')) // it is kept, without room to grow
 	return e, nil
 }
 

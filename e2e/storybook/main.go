@@ -15,8 +15,6 @@ import (
 
 	"pilothouse/static"
 	"pilothouse/templates/stories"
-
-	"github.com/a-h/templ"
 )
 
 const (
@@ -57,7 +55,7 @@ func handler(all []stories.Story) http.Handler {
 		for _, s := range all {
 			if s.View == r.PathValue("view") && s.State == r.PathValue("state") {
 				head(w)
-				if err := s.Document().Render(templ.WithNonce(r.Context(), nonce), w); err != nil {
+				if err := s.Write(r.Context(), w, nonce); err != nil {
 					log.Print(err)
 				}
 				return

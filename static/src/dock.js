@@ -35,7 +35,7 @@ function build() {
   list.setAttribute('role', 'tablist')
   list.setAttribute('aria-label', 'Logs and shells')
   const fold = button('▾', 'Make the dock small (Ctrl `)', () => setSmall(!small))
-  const out = button('⧉', 'Open this tab in a window of its own', () => popOut(active))
+  const out = button('↗', 'Open this tab in a window of its own', () => popOut(active))
   out.dataset.popout = ''
   head.append(list, out, fold, button('✕', 'Close this tab (Delete)', () => close(active)))
   const body = document.createElement('div')

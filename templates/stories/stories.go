@@ -146,6 +146,11 @@ func with(outer, inner templ.Component) templ.Component {
 // Assets are the addresses of files in documents.
 var Assets = view.Assets{Script: "/story.js", Style: "/static/app.css", Icon: "/static/icon.svg"}
 
+// Write writes the document of a story; nonce is what the policy lets through.
+func (s Story) Write(ctx context.Context, w io.Writer, nonce string) error {
+	return s.Document().Render(templ.WithNonce(ctx, nonce), w)
+}
+
 // Document gives the whole document of a story.
 func (s Story) Document() templ.Component {
 	switch {

@@ -127,6 +127,9 @@ func (t *Table) room() {
 func (t *Table) Latest(owner string) (*Change, time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if len(t.changes) > 0 && t.clock().Sub(t.changes[0].at) > keptFor {
+		t.room() // what nobody can take back any more is not kept for the next change
+	}
 	for _, c := range slices.Backward(t.changes) {
 		if c.owner == owner {
 			if left := ShownFor - t.clock().Sub(c.at); left > 0 {

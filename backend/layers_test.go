@@ -36,7 +36,7 @@ var walls = map[string][]string{
 	"github.com/dgraph-io/badger/":  {"backend/storage/badger"},
 	"go.etcd.io/etcd/":              {"backend/storage/etcd"},
 	"github.com/casbin/casbin/":     {"backend/authz/rbac"},
-	"github.com/a-h/templ":          {"templates", "web", "e2e/storybook"},
+	"github.com/a-h/templ":          {"templates", "web"},
 }
 
 // banned are packages that nobody imports: the project does itself what they do.

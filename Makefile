@@ -46,11 +46,14 @@ fuzz: ## every fuzz target for FUZZTIME each
 		done; \
 	done
 
-generate: ## make generated code again
+generate: ## make generated code again, in e2e's own modules too
 	$(GO) generate ./...
+	@for m in $$(grep -ls '^//go:generate' e2e/*/*.go | xargs -rn1 dirname | sort -u); do \
+		if [ -f $$m/go.mod ]; then (cd $$m && $(GO) generate ./...) || exit 1; fi; \
+	done
 
 generate-check: generate ## whether the checked-in generated code is what its sources give
-	@git diff --exit-code --stat -- backend templates static || { echo "generated code is stale: make generate, and commit"; exit 1; }
+	@git diff --exit-code --stat -- backend templates static e2e || { echo "generated code is stale: make generate, and commit"; exit 1; }
 
 lint: ## formatting, vet, and golangci-lint where it is installed
 	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "not formatted:"; echo "$$files"; exit 1; }

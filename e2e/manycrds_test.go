@@ -179,7 +179,7 @@ spec:
 		}
 		t.Logf("after %v", time.Since(acknowledged))
 		i++
-	}), 100*time.Millisecond, 10*time.Second)
+	}), 50*time.Millisecond, 10*time.Second)
 
 	p.terminate(t)
 	began = time.Now()

@@ -256,8 +256,12 @@ func (g *cgroup) limit(r *cri.LinuxContainerResources) error {
 // noSwap writes a limit of swap where the kernel counts it: as with kubelets,
 // what is beyond the limit of memory is not swapped out.
 func (g *cgroup) noSwap(name, value string) error {
-	if f := g.file("memory", name); f != "" && isFile(f) {
-		return os.WriteFile(f, []byte(value), 0)
+	f := g.file("memory", name)
+	if f == "" || !isFile(f) {
+		return nil
+	}
+	if err := os.WriteFile(f, []byte(value), 0); err != nil && !errors.Is(err, unix.EOPNOTSUPP) {
+		return err
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package apitest_test
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"pilothouse/backend/config"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -205,4 +207,32 @@ func TestEventsExpire(t *testing.T) {
 	}
 	c.Get(events + "/touched").Must(200)
 	awaits(t, "404", codeOf(c, events+"/touched"))
+}
+
+// TestRolesAreGathered watches the roles that the start brings without rules.
+func TestRolesAreGathered(t *testing.T) {
+	t.Parallel()
+	c := apitest.Start(t).Admin()
+	const roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+	gathered := func(role, resource string) func() string {
+		return func() string {
+			var r rbacv1.ClusterRole
+			c.Get(roles + "/" + role).Must(200).Into(&r)
+			return strconv.FormatBool(slices.ContainsFunc(r.Rules, func(rule rbacv1.PolicyRule) bool {
+				return slices.Contains(rule.Resources, resource)
+			}))
+		}
+	}
+	for _, role := range []string{"view", "edit", "admin"} {
+		awaits(t, "true", gathered(role, "configmaps"))
+	}
+	c.Post(roles, `{"metadata":{"name":"shelves","labels":{"rbac.authorization.k8s.io/aggregate-to-edit":"true"}},
+		"rules":[{"apiGroups":["store.example"],"resources":["shelves"],"verbs":["*"]}]}`).Must(201)
+	awaits(t, "true", gathered("edit", "shelves"))
+	awaits(t, "true", gathered("admin", "shelves"))
+	if got := gathered("view", "shelves")(); got != "false" {
+		t.Error("view has what edit gathers")
+	}
+	c.Do("DELETE", roles+"/shelves", nil).Must(200)
+	awaits(t, "false", gathered("admin", "shelves"))
 }

@@ -25,8 +25,8 @@ test: ## everything that CI runs
 	$(GO) vet ./...
 	$(GO) build -trimpath -o bin/pilothouse .
 	$(MAKE) e2e-modules
-	$(GO) test ./...
-	$(GO) test -race -short $(RACE)
+	$(GO) test -timeout 20m ./...
+	$(GO) test -timeout 20m -race -short $(RACE)
 	$(MAKE) e2e
 
 test-short: ## the quick part of the tests

@@ -7,7 +7,8 @@ PKG      ?= ./...
 # Packages whose tests are about goroutines; make test runs them with -race.
 RACE = ./backend/server/... ./backend/storage/... ./backend/watchcache/... ./backend/registry/... \
        ./backend/request/... ./backend/authz/... ./backend/authn/... ./backend/pki/... ./backend/informer/... \
-       ./backend/admission/quota/... ./backend/admission/webhook/... ./backend/apitest ./web/session/... ./web
+       ./backend/admission/quota/... ./backend/admission/webhook/... ./backend/apitest ./backend/node ./backend/scheduler \
+       ./backend/stream ./web/session/... ./web/terminal ./web/logs ./web/live ./web
 
 .DEFAULT_GOAL := help
 .PHONY: help build run test test-short race bench fuzz generate generate-check lint e2e e2e-modules static static-check

@@ -35,7 +35,7 @@ func (s *Server) loadRegistry() (err error) {
 		return err
 	}
 	s.tokens, s.access, s.streams = &registry.Tokens{}, &registry.Access{}, &registry.Streams{}
-	env := &registry.Env{Clock: time.Now, Registry: s.registry, AllowPrivileged: o.Features.AllowPrivileged, Tokens: s.tokens, Access: s.access, Streams: s.streams}
+	env := &registry.Env{Clock: time.Now, Registry: s.registry, AllowPrivileged: o.Features.AllowPrivileged, EventTTL: o.Features.EventTTL, Tokens: s.tokens, Access: s.access, Streams: s.streams}
 	if env.ServiceIPRange, err = o.Services.Prefix(); err != nil {
 		return err
 	}

@@ -206,6 +206,10 @@ func (s *Server) serve() <-chan error {
 // certificateInterval is how often certificate files are looked at.
 const certificateInterval = 5 * time.Second
 
+// leftBehind is how much longer than storage that expires keys itself the loop
+// for events waits: for those that a restore brought, which have no lease.
+const leftBehind = 10 * time.Minute
+
 // keep runs something beside the listeners until the server stops, whatever
 // happens in it.
 func (s *Server) keep(what string, run func()) { s.background.Go(metrics.Kept(s.ctx, what, run)) }
@@ -239,10 +243,14 @@ func (s *Server) runBackground() {
 		klog.ErrorS(err, "Controllers do not run") // New has checked the names
 		return
 	}
+	eventTTL := s.options.Features.EventTTL
+	if _, ok := s.engine.(storage.Expiring); ok && eventTTL > 0 {
+		eventTTL += leftBehind
+	}
 	deps := controllers.Deps{
 		Client: client.New(s.chain, nil, "pilothouse"), Registry: s.registry, Clock: time.Now,
 		RootCA: func() []byte { return s.pki.CA.CertPEM }, CA: s.pki.CA, Quota: s.quota,
-		Token: s.authentication.secretToken, Remote: s.aggregator.Groups, EventTTL: s.options.Features.EventTTL,
+		Token: s.authentication.secretToken, Remote: s.aggregator.Groups, EventTTL: eventTTL,
 	}
 	if s.options.Authn.EnableBootstrapToken {
 		deps.Server = "https://" + s.advertised()

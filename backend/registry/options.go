@@ -114,6 +114,9 @@ type Env struct {
 	// what Services get their addresses and ports from.
 	ServiceIPRange           netip.Prefix
 	NodePortMin, NodePortMax int
+	// EventTTL is how long events are kept after their last write; zero keeps
+	// them.
+	EventTTL time.Duration
 	// AllowPrivileged lets pods run privileged containers.
 	AllowPrivileged bool
 	// Tokens are what reviews of tokens and requests for them need; set before

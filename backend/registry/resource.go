@@ -8,6 +8,7 @@ package registry
 import (
 	"context"
 	"slices"
+	"time"
 
 	"pilothouse/backend/request"
 	"pilothouse/backend/scheme"
@@ -43,6 +44,10 @@ type Resource struct {
 	// the other resource's version (of the group StoredAs.Group and the same
 	// kind) that all of Versions convert to and from.
 	Stored *Version
+
+	// TTL is how long objects are kept after their last write by storage that
+	// can do so itself; zero is for ever.
+	TTL time.Duration
 
 	Strategy Strategy
 	// Columns are the printer columns of the table form, Cells the values of

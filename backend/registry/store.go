@@ -186,6 +186,7 @@ func (s *Store) commit(ctx context.Context, d *draft, expected int64, remove boo
 		Hole:       d.hole,
 		Expected:   expected,
 		Delete:     remove,
+		TTL:        s.resource.TTL,
 		Attachment: d.object,
 	}
 	r := request.From(ctx)

@@ -105,7 +105,9 @@ func columns(r *registry.Resource) string {
 func fields(r *registry.Resource) string {
 	var out []string
 	for _, f := range r.Fields {
-		out = append(out, "`"+f.Name+"`")
+		if !f.Hidden {
+			out = append(out, "`"+f.Name+"`")
+		}
 	}
 	return strings.Join(out, ", ")
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Engine keeps keys with values at revisions. A revision is a Kubernetes
@@ -61,6 +62,13 @@ type Shared interface {
 	Sync(ctx context.Context) error
 }
 
+// Expiring is an engine that removes keys by itself some time after the TTL of
+// their last write is over. The event is as of any other delete.
+type Expiring interface {
+	Engine
+	Expires()
+}
+
 // Historian is an engine that can tell what became of single keys.
 type Historian interface {
 	// Changes calls f for the events of the keys in [from, to) after the revision
@@ -110,6 +118,9 @@ type Write struct {
 	// not exist, which is no use to a delete.
 	Expected int64
 	Delete   bool
+	// TTL is how long the key is kept after this write by an engine that is
+	// Expiring; zero is for ever. Others do not look at it.
+	TTL time.Duration
 	// Attachment goes into the event as it is; an event that another process
 	// or a restart gives has none.
 	Attachment any

@@ -129,9 +129,11 @@ func counter(i int) string { return fmt.Sprintf("counter-%d", i) }
 // acknowledged is lost, no watcher misses or repeats an event, and all saw the
 // same.
 func TestServersShareOneEtcd(t *testing.T) {
-	servers := startServers(t, startMember(t), 3)
+	address := startMember(t)
+	servers := startServers(t, address, 3)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	checkEvents(ctx, t, address, servers)
 	for i := range counters {
 		_, err := servers[i%3].CoreV1().ConfigMaps("default").Create(ctx, &corev1.ConfigMap{
 			ObjectMeta: metav1.ObjectMeta{Name: counter(i), Labels: map[string]string{"counter": "yes"}}, Data: map[string]string{"n": "0"},

@@ -17,6 +17,7 @@ func eventResource(env *registry.Env) registry.Resource {
 		Namespaced: true,
 		Versions:   []registry.Version{{Name: "v1", New: func() scheme.Object { return &corev1.Event{} }}},
 		Strategy:   eventkind.Strategy(),
+		TTL:        env.EventTTL,
 		Columns:    eventkind.Columns(),
 		Cells:      registry.Row(eventkind.Cells),
 		Fields:     append(eventkind.Fields("involvedObject", "reportingComponent"), eventkind.SourceField),

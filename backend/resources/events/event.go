@@ -27,6 +27,7 @@ func eventResource(env *registry.Env) registry.Resource {
 			FromHub: fromCore,
 		}},
 		Strategy: eventkind.Strategy(),
+		TTL:      env.EventTTL,
 		Columns:  eventkind.Columns(),
 		Cells:    registry.Row(eventkind.Cells),
 		Fields:   eventkind.Fields("regarding", "reportingController"),

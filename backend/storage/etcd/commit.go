@@ -77,18 +77,8 @@ func (e *Engine) expect(w *storage.Write) (func(), error) {
 // was lost is known by its bytes.
 func (e *Engine) apply(ctx context.Context, w *storage.Write, stored string) (int64, error) {
 	key := e.key(w.Key)
-	change := clientv3.OpPut(key, stored)
-	if w.Delete {
-		change = clientv3.OpDelete(key)
-	}
 	for lost := false; ; {
-		call, cancel := context.WithTimeout(ctx, callTimeout)
-		r, err := e.client.Txn(call).
-			If(clientv3.Compare(clientv3.ModRevision(key), "=", w.Expected)).
-			Then(change).
-			Else(clientv3.OpGet(key)).
-			Commit()
-		cancel()
+		r, id, err := e.attempt(ctx, w, key, stored)
 		switch {
 		case err == nil && r.Succeeded:
 			return r.Header.Revision, nil
@@ -98,12 +88,42 @@ func (e *Engine) apply(ctx context.Context, w *storage.Write, stored string) (in
 				current = kvs[0]
 			}
 			return e.refused(w, current, stored, lost, r.Header.Revision)
+		case errors.Is(err, rpctypes.ErrLeaseNotFound) && ctx.Err() == nil:
+			e.leases.drop(w.TTL, id)
+			continue
 		case !undecided(err) || ctx.Err() != nil:
 			return 0, translate(err)
 		}
 		lost = true
 	}
 }
+
+// attempt asks etcd once, and tells the lease that the key is put under.
+func (e *Engine) attempt(ctx context.Context, w *storage.Write, key, stored string) (*clientv3.TxnResponse, clientv3.LeaseID, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	id := clientv3.LeaseID(clientv3.NoLease)
+	change := clientv3.OpDelete(key)
+	if !w.Delete {
+		if w.TTL > 0 {
+			var err error
+			if id, err = e.leases.of(ctx, e.client, w.TTL); err != nil {
+				return nil, id, err
+			}
+		}
+		change = clientv3.OpPut(key, stored, clientv3.WithLease(id))
+	}
+	r, err := e.client.Txn(ctx).
+		If(clientv3.Compare(clientv3.ModRevision(key), "=", w.Expected)).
+		Then(change).
+		Else(clientv3.OpGet(key)).
+		Commit()
+	return r, id, err
+}
+
+// Expires marks the engine as one of storage.Expiring: writes with a TTL are put
+// under leases.
+func (e *Engine) Expires() {}
 
 // refused tells a conflict from a write whose answer was lost. revision is
 // etcd's newest.

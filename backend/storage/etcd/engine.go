@@ -59,6 +59,7 @@ type Engine struct {
 	compacted atomic.Int64
 	watches   atomic.Int64 // how many were begun, for their names
 	arrivals  arrivals
+	leases    leases
 	reading   rounds
 	asking    turn         // of questions for the past
 	written   atomic.Int64 // bytes that came with events

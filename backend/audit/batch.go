@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"pilothouse/backend/metrics"
+
 	"k8s.io/client-go/util/flowcontrol"
 )
 
@@ -69,6 +71,8 @@ func newBatcher(plugin string, o BatchOptions, to destination) *batcher {
 	go b.run()
 	return b
 }
+
+var errPanic = errors.New("audit backend panicked")
 
 var errFull = errors.New("audit buffer queue blocked")
 
@@ -194,8 +198,15 @@ func (b *batcher) dispatch(next *batch) {
 
 func (b *batcher) send(next *batch) {
 	defer func() { <-b.slots }()
-	if err := b.to.send(b.sending, next.data, next.count); err != nil {
-		lose(b.plugin, next.count, err)
+	fine := false
+	metrics.Guarded("audit", func() {
+		if err := b.to.send(b.sending, next.data, next.count); err != nil {
+			lose(b.plugin, next.count, err)
+		}
+		fine = true
+	})()
+	if !fine {
+		lose(b.plugin, next.count, errPanic)
 	}
 	b.mu.Lock()
 	b.held -= next.count

@@ -172,6 +172,35 @@ func TestModesWhenTheWebhookIsOut(t *testing.T) {
 	f(ModeBlockingStrict, true)
 }
 
+// broken is a destination that panics at first.
+type broken struct {
+	sizes
+	calls int
+}
+
+func (k *broken) send(ctx context.Context, data []byte, n int) error {
+	if k.calls++; k.calls == 1 {
+		panic("broken")
+	}
+	return k.sizes.send(ctx, data, n)
+}
+
+func TestAPanicCostsOneBatch(t *testing.T) {
+	to := &broken{}
+	b := newBatcher("broken", BatchOptions{BufferSize: 3, MaxSize: 1, MaxWait: time.Hour}, to)
+	for range 3 {
+		if err := b.Write(testEvent("id")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	b.Close(ctx) //nolint:errcheck // what came is looked at
+	if to.calls != 3 || len(to.got) != 2 {
+		t.Errorf("%d calls, %v came", to.calls, to.got)
+	}
+}
+
 // stuck is a destination that sends nothing until it is cut off.
 type stuck struct{ logFile }
 

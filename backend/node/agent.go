@@ -21,6 +21,7 @@ import (
 
 	"pilothouse/backend/client"
 	"pilothouse/backend/informer"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/node/runtime"
 	"pilothouse/backend/request"
 
@@ -141,13 +142,13 @@ func (a *Agent) Run(ctx context.Context) error {
 			klog.ErrorS(err, "The runtime does not close", "node", a.Name)
 		}
 	}()
-	wg.Go(func() { a.serve(ctx) })
-	wg.Go(func() { a.recorder.Run(ctx) }) //nolint:errcheck // it ends with the context
+	wg.Go(metrics.Kept(ctx, "node", func() { a.serve(ctx) }))
+	wg.Go(metrics.Kept(ctx, "node", func() { a.recorder.Run(ctx) })) //nolint:errcheck // it ends with the context
 	if err := a.register(ctx); err != nil {
 		return err
 	}
-	wg.Go(func() { a.heartbeat(ctx) })
-	wg.Go(func() { a.services.Run(ctx) }) //nolint:errcheck // it ends with the context
+	wg.Go(metrics.Kept(ctx, "node", func() { a.heartbeat(ctx) }))
+	wg.Go(metrics.Kept(ctx, "node", func() { a.services.Run(ctx) })) //nolint:errcheck // it ends with the context
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
@@ -157,19 +158,19 @@ func (a *Agent) Run(ctx context.Context) error {
 		if err := a.network.open(); err != nil {
 			return fmt.Errorf("the network of pods: %w", err)
 		}
-		wg.Go(func() { a.network.run(ctx) })
+		wg.Go(metrics.Kept(ctx, "node", func() { a.network.run(ctx) }))
 	}
-	wg.Go(func() { a.follow(ctx) })
-	wg.Go(func() { a.pods.Run(ctx) }) //nolint:errcheck // it ends with the context
+	wg.Go(metrics.Kept(ctx, "node", func() { a.follow(ctx) }))
+	wg.Go(metrics.Kept(ctx, "node", func() { a.pods.Run(ctx) })) //nolint:errcheck // it ends with the context
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-a.pods.Synced():
 	}
 	a.clearOrphans(ctx)
-	wg.Go(func() { a.rotateLogs(ctx) })
+	wg.Go(metrics.Kept(ctx, "node", func() { a.rotateLogs(ctx) }))
 	if a.pretends == nil {
-		wg.Go(func() { a.collectImages(ctx) })
+		wg.Go(metrics.Kept(ctx, "node", func() { a.collectImages(ctx) }))
 	}
 	<-ctx.Done()
 	return ctx.Err()
@@ -214,7 +215,7 @@ func (a *Agent) worker(pod *corev1.Pod, make bool) *worker {
 		w = newWorker(a, pod)
 		a.workers[pod.UID] = w
 		a.running.Go(func() {
-			w.run(a.ctx)
+			metrics.Kept(a.ctx, "node", func() { w.run(a.ctx) })()
 			a.mu.Lock()
 			delete(a.workers, pod.UID)
 			a.mu.Unlock()

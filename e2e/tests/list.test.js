@@ -42,7 +42,9 @@ test('a list costs few bytes and requests', async () => {
     const cdp = await c.newCDPSession(page)
     await cdp.send('Network.enable')
     let bytes = 0, requests = 0
-    cdp.on('Network.loadingFinished', (e) => { bytes += e.encodedDataLength; requests++ })
+    const own = new Set() // not what the page before still loads
+    cdp.on('Network.requestWillBeSent', (e) => own.add(e.requestId))
+    cdp.on('Network.loadingFinished', (e) => { if (own.has(e.requestId)) { bytes += e.encodedDataLength; requests++ } })
     cdp.on('Network.webSocketFrameReceived', (e) => { bytes += e.response.payloadData.length })
     await page.goto(server.url + '/ui/api/v1/pods')
     await live(page)

@@ -55,8 +55,9 @@ test('what is kept is there in every browser, until it is as usual again', async
   const page = await login(server, c, 'token-admin', path + '?cols=Name,Node&sort=node')
   await live(page)
   await page.click('[data-testid=columns] > summary')
+  const chooser = await page.$('[data-testid=columns]')
   await page.click('button[value=keep]')
-  await page.waitForFunction(() => !document.querySelector('[data-testid=columns]').open)
+  await page.waitForFunction((was) => !was.isConnected && document.querySelector('[data-testid=columns]'), chooser) // the page is another one
   await page.evaluate(() => { document.querySelector('[data-testid=columns]').open = true })
   await page.fill('[data-testid=columns] input[name=name]', 'By node')
   await page.click('button[value=view]')

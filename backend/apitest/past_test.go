@@ -41,6 +41,7 @@ func tells(h verbs.History) string {
 func TestPastOfAnObject(t *testing.T) {
 	s := apitest.Start(t, apitest.Options{Users: []apitest.User{{Name: "ann", Groups: []string{"system:masters"}}, {Name: "eve"}}})
 	c, ann := s.Admin(), s.As("ann")
+	awaits(t, "200", codeOf(c, maps+"/kube-root-ca.crt")) // the last of what the start brings here
 	first := c.Post(maps, `{"metadata":{"name":"a"},"data":{"x":"1"}}`).Must(201).Object().GetResourceVersion()
 	ann.Patch(maps+"/a", `{"data":{"x":"100"}}`).Must(200)
 	c.Post(maps, `{"metadata":{"name":"b"}}`).Must(201)

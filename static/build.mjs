@@ -1,9 +1,11 @@
 // Makes dist from src: bundles, hashed names, compressed forms, manifest.json.
-// `npm run check` tells whether dist is what src gives.
+// `npm run check` tells whether dist is what src gives. Either fails when a script
+// shows text that is not from the catalogue of messages.
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
+import { check as checkWords } from './words.mjs'
 
 const here = new URL('.', import.meta.url).pathname
 const dist = here + 'dist/'
@@ -80,6 +82,15 @@ async function write(files) {
   }
 }
 
+async function words() {
+  const scripts = (await readdir(here + 'src')).filter((n) => n.endsWith('.js'))
+  const wrong = await Promise.all(scripts.map(async (n) => checkWords('static/src/' + n, await readFile(here + 'src/' + n, 'utf8'))))
+  if (!wrong.flat().length) return
+  console.error(wrong.flat().join('\n'))
+  process.exit(1)
+}
+
+await words()
 const files = await bundle()
 if (process.argv.includes('--check')) await check(files)
 else await write(files)

@@ -1,4 +1,5 @@
 // The dashboard's script. Pages work without it; it makes them live.
+import './shared.js'
 import { $ } from './html.js'
 import { act } from './menus.js'
 import { current } from './list.js'

@@ -1,6 +1,8 @@
 // The dock below the pages: logs and shells that stay while one goes from page
 // to page, and come back when a page is loaded again.
-import { $, $$, fragment, say } from './html.js'
+import './shared.js'
+import { $, fragment, say } from './html.js'
+import { msg } from './messages.js'
 
 const el = $('#dock')
 const most = 24
@@ -9,6 +11,8 @@ let active = null
 let small = false
 let height = Number(sessionStorage.getItem('dock height')) || 0
 let serial = 0
+
+const foldWords = (small) => (small ? msg('Show the dock (Ctrl `)') : msg('Make the dock small (Ctrl `)'))
 
 const button = (text, label, run, cls = 'icon') => {
   const b = document.createElement('button')
@@ -29,15 +33,15 @@ function build() {
   grip.tabIndex = 0
   grip.setAttribute('role', 'separator')
   grip.setAttribute('aria-orientation', 'horizontal')
-  grip.setAttribute('aria-label', 'Height of the dock')
+  grip.setAttribute('aria-label', msg('Height of the dock'))
   const head = document.createElement('header')
   const list = document.createElement('div')
   list.setAttribute('role', 'tablist')
-  list.setAttribute('aria-label', 'Logs and shells')
-  const fold = button('▾', 'Make the dock small (Ctrl `)', () => setSmall(!small))
-  const out = button('↗', 'Open this tab in a window of its own', () => popOut(active))
+  list.setAttribute('aria-label', msg('Logs and shells'))
+  const fold = button('▾', foldWords(false), () => setSmall(!small))
+  const out = button('↗', msg('Open this tab in a window of its own'), () => popOut(active))
   out.dataset.popout = ''
-  head.append(list, out, fold, button('✕', 'Close this tab (Delete)', () => close(active)))
+  head.append(list, out, fold, button('✕', msg('Close this tab (Delete)'), () => close(active)))
   const body = document.createElement('div')
   body.className = 'dockbody'
   el.append(grip, head, body)
@@ -81,7 +85,7 @@ function setSmall(on) {
   small = on
   el.classList.toggle('small', on)
   parts.fold.textContent = on ? '▴' : '▾'
-  parts.fold.title = on ? 'Show the dock (Ctrl `)' : 'Make the dock small (Ctrl `)'
+  parts.fold.title = foldWords(on)
   parts.fold.setAttribute('aria-label', parts.fold.title)
   parts.fold.setAttribute('aria-expanded', String(!on))
   if (!on) active?.shell?.focus()
@@ -104,18 +108,18 @@ export function openFrom(a) {
   const u = new URL(a.href)
   if (a.dataset.dock === 'logs') {
     const from = a.closest('[data-logs]')
-    return open({ kind: 'logs', title: from?.dataset.title ?? 'Logs', hint: u.searchParams.get('container')?.replace('*', 'all') ?? '', href: u.pathname + u.search })
+    return open({ kind: 'logs', title: from?.dataset.title ?? msg('Logs'), hint: u.searchParams.get('container')?.replace('*', msg('all')) ?? '', href: u.pathname + u.search })
   }
   const m = u.pathname.match(/\/namespaces\/([^/]+)\/pods\/([^/]+)$/)
   if (!m) return
   const target = { ns: decodeURIComponent(m[1]), pod: decodeURIComponent(m[2]) }
   for (const name of ['container', 'attach', 'await']) if (u.searchParams.get(name)) target[name] = u.searchParams.get(name)
-  return open({ kind: 'shell', title: target.pod, hint: (target.attach ? 'attach ' : '') + (target.container ?? ''), target })
+  return open({ kind: 'shell', title: target.pod, hint: target.attach ? msg('attach {container}', { container: target.container ?? '' }) : target.container ?? '', target })
 }
 
 /** open opens a tab: { kind, title, href or target }. */
 export async function open(o, { focus = true, select = true } = {}) {
-  if (tabs.length >= most) return say('The dock is full; close a tab first.')
+  if (tabs.length >= most) return say(msg('The dock is full; close a tab first.'))
   const t = { ...o, n: ++serial }
   tabs.push(t)
   head(t)
@@ -148,6 +152,7 @@ function head(t) {
   mark.textContent = t.kind === 'shell' ? '❯' : '≡'
   const name = document.createElement('span')
   name.textContent = t.title
+  b.translate = false // names of objects, with messages where there are any
   const hint = document.createElement('em')
   b.append(mark, name, hint)
   b.title = t.title + (t.hint ? ` (${t.hint})` : '')
@@ -158,7 +163,7 @@ function head(t) {
   const closer = document.createElement('b')
   closer.className = 'dockclose'
   closer.setAttribute('aria-hidden', 'true')
-  closer.title = `Close ${t.title}`
+  closer.title = msg('Close {title}', { title: t.title })
   closer.textContent = '✕'
   closer.onclick = (e) => { e.stopPropagation(); close(t) }
   b.append(closer)
@@ -185,7 +190,7 @@ function popOut(t) {
   sessionStorage.setItem('dock', JSON.stringify({ small: false, active: 0, tabs: [{ kind, title, hint, target, href }] }))
   const opened = window.open('/ui/window', '_blank', 'popup,width=1000,height=640')
   keep()
-  if (!opened) return say('The browser let no window be opened.')
+  if (!opened) return say(msg('The browser let no window be opened.'))
   close(t, true)
 }
 
@@ -219,7 +224,7 @@ async function logs(t) {
   const view = $('[data-logs]', page)
   if (!view) {
     const fault = $('.fault', page)
-    return t.pane.replaceChildren(fault ?? 'There is no log here any more.')
+    return t.pane.replaceChildren(fault ?? msg('There is no log here any more.'))
   }
   $('[data-dock]', view)?.remove()
   t.pane.replaceChildren(view)
@@ -235,21 +240,22 @@ async function shell(t, focus) {
   state.setAttribute('role', 'status')
   const field = document.createElement('input')
   field.type = 'search'
-  field.placeholder = 'Find'
-  field.setAttribute('aria-label', 'Find in the terminal')
+  field.placeholder = msg('Find')
+  field.setAttribute('aria-label', msg('Find in the terminal'))
   const host = document.createElement('div')
   host.className = 'term'
-  const again = button('New shell', 'Open a new shell here', () => { t.shell.again(); t.shell.focus() }, '')
+  const again = button(msg('New shell'), msg('Open a new shell here'), () => { t.shell.again(); t.shell.focus() }, '')
   again.hidden = true
   const where = document.createElement('a')
   where.href = `/ui/api/v1/namespaces/${t.target.ns}/pods/${t.target.pod}`
   where.textContent = `${t.target.ns}/${t.target.pod}`
+  where.translate = false
   const grow = document.createElement('span')
   grow.className = 'grow'
   const keys = document.createElement('span')
   keys.className = 'dim shellkeys'
-  keys.textContent = 'Shift Esc leaves the shell'
-  bar.append(where, state, again, grow, keys, field, button('Copy', 'Copy the selection, else all of it', () => copy(t), ''))
+  keys.textContent = msg('Shift Esc leaves the shell')
+  bar.append(where, state, again, grow, keys, field, button(msg('Copy'), msg('Copy the selection, else all of it'), () => copy(t), ''))
   t.pane.append(bar, host)
   const { Shell } = await import('./terminal.js')
   if (!t.pane.isConnected) return
@@ -258,7 +264,8 @@ async function shell(t, focus) {
     const { state: now, text } = t.shell
     t.button.dataset.state = t.pane.dataset.state = now
     t.button.children[2].textContent = text || t.hint || ''
-    state.textContent = text || { connecting: 'connecting', open: t.target.container ?? '' }[now] || now
+    state.translate = now !== 'open' // then it names the container
+    state.textContent = text || (now === 'connecting' ? msg('connecting') : t.target.container ?? '')
     again.hidden = now !== 'ended'
     keep()
   })
@@ -278,7 +285,7 @@ async function copy(t) {
   const had = term.hasSelection()
   if (!had) term.selectAll()
   await t.shell.copy()
-  say(had ? 'Copied the selection.' : 'Copied all.')
+  say(had ? msg('Copied the selection.') : msg('Copied all.'))
   t.shell.focus()
 }
 

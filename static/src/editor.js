@@ -1,5 +1,6 @@
 // The YAML editor over a form's textarea. The textarea stays the form's field, so
 // that everything works without this file.
+import './shared.js'
 import { autocompletion, closeBrackets } from '@codemirror/autocomplete'
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands'
 import { yaml } from '@codemirror/lang-yaml'
@@ -9,6 +10,7 @@ import { highlightSelectionMatches, search, searchKeymap } from '@codemirror/sea
 import { EditorState } from '@codemirror/state'
 import { EditorView, drawSelection, highlightActiveLine, highlightActiveLineGutter, hoverTooltip, keymap, lineNumbers, rectangularSelection } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
+import { msg } from './messages.js'
 
 const colours = HighlightStyle.define([
   { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: 'var(--yk)' },
@@ -39,6 +41,15 @@ const look = EditorView.theme({
   '.cm-textfield': { backgroundColor: 'var(--side)', border: '1px solid var(--line2)' },
   '.cm-button': { backgroundImage: 'none', backgroundColor: 'var(--raise)', border: '1px solid var(--line2)' },
 })
+
+// What the editor itself says, to eyes and to screen readers.
+const phrases = {
+  Find: msg('Find'), Replace: msg('Replace'), next: msg('next'), previous: msg('previous'), all: msg('all'), replace: msg('replace'), 'replace all': msg('replace all'),
+  'match case': msg('match case'), regexp: msg('regexp'), 'by word': msg('by word'), close: msg('close'), 'current match': msg('current match'), 'on line': msg('on line'),
+  'replaced match on line $': msg('replaced match on line $'), 'replaced $ matches': msg('replaced $ matches'), 'Go to line': msg('Go to line'), go: msg('go'),
+  'Control character': msg('Control character'), 'Selection deleted': msg('Selection deleted'), Completions: msg('Completions'), Diagnostics: msg('Diagnostics'), 'No diagnostics': msg('No diagnostics'),
+  'Folded lines': msg('Folded lines'), 'Unfolded lines': msg('Unfolded lines'), to: msg('to'), 'folded code': msg('folded code'), unfold: msg('unfold'), 'Fold line': msg('Fold line'), 'Unfold line': msg('Unfold line'),
+}
 
 const keyAt = /[A-Za-z0-9_./$-]+(?=\s*:)/g
 
@@ -112,7 +123,7 @@ export function edit(area, nonce, { changed, complete, describe, check }) {
     state: EditorState.create({
       doc: area.value,
       extensions: [
-        EditorView.cspNonce.of(nonce),
+        EditorView.cspNonce.of(nonce), EditorState.phrases.of(phrases),
         lineNumbers(), foldGutter(), highlightActiveLine(), highlightActiveLineGutter(), history(), drawSelection(), EditorState.allowMultipleSelections.of(true),
         rectangularSelection(), indentOnInput(), indentUnit.of('  '), bracketMatching(), closeBrackets(), highlightSelectionMatches(), search({ top: true }),
         yaml(), syntaxHighlighting(colours), look, autocompletion({ override: [source] }), about(describe), marks(check), lintGutter(), dropped,

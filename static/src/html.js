@@ -11,6 +11,9 @@ export function fragment(html) {
   return t.content
 }
 
+/** safe is a text as HTML. */
+export const safe = (text) => text.replace(/[&<"]/g, (c) => `&#${c.charCodeAt()};`)
+
 /** page parses a whole document. */
 export const page = (html) => new DOMParser().parseFromString(policy.createHTML(html), 'text/html')
 

@@ -1,7 +1,9 @@
 // Small plots over the drawings that the server sent: with values under the
 // pointer and a time below.
+import './shared.js'
 import uPlot from 'uplot'
 import { $$ } from './html.js'
+import { clock, number } from './messages.js'
 
 const drawn = new WeakMap() // element -> { plot, data }
 const height = 92
@@ -26,13 +28,13 @@ function make(el, data, values) {
   const unit = data.unit && data.unit !== '/s' ? ` ${data.unit}` : data.unit
   const tell = (u) => {
     const i = u.cursor.idx ?? u.data[0].length - 1
-    const at = u.cursor.idx == null ? '' : new Date(u.data[0][i] * 1000).toTimeString().slice(0, 8) + '  '
+    const at = u.cursor.idx == null ? '' : clock(new Date(u.data[0][i] * 1000)) + '  '
     legend.textContent = at + data.series.map((s, k) => `${s.label} ${short(u.data[k + 1][i])}${unit}`).join(', ')
   }
   const u = new uPlot({
     width: el.clientWidth, height, legend: { show: false }, cursor: { y: false, points: { size: 5 } }, padding: [6, 4, 0, 0],
     scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
-    axes: [{ ...axis, size: 20, space: 64, values: (_, t) => t.map((x) => new Date(x * 1000).toTimeString().slice(0, 5)) }, { ...axis, size: 38, space: 24, values: (_, v) => v.map(short) }],
+    axes: [{ ...axis, size: 20, space: 64, values: (_, t) => t.map((x) => clock(new Date(x * 1000)).slice(0, 5)) }, { ...axis, size: 38, space: 24, values: (_, v) => v.map(short) }],
     series: [{}, ...data.series.map((s, i) => ({ label: s.label, stroke: lines[i], width: 1.5, points: { show: false } }))],
     hooks: { setCursor: [tell] },
   }, values, el)
@@ -43,4 +45,4 @@ function make(el, data, values) {
   return u
 }
 
-const short = (x) => (x == null ? '' : x >= 100 ? Math.round(x).toLocaleString('en') : String(Math.round(x * 100) / 100))
+const short = (x) => (x == null ? '' : number(x >= 100 ? Math.round(x) : Math.round(x * 100) / 100))

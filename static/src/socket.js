@@ -1,6 +1,7 @@
 // The one websocket of this tab. Live parts of the page subscribe; when the
 // connection is lost it is made again, and every part says anew what it has.
 import { $, say } from './html.js'
+import { clock, msg } from './messages.js'
 
 const subs = new Map() // id -> { ask, got }
 let socket = null
@@ -106,22 +107,20 @@ function show() {
   if (!el) return
   el.hidden = !subs.size
   const trouble = [...troubles.values()][0]
-  let state = 'live', text = 'live'
-  if (ended) [state, text] = ['off', 'logged out']
-  else if (paused) [state, text] = ['paused', `paused at ${clock(since)}`]
+  let state = 'live', text = msg('live')
+  if (ended) [state, text] = ['off', msg('logged out')]
+  else if (paused) [state, text] = ['paused', msg('paused at {time}', { time: clock(since) })]
   else if (socket?.readyState !== WebSocket.OPEN) {
-    if (attempts) [state, text] = ['lost', `reconnecting, data from ${clock(since)}`]
-    else [state, text] = ['wait', 'connecting']
-  } else if (trouble) [state, text] = ['lost', `stale since ${clock(new Date(trouble.since))}: ${trouble.why}`]
+    if (attempts) [state, text] = ['lost', msg('reconnecting, data from {time}', { time: clock(since) })]
+    else [state, text] = ['wait', msg('connecting')]
+  } else if (trouble) [state, text] = ['lost', msg('stale since {time}: {why}', { time: clock(new Date(trouble.since)), why: trouble.why })]
   if (el.dataset.state === state && el.lastElementChild.textContent === text) return
   if (state !== 'wait' && el.dataset.state !== state && !(state === 'live' && el.dataset.state !== 'lost')) say(text)
   el.dataset.state = state
   el.lastElementChild.textContent = text
   el.setAttribute('aria-pressed', String(paused))
-  el.title = state === 'paused' ? 'Go on (p)' : 'Pause (p)'
+  el.title = state === 'paused' ? msg('Go on (p)') : msg('Pause (p)')
 }
-
-const clock = (d) => d.toTimeString().slice(0, 8)
 
 /** toggle pauses the live parts, or goes on. */
 export function toggle() {

@@ -210,6 +210,27 @@ export const quiet = (page, moment = 250) => page.evaluate((moment) => new Promi
   o.observe(document.documentElement, { subtree: true, childList: true, attributes: true, characterData: true })
 }), moment)
 
+/**
+ * tasks gives the tasks of a page's main thread while something goes on: for how
+ * long each took a processor, and in all, in milliseconds. Other work on the
+ * machine makes tasks longer by the clock, but not these times.
+ */
+export async function tasks(c, page, during) {
+  const cdp = await c.browser().newBrowserCDPSession()
+  const events = []
+  cdp.on('Tracing.dataCollected', (e) => events.push(...e.value))
+  await cdp.send('Tracing.start', { transferMode: 'ReportEvents', traceConfig: { includedCategories: ['toplevel', 'blink.user_timing'] } })
+  await page.evaluate(() => performance.mark('tasks'))
+  await during()
+  const over = new Promise((ok) => cdp.once('Tracing.tracingComplete', ok))
+  await cdp.send('Tracing.end')
+  await over
+  await cdp.detach()
+  const main = events.find((e) => e.name === 'tasks')
+  const times = events.filter((e) => e.pid === main.pid && e.tid === main.tid && e.name === 'ThreadControllerImpl::RunTask' && e.tdur).map((e) => e.tdur / 1000)
+  return { longest: Math.max(0, ...times), all: times.reduce((a, b) => a + b, 0) }
+}
+
 /** unhurried lets what is shown for some seconds stay for much longer: a loaded
  * machine may need them for a click. */
 export const unhurried = (c) => c.addInitScript(() => {

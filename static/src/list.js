@@ -31,9 +31,12 @@ export function start(root) {
 function same(a, b) {
   const [x, y] = [a.firstChild, b.firstChild]
   if (x?.nodeName === 'TIME') return x.dateTime === y?.dateTime
-  if (x?.nodeType === 3 && y?.nodeType === 3 && a.childNodes.length === 1 && b.childNodes.length === 1) return x.data === y.data && a.title === b.title
+  if (plain(a) && plain(b)) return x.data === y.data && a.title === b.title
   return a.innerHTML === b.innerHTML
 }
+
+// plain tells whether a cell holds one piece of text.
+const plain = (cell) => cell.firstChild?.nodeType === 3 && cell.childNodes.length === 1
 
 class List {
   constructor(el) {
@@ -201,6 +204,12 @@ class List {
     for (let i = 1; i < now.cells.length; i++) {
       const [a, b] = [was.cells[i], now.cells[i]]
       if (same(a, b) || a.contains(document.activeElement)) continue
+      if (!flash && plain(a) && plain(b)) {
+        a.firstChild.data = b.firstChild.data
+        if (a.title !== b.title) a.title = b.title
+        if (a.className !== b.className) a.className = b.className
+        continue
+      }
       const copy = b.cloneNode(true)
       if (flash) copy.classList.add('flash')
       tick(copy)

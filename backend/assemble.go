@@ -150,7 +150,7 @@ func (s *Server) assemble() error {
 	s.registry.Loaded()
 	s.addHooks()
 	s.address = s.newAddress()
-	s.http = server.New(server.Options{Handler: s.chain, TLS: s.serving.TLS()})
+	s.http = server.New(server.Options{Handler: s.chain, TLS: s.serving.TLS(o.Serving.Protocols()...), MaxStreams: o.Serving.MaxStreams})
 	return nil
 }
 

@@ -21,7 +21,6 @@ var ignoredFlags = map[string]bool{
 	"etcd-healthcheck-timeout":                    false,
 	"etcd-readycheck-timeout":                     false,
 	"goaway-chance":                               false,
-	"http2-max-streams-per-connection":            false,
 	"identity-lease-duration-seconds":             false,
 	"identity-lease-renew-interval-seconds":       false,
 	"kubernetes-service-node-port":                false,

@@ -22,6 +22,10 @@ type Serving struct {
 	// DashboardAddress is where plain HTTP for browsers is served; empty means
 	// nowhere.
 	DashboardAddress string
+	// NoHTTP2 offers clients HTTP/1.1 only. MaxStreams is how many requests an
+	// HTTP/2 connection may have open.
+	NoHTTP2    bool
+	MaxStreams int
 }
 
 func (o *Serving) addFlags(fs *pflag.FlagSet) {
@@ -32,6 +36,17 @@ func (o *Serving) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.KeyFile, "tls-private-key-file", "", "File with the private key of --tls-cert-file.")
 	fs.StringVar(&o.CertDir, "cert-dir", "", "The folder of the certificates that the server makes. If blank, pki in the --data-dir.")
 	fs.StringVar(&o.DashboardAddress, "dashboard-address", "127.0.0.1:8080", "The loopback address and port on which the dashboard is served in plain HTTP; blank for none.")
+	fs.BoolVar(&o.NoHTTP2, "disable-http2-serving", true, "Offers HTTP/1.1 only, which costs half as much per request; false offers HTTP/2 too, where all requests of a client share one connection.")
+	fs.IntVar(&o.MaxStreams, "http2-max-streams-per-connection", 1000, "How many requests and watches a client may have open on one HTTP/2 connection.")
+}
+
+// Protocols are the versions of HTTP that are offered, by their names in ALPN
+// (RFC 7301).
+func (o *Serving) Protocols() []string {
+	if o.NoHTTP2 {
+		return []string{"http/1.1"}
+	}
+	return []string{"h2", "http/1.1"}
 }
 
 func (o *Serving) check() error {
@@ -43,6 +58,9 @@ func (o *Serving) check() error {
 	}
 	if o.AdvertiseAddress != "" && net.ParseIP(o.AdvertiseAddress) == nil {
 		return fmt.Errorf("--advertise-address %q is not an IP address", o.AdvertiseAddress)
+	}
+	if o.MaxStreams < 1 {
+		return fmt.Errorf("--http2-max-streams-per-connection %d is not positive", o.MaxStreams)
 	}
 	if (o.CertFile == "") != (o.KeyFile == "") {
 		return errors.New("--tls-cert-file and --tls-private-key-file go together")

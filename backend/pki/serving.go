@@ -147,11 +147,12 @@ func (s *Serving) ProxyRoots() (*x509.CertPool, uint64) {
 
 // TLS gives the configuration of the listener. Client certificates are asked
 // for but not checked here: a bad one is for the authenticator to answer with
-// 401, not for TLS to break the connection. Only HTTP/1.1 is offered.
-func (s *Serving) TLS() *tls.Config {
+// 401, not for TLS to break the connection. protocols are those of HTTP that
+// clients may choose from, by their names in ALPN (RFC 7301), the best first.
+func (s *Serving) TLS(protocols ...string) *tls.Config {
 	base := &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"http/1.1"},
+		NextProtos: protocols,
 		ClientAuth: tls.RequestClientCert,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return s.Certificate(), nil

@@ -2,7 +2,7 @@ package server
 
 import (
 	"context"
-	"net"
+	"io"
 	"strconv"
 	"sync"
 	"time"
@@ -24,12 +24,19 @@ var chunkBuffers = sync.Pool{New: func() any {
 	return &b
 }}
 
+// timedWriter is a connection to be written to, or a stream of one.
+type timedWriter interface {
+	io.Writer
+	deadliner
+}
+
 // chunkWriter writes a body whose length is not known. An idle one holds no
 // buffer. It is used from one goroutine at a time.
 type chunkWriter struct {
-	conn    net.Conn
+	conn    timedWriter
 	timeout time.Duration
-	// plain is for HTTP/1.0, whose clients read until the connection ends.
+	// plain leaves the framing out: for HTTP/1.0, whose clients read until the
+	// connection ends, and for HTTP/2, which has frames of its own.
 	plain bool
 	// head goes out with the first chunk.
 	head []byte

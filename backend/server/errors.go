@@ -148,6 +148,9 @@ func wantsPretty(r *request.Request) bool {
 	return strings.HasPrefix(agent, "curl") || strings.HasPrefix(agent, "Wget") || strings.HasPrefix(agent, "Mozilla/5.0")
 }
 
+// lateRequest is said to who does not send a request in time.
+const lateRequest = "the request did not arrive in time"
+
 // answerMalformed answers what could not be read as a request. Nothing of what
 // the client sent is repeated.
 func answerMalformed(fc *fasthttp.RequestCtx, err error) {
@@ -162,7 +165,7 @@ func answerMalformed(fc *fasthttp.RequestCtx, err error) {
 		code, reason = http.StatusRequestEntityTooLarge, metav1.StatusReasonRequestEntityTooLarge
 		message = fmt.Sprintf("Request entity too large: limit is %d", maxTransportBody)
 	case errors.As(err, &network) && network.Timeout():
-		code, reason, message = http.StatusRequestTimeout, metav1.StatusReasonTimeout, "the request did not arrive in time"
+		code, reason, message = http.StatusRequestTimeout, metav1.StatusReasonTimeout, lateRequest
 	}
 	klog.V(3).InfoS("Malformed request", "srcIP", fc.RemoteAddr().String(), "code", code)
 	body, err := json.Marshal(&metav1.Status{

@@ -2,6 +2,7 @@ package server
 
 import (
 	"io"
+	"net/http"
 	"strings"
 	"sync"
 
@@ -23,10 +24,10 @@ var gzippers = sync.Pool{New: func() any {
 	return w
 }}
 
-// wantsGzip tells whether a response is to be compressed: its client takes
-// gzip, and the endpoint has not encoded it already.
-func wantsGzip(fc *fasthttp.RequestCtx, r *request.Request, p *request.Response) bool {
-	if fc.IsHead() || !fc.Request.Header.IsHTTP11() || p.Status == fasthttp.StatusPartialContent {
+// wantsGzip tells whether a response of some length is to be compressed: it is
+// large, its client takes gzip, and the endpoint has not encoded it already.
+func wantsGzip(r *request.Request, p *request.Response, length int64) bool {
+	if length < gzipFrom || r.Method == http.MethodHead || p.Status == http.StatusPartialContent {
 		return false
 	}
 	for _, l := range p.Header {
@@ -60,7 +61,7 @@ func writeGzip(fc *fasthttp.RequestCtx, p *request.Response) {
 	fc.Response.Header.Add("Vary", "Accept-Encoding")
 	if p.Stream != nil {
 		b := newBlockStream(fc, p.Stream.WriteTo)
-		b.wrap = func(w io.Writer) encoder { return newGzipper(w) }
+		b.wrap = gzipping
 		fc.Response.SetBodyStream(b, -1)
 		return
 	}
@@ -71,6 +72,8 @@ func writeGzip(fc *fasthttp.RequestCtx, p *request.Response) {
 
 // gzipper is a pooled gzip writer, given back by Close.
 type gzipper struct{ *gzip.Writer }
+
+func gzipping(w io.Writer) encoder { return newGzipper(w) }
 
 func newGzipper(w io.Writer) *gzipper {
 	g := gzippers.Get().(*gzip.Writer)

@@ -28,10 +28,9 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	facts := facts{remote: c.RemoteAddr().String()}
+	facts := &facts{remote: c.RemoteAddr().String(), dashboard: l.tls == nil}
 	facts.conn.ID = lastConnID.Add(1)
 	if l.tls == nil {
-		facts.dashboard = true
 		return &plainConn{Conn: c, facts: facts}, nil
 	}
 	return &tlsConn{Conn: tls.Server(c, l.tls), facts: facts}, nil
@@ -49,20 +48,23 @@ type facts struct {
 	remote    string
 	dashboard bool
 	tls       *tls.ConnectionState
+	// bodies is how much the bodies of requests that are open at the same time
+	// take.
+	bodies atomic.Int64
 }
 
 type plainConn struct {
 	net.Conn
-	facts facts
+	facts *facts
 }
 
-func (c *plainConn) about() *facts { return &c.facts }
+func (c *plainConn) about() *facts { return c.facts }
 
 // tlsConn is a *tls.Conn for fasthttp, which looks for Handshake and
 // ConnectionState.
 type tlsConn struct {
 	*tls.Conn
-	facts facts
+	facts *facts
 }
 
 // about may be called after the handshake only, from the one goroutine that
@@ -72,7 +74,7 @@ func (c *tlsConn) about() *facts {
 		state := c.ConnectionState()
 		c.facts.tls = &state
 	}
-	return &c.facts
+	return c.facts
 }
 
 func ignoreClosed(err error) error {

@@ -65,23 +65,35 @@ func statusOf(p *request.Response) int {
 }
 
 func writeBody(fc *fasthttp.RequestCtx, r *request.Request, p *request.Response) {
-	length := int64(len(p.Body))
-	if p.Stream != nil {
-		length = p.Stream.Len()
-	}
+	length := lengthOf(p)
 	switch {
-	case length >= gzipFrom && wantsGzip(fc, r, p):
+	case fc.Request.Header.IsHTTP11() && wantsGzip(r, p, length):
 		writeGzip(fc, p)
 	case p.Stream != nil:
-		fc.Response.SetBodyStream(newBlockStream(fc, p.Stream.WriteTo), int(length))
+		fc.Response.SetBodyStream(newBlockStream(fc, bodyOf(p)), int(length))
 	case length > blockSize:
-		body := p.Body
-		fc.Response.SetBodyStream(newBlockStream(fc, func(w request.Writer) error {
-			_, err := w.Write(body)
-			return err
-		}), int(length))
+		fc.Response.SetBodyStream(newBlockStream(fc, bodyOf(p)), int(length))
 	default:
 		fc.Response.SetBodyRaw(p.Body)
+	}
+}
+
+// lengthOf is the length of a response's body before it is compressed.
+func lengthOf(p *request.Response) int64 {
+	if p.Stream != nil {
+		return p.Stream.Len()
+	}
+	return int64(len(p.Body))
+}
+
+// bodyOf gives what writes the body of a response.
+func bodyOf(p *request.Response) func(w request.Writer) error {
+	if p.Stream != nil {
+		return p.Stream.WriteTo
+	}
+	return func(w request.Writer) error {
+		_, err := w.Write(p.Body)
+		return err
 	}
 }
 
@@ -90,11 +102,14 @@ func writeBody(fc *fasthttp.RequestCtx, r *request.Request, p *request.Response)
 // takes nothing is dropped.
 type blockStream struct {
 	fill    func(w request.Writer) error
-	conn    net.Conn
+	conn    deadliner
 	timeout time.Duration
 	// wrap puts an encoder between fill and the connection.
 	wrap func(w io.Writer) encoder
 }
+
+// deadliner is what a write can be given until a time for.
+type deadliner interface{ SetWriteDeadline(t time.Time) error }
 
 type encoder interface {
 	io.Writer
@@ -155,7 +170,7 @@ func (b *blockStream) fillEncoded(block *bufio.Writer) error {
 // counts the bytes.
 type deadlineWriter struct {
 	to      io.Writer
-	conn    net.Conn
+	conn    deadliner
 	timeout time.Duration
 	n       int64
 }

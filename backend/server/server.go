@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,6 +42,9 @@ type Options struct {
 	Handler request.Handler
 	// TLS is for ServeTLS.
 	TLS *tls.Config
+	// MaxStreams is how many requests an HTTP/2 connection may have open, if TLS
+	// offers HTTP/2; zero means MaxStreams.
+	MaxStreams int
 	// ReadTimeout and WriteTimeout are for tests; zero means the defaults.
 	ReadTimeout, WriteTimeout time.Duration
 }
@@ -51,6 +55,7 @@ type Server struct {
 	options    Options
 	app        *fiber.App
 	webSockets fiber.Handler
+	http2      *http2Server // nil when TLS does not offer it
 	// base is the parent of the contexts of all requests; streams ends earlier,
 	// so that watches end while other requests still finish.
 	base, streams             context.Context
@@ -73,10 +78,17 @@ func New(o Options) *Server {
 	if o.WriteTimeout == 0 {
 		o.WriteTimeout = writeTimeout
 	}
+	if o.MaxStreams == 0 {
+		o.MaxStreams = MaxStreams
+	}
 	s := &Server{options: o, hijacked: map[*hijackedConn]struct{}{}, drained: make(chan struct{})}
 	s.base, s.cancelBase = context.WithCancel(context.Background())
 	s.streams, s.cancelStreams = context.WithCancel(s.base)
 	s.app, s.webSockets = newApp(s), newWebSockets(s)
+	if o.TLS != nil && slices.Contains(o.TLS.NextProtos, http2Protocol) {
+		s.http2 = newHTTP2(s)
+		s.app.Server().NextProto(http2Protocol, s.http2.serve)
+	}
 	return s
 }
 
@@ -215,6 +227,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-s.drained:
 	case <-ctx.Done():
 		err = ctx.Err()
+	}
+	if s.http2 != nil {
+		s.http2.shutdown(ctx)
 	}
 	if e := s.app.ShutdownWithContext(ctx); err == nil {
 		err = ignoreClosed(e)

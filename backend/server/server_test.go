@@ -42,7 +42,7 @@ func start(t testing.TB, handler request.Handler, change ...func(*fixtureOptions
 		Authorizer:     authz.AlwaysAllow(),
 		RequestTimeout: time.Minute,
 	}}
-	o.TLS = serving.TLS()
+	o.TLS = serving.TLS("http/1.1")
 	for _, f := range change {
 		f(&o)
 	}

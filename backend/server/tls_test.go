@@ -78,7 +78,7 @@ func TestCertificatesFollowTheirFiles(t *testing.T) {
 	serving, err := f.pki.Serving(pki.ServingOptions{CertFile: certFile, KeyFile: keyFile, ClientCAFile: caFile})
 	must(t, err)
 	g := start(t, echo, func(o *fixtureOptions) {
-		o.TLS = serving.TLS()
+		o.TLS = serving.TLS("http/1.1")
 		o.Authenticator = certificatesOnly(serving.Roots)
 	})
 	roots, _ := f.serving.Roots()

@@ -90,7 +90,7 @@ func start(t testing.TB, change ...func(*stream.Options)) *fixture {
 }
 
 func (f *fixture) serve(handler request.Handler, serving *pki.Serving) {
-	s := server.New(server.Options{Handler: handler, TLS: serving.TLS()})
+	s := server.New(server.Options{Handler: handler, TLS: serving.TLS("http/1.1")})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(f.t, err)
 	served := make(chan error, 1)

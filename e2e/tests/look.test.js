@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { cluster, kinds } from '../fixture.js'
 import { Server, context, done, login, quiet, quit } from '../harness.js'
+import { allRoutes } from '../routes.js'
 
 const axe = readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
 
@@ -12,23 +13,7 @@ before(async () => {
   server = await Server.start()
   const { pods } = await cluster(server, 40)
   await kinds(server)
-  const { namespace, name } = pods[0].metadata
-  const shop = (path) => `/ui/apis/${path.replace('/', '/v1/namespaces/shop/')}`
-  const pod = `/ui/api/v1/namespaces/${namespace}/pods/${name}`
-  await fetch(server.url + '/api/v1/namespaces/shop/pods', { method: 'POST', headers: { Authorization: 'Bearer token-admin', 'Audit-ID': 'look-1', 'Content-Type': 'application/json' }, body: JSON.stringify({ metadata: { name: 'Look' }, spec: { containers: [] } }) })
-  routes = [
-    '/ui/', '/ui/resources', '/ui/api/v1/pods', `/ui/api/v1/namespaces/${namespace}/pods?sort=restarts&desc=1&wide=1`, '/ui/api/v1/pods?q=-l+app%3D(', '/ui/api/v1/pods?q=nothing-has-this',
-    pod, pod + '?tab=yaml', pod + '?tab=events', pod + '?tab=related', pod + '?tab=logs', pod + '?tab=shell', `/ui/logs?ns=${namespace}&q=-l+tier%3Dweb`, pod + '?tab=access', pod + '?edit=1', pod + '?delete=1', '/ui/apply?list=/ui/api/v1/configmaps',
-    // An overview of each kind that has one of its own.
-    '/ui/api/v1/namespaces/shop/pods/api-gateway-6c9f-x2b7q', shop('apps/deployments/api-gateway'), shop('apps/daemonsets/log-agent'), '/ui/api/v1/namespaces/shop/services/api-gateway', shop('networking.k8s.io/ingresses/shop'),
-    shop('networking.k8s.io/networkpolicies/gateway'), '/ui/api/v1/nodes/node-01', '/ui/api/v1/namespaces/shop', '/ui/api/v1/namespaces/shop/secrets/gateway-token', '/ui/api/v1/namespaces/shop/persistentvolumeclaims/gateway-data',
-    shop('batch/jobs/report-28700'), shop('batch/cronjobs/report'), '/ui/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/api-gateway', shop('rbac.authorization.k8s.io/roles/deployer'), shop('rbac.authorization.k8s.io/rolebindings/deployers'),
-    '/ui/apis/apiextensions.k8s.io/v1/customresourcedefinitions/databases.example.com', shop('example.com/databases/orders'),
-    '/ui/search?q=cart', '/ui/whoami', '/ui/sessions', '/ui/help', '/ui/access', '/ui/whocan', '/ui/whocan?verb=get&resource=pods', '/ui/subject?kind=ServiceAccount&name=job-controller&ns=kube-system', '/ui/nowhere',
-    '/ui/requests', '/ui/requests?what=all', '/ui/requests/look-1', '/ui/audit', '/ui/changes', '/ui/changes?since=x', pod + '?tab=history',
-    '/ui/explore', '/ui/explore?q=liveness', '/ui/explore/kind?gv=apis/apps/v1&kind=Deployment', '/ui/explore/kind?gv=api/v1&kind=Pod&field=spec.containers',
-    '/ui/explore/op?gv=api/v1&method=POST&path=/api/v1/namespaces/{namespace}/configmaps', '/ui/explore/op?gv=api/v1&method=GET&path=/api/v1/pods', '/ui/api/v1/pods?view=watch', pod + '?tab=watch', '/ui/api/v1/pods?view=watch&from=x', '/ui/window', `/ui/logs?ns=${namespace}&pods=${name}`,
-  ]
+  routes = await allRoutes(server, pods[0])
 })
 after(async () => {
   await quit()

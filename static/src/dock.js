@@ -2,7 +2,7 @@
 // to page, and come back when a page is loaded again.
 import './shared.js'
 import { $, fragment, say } from './html.js'
-import { T } from './messages.js'
+import { msg } from './messages.js'
 
 const el = $('#dock')
 const most = 24
@@ -12,7 +12,7 @@ let small = false
 let height = Number(sessionStorage.getItem('dock height')) || 0
 let serial = 0
 
-const foldWords = (small) => (small ? T('Show the dock (Ctrl `)') : T('Make the dock small (Ctrl `)'))
+const foldWords = (small) => (small ? msg('Show the dock (Ctrl `)') : msg('Make the dock small (Ctrl `)'))
 
 const button = (text, label, run, cls = 'icon') => {
   const b = document.createElement('button')
@@ -33,15 +33,15 @@ function build() {
   grip.tabIndex = 0
   grip.setAttribute('role', 'separator')
   grip.setAttribute('aria-orientation', 'horizontal')
-  grip.setAttribute('aria-label', T('Height of the dock'))
+  grip.setAttribute('aria-label', msg('Height of the dock'))
   const head = document.createElement('header')
   const list = document.createElement('div')
   list.setAttribute('role', 'tablist')
-  list.setAttribute('aria-label', T('Logs and shells'))
+  list.setAttribute('aria-label', msg('Logs and shells'))
   const fold = button('▾', foldWords(false), () => setSmall(!small))
-  const out = button('↗', T('Open this tab in a window of its own'), () => popOut(active))
+  const out = button('↗', msg('Open this tab in a window of its own'), () => popOut(active))
   out.dataset.popout = ''
-  head.append(list, out, fold, button('✕', T('Close this tab (Delete)'), () => close(active)))
+  head.append(list, out, fold, button('✕', msg('Close this tab (Delete)'), () => close(active)))
   const body = document.createElement('div')
   body.className = 'dockbody'
   el.append(grip, head, body)
@@ -108,18 +108,18 @@ export function openFrom(a) {
   const u = new URL(a.href)
   if (a.dataset.dock === 'logs') {
     const from = a.closest('[data-logs]')
-    return open({ kind: 'logs', title: from?.dataset.title ?? T('Logs'), hint: u.searchParams.get('container')?.replace('*', T('all')) ?? '', href: u.pathname + u.search })
+    return open({ kind: 'logs', title: from?.dataset.title ?? msg('Logs'), hint: u.searchParams.get('container')?.replace('*', msg('all')) ?? '', href: u.pathname + u.search })
   }
   const m = u.pathname.match(/\/namespaces\/([^/]+)\/pods\/([^/]+)$/)
   if (!m) return
   const target = { ns: decodeURIComponent(m[1]), pod: decodeURIComponent(m[2]) }
   for (const name of ['container', 'attach', 'await']) if (u.searchParams.get(name)) target[name] = u.searchParams.get(name)
-  return open({ kind: 'shell', title: target.pod, hint: target.attach ? T('attach %s', target.container ?? '') : target.container ?? '', target })
+  return open({ kind: 'shell', title: target.pod, hint: target.attach ? msg('attach {container}', { container: target.container ?? '' }) : target.container ?? '', target })
 }
 
 /** open opens a tab: { kind, title, href or target }. */
 export async function open(o, { focus = true, select = true } = {}) {
-  if (tabs.length >= most) return say(T('The dock is full; close a tab first.'))
+  if (tabs.length >= most) return say(msg('The dock is full; close a tab first.'))
   const t = { ...o, n: ++serial }
   tabs.push(t)
   head(t)
@@ -163,7 +163,7 @@ function head(t) {
   const closer = document.createElement('b')
   closer.className = 'dockclose'
   closer.setAttribute('aria-hidden', 'true')
-  closer.title = T('Close %s', t.title)
+  closer.title = msg('Close {title}', { title: t.title })
   closer.textContent = '✕'
   closer.onclick = (e) => { e.stopPropagation(); close(t) }
   b.append(closer)
@@ -190,7 +190,7 @@ function popOut(t) {
   sessionStorage.setItem('dock', JSON.stringify({ small: false, active: 0, tabs: [{ kind, title, hint, target, href }] }))
   const opened = window.open('/ui/window', '_blank', 'popup,width=1000,height=640')
   keep()
-  if (!opened) return say(T('The browser let no window be opened.'))
+  if (!opened) return say(msg('The browser let no window be opened.'))
   close(t, true)
 }
 
@@ -224,7 +224,7 @@ async function logs(t) {
   const view = $('[data-logs]', page)
   if (!view) {
     const fault = $('.fault', page)
-    return t.pane.replaceChildren(fault ?? T('There is no log here any more.'))
+    return t.pane.replaceChildren(fault ?? msg('There is no log here any more.'))
   }
   $('[data-dock]', view)?.remove()
   t.pane.replaceChildren(view)
@@ -240,11 +240,11 @@ async function shell(t, focus) {
   state.setAttribute('role', 'status')
   const field = document.createElement('input')
   field.type = 'search'
-  field.placeholder = T('Find')
-  field.setAttribute('aria-label', T('Find in the terminal'))
+  field.placeholder = msg('Find')
+  field.setAttribute('aria-label', msg('Find in the terminal'))
   const host = document.createElement('div')
   host.className = 'term'
-  const again = button(T('New shell'), T('Open a new shell here'), () => { t.shell.again(); t.shell.focus() }, '')
+  const again = button(msg('New shell'), msg('Open a new shell here'), () => { t.shell.again(); t.shell.focus() }, '')
   again.hidden = true
   const where = document.createElement('a')
   where.href = `/ui/api/v1/namespaces/${t.target.ns}/pods/${t.target.pod}`
@@ -254,8 +254,8 @@ async function shell(t, focus) {
   grow.className = 'grow'
   const keys = document.createElement('span')
   keys.className = 'dim shellkeys'
-  keys.textContent = T('Shift Esc leaves the shell')
-  bar.append(where, state, again, grow, keys, field, button(T('Copy'), T('Copy the selection, else all of it'), () => copy(t), ''))
+  keys.textContent = msg('Shift Esc leaves the shell')
+  bar.append(where, state, again, grow, keys, field, button(msg('Copy'), msg('Copy the selection, else all of it'), () => copy(t), ''))
   t.pane.append(bar, host)
   const { Shell } = await import('./terminal.js')
   if (!t.pane.isConnected) return
@@ -265,7 +265,7 @@ async function shell(t, focus) {
     t.button.dataset.state = t.pane.dataset.state = now
     t.button.children[2].textContent = text || t.hint || ''
     state.translate = now !== 'open' // then it names the container
-    state.textContent = text || (now === 'connecting' ? T('connecting') : t.target.container ?? '')
+    state.textContent = text || (now === 'connecting' ? msg('connecting') : t.target.container ?? '')
     again.hidden = now !== 'ended'
     keep()
   })
@@ -285,7 +285,7 @@ async function copy(t) {
   const had = term.hasSelection()
   if (!had) term.selectAll()
   await t.shell.copy()
-  say(had ? T('Copied the selection.') : T('Copied all.'))
+  say(had ? msg('Copied the selection.') : msg('Copied all.'))
   t.shell.focus()
 }
 

@@ -1,7 +1,7 @@
 // What the dock needs of every page; the dock itself is loaded when something is
 // in it.
 import { $, say } from './html.js'
-import { T } from './messages.js'
+import { msg } from './messages.js'
 
 const dock = () => import('./dock.js')
 
@@ -31,11 +31,11 @@ document.addEventListener('submit', async (e) => {
   if (answer?.status === 401) return document.dispatchEvent(new CustomEvent('session-ended'))
   const m = await answer?.json().catch(() => null)
   if (!m?.container) {
-    problem.textContent = m?.problem ?? T('The server does not answer.')
+    problem.textContent = m?.problem ?? msg('The server does not answer.')
     problem.hidden = false
     return
   }
-  say(T('Added %s.', m.container))
+  say(msg('Added {container}.', { container: m.container }))
   const [ns, pod] = [f.elements.ns.value, f.elements.pod.value]
   const { open } = await dock()
   open({ kind: 'shell', title: pod, hint: m.container, target: { ns, pod, container: m.container, attach: '1', await: '1' } })

@@ -10,7 +10,7 @@ import { highlightSelectionMatches, search, searchKeymap } from '@codemirror/sea
 import { EditorState } from '@codemirror/state'
 import { EditorView, drawSelection, highlightActiveLine, highlightActiveLineGutter, hoverTooltip, keymap, lineNumbers, rectangularSelection } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
-import { T } from './messages.js'
+import { msg } from './messages.js'
 
 const colours = HighlightStyle.define([
   { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: 'var(--yk)' },
@@ -44,11 +44,11 @@ const look = EditorView.theme({
 
 // What the editor itself says, to eyes and to screen readers.
 const phrases = {
-  Find: T('Find'), Replace: T('Replace'), next: T('next'), previous: T('previous'), all: T('all'), replace: T('replace'), 'replace all': T('replace all'),
-  'match case': T('match case'), regexp: T('regexp'), 'by word': T('by word'), close: T('close'), 'current match': T('current match'), 'on line': T('on line'),
-  'replaced match on line $': T('replaced match on line $'), 'replaced $ matches': T('replaced $ matches'), 'Go to line': T('Go to line'), go: T('go'),
-  'Control character': T('Control character'), 'Selection deleted': T('Selection deleted'), Completions: T('Completions'), Diagnostics: T('Diagnostics'), 'No diagnostics': T('No diagnostics'),
-  'Folded lines': T('Folded lines'), 'Unfolded lines': T('Unfolded lines'), to: T('to'), 'folded code': T('folded code'), unfold: T('unfold'), 'Fold line': T('Fold line'), 'Unfold line': T('Unfold line'),
+  Find: msg('Find'), Replace: msg('Replace'), next: msg('next'), previous: msg('previous'), all: msg('all'), replace: msg('replace'), 'replace all': msg('replace all'),
+  'match case': msg('match case'), regexp: msg('regexp'), 'by word': msg('by word'), close: msg('close'), 'current match': msg('current match'), 'on line': msg('on line'),
+  'replaced match on line $': msg('replaced match on line $'), 'replaced $ matches': msg('replaced $ matches'), 'Go to line': msg('Go to line'), go: msg('go'),
+  'Control character': msg('Control character'), 'Selection deleted': msg('Selection deleted'), Completions: msg('Completions'), Diagnostics: msg('Diagnostics'), 'No diagnostics': msg('No diagnostics'),
+  'Folded lines': msg('Folded lines'), 'Unfolded lines': msg('Unfolded lines'), to: msg('to'), 'folded code': msg('folded code'), unfold: msg('unfold'), 'Fold line': msg('Fold line'), 'Unfold line': msg('Unfold line'),
 }
 
 const keyAt = /[A-Za-z0-9_./$-]+(?=\s*:)/g

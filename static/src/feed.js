@@ -1,6 +1,6 @@
 // A raw watch, event by event, the newest first.
 import { $, $$, fragment, safe } from './html.js'
-import { N, T, number } from './messages.js'
+import { msg, msgs, number } from './messages.js'
 import { subscribe } from './socket.js'
 
 const most = 500
@@ -43,7 +43,7 @@ function follow(el) {
     for (const [type, n] of Object.entries(m.feed.counts)) counts[type] = (before[type] ?? 0) + n
     for (const b of buttons) b.firstElementChild.textContent = number(counts[b.dataset.feedType] ?? 0)
     at()
-    if (m.feed.skipped) body.prepend(...table(`<tr class="note"><td colspan="5" class="dim">${safe(N(m.feed.skipped, '%d event came too fast to be shown', '%d events came too fast to be shown'))}</td></tr>`))
+    if (m.feed.skipped) body.prepend(...table(`<tr class="note"><td colspan="5" class="dim">${safe(msgs(m.feed.skipped, '{n} event came too fast to be shown', '{n} events came too fast to be shown'))}</td></tr>`))
     if (m.feed.rows) {
       const rows = table(m.feed.rows.reverse().join(''))
       rows.forEach(sift)
@@ -51,7 +51,7 @@ function follow(el) {
     }
     while (body.rows.length > most) body.lastElementChild.remove()
   }
-  const at = () => { $('[data-feed-at]', el).textContent = version && (sub ? T('at version %s', version) : T('paused at version %s', version)) }
+  const at = () => { $('[data-feed-at]', el).textContent = version && (sub ? msg('at version {version}', { version }) : msg('paused at version {version}', { version })) }
   // Whatever comes between, the server goes on after the last version seen here.
   const resume = () => {
     sub = subscribe(() => {
@@ -60,7 +60,7 @@ function follow(el) {
     }, take)
   }
   const show = () => {
-    pause.textContent = sub ? T('Pause') : T('Resume')
+    pause.textContent = sub ? msg('Pause') : msg('Resume')
     pause.setAttribute('aria-pressed', String(!sub))
     at()
   }

@@ -1,7 +1,7 @@
 // Forms that are sent without leaving the page, the editor over their text, and
 // drafts, so that nothing that was typed is lost.
 import { $, $$ } from './html.js'
-import { T } from './messages.js'
+import { msg } from './messages.js'
 
 const nonce = $('script[type=module]')?.nonce ?? ''
 let open = null // { form, area, view, key, saved }
@@ -36,10 +36,10 @@ function restore(o) {
   const p = document.createElement('p')
   p.className = 'banner'
   p.setAttribute('role', 'status')
-  p.append(T('This is the draft that you left here.'), ' ')
+  p.append(msg('This is the draft that you left here.'), ' ')
   const b = document.createElement('button')
   b.type = 'button'
-  b.textContent = T('Drop it')
+  b.textContent = msg('Drop it')
   b.onclick = () => { forget(); location.reload() }
   p.append(b)
   $('header', o.form).after(p)
@@ -79,7 +79,7 @@ export function forget() {
 }
 
 /** leaves asks before unsaved text is left. */
-export const leaves = () => !open?.dirty || !open.form.isConnected || confirm(T('Leave without saving? The draft is kept.'))
+export const leaves = () => !open?.dirty || !open.form.isConnected || confirm(msg('Leave without saving? The draft is kept.'))
 
 addEventListener('beforeunload', (e) => { if (open?.dirty && open.form.isConnected && !open.key) e.preventDefault() })
 

@@ -1,13 +1,13 @@
 // Work that goes on on the server, as it goes on.
 import { $, say } from './html.js'
-import { T } from './messages.js'
+import { msg } from './messages.js'
 import { subscribe } from './socket.js'
 
 let sub = null
 
 const tell = (job) => (job.failed
-  ? job.running ? T('%d of %d, %d failed', job.done, job.total, job.failed) : T('%d of %d, %d failed, done', job.done, job.total, job.failed)
-  : job.running ? T('%d of %d', job.done, job.total) : T('%d of %d, done', job.done, job.total))
+  ? job.running ? msg('{done} of {total}, {failed} failed', job) : msg('{done} of {total}, {failed} failed, done', job)
+  : job.running ? msg('{done} of {total}', job) : msg('{done} of {total}, done', job))
 
 /** start follows the work that a page shows; again() makes the page anew. */
 export function start(root, again) {

@@ -3,7 +3,7 @@ import { $, $$ } from './html.js'
 import { current } from './list.js'
 import { toggleDock } from './dockstart.js'
 import { closeMenus } from './menus.js'
-import { T, list } from './messages.js'
+import { list, msg } from './messages.js'
 import { follow, go } from './navigate.js'
 import * as panel from './panel.js'
 import { toggle } from './socket.js'
@@ -11,15 +11,15 @@ import { undo } from './toast.js'
 
 const places = {
   p: ['Pods', '/ui/api/v1/pods'], d: ['Deployments', '/ui/apis/apps/v1/deployments'], s: ['Services', '/ui/api/v1/services'],
-  n: ['Nodes', '/ui/api/v1/nodes'], c: ['ConfigMaps', '/ui/api/v1/configmaps'], e: [T('Events'), '/ui/api/v1/events'],
-  j: ['Jobs', '/ui/apis/batch/v1/jobs'], i: ['Ingresses', '/ui/apis/networking.k8s.io/v1/ingresses'], o: [T('Overview'), '/ui/'], h: [T('All resources'), '/ui/resources'],
+  n: ['Nodes', '/ui/api/v1/nodes'], c: ['ConfigMaps', '/ui/api/v1/configmaps'], e: [msg('Events'), '/ui/api/v1/events'],
+  j: ['Jobs', '/ui/apis/batch/v1/jobs'], i: ['Ingresses', '/ui/apis/networking.k8s.io/v1/ingresses'], o: [msg('Overview'), '/ui/'], h: [msg('All resources'), '/ui/resources'],
 }
 
 // The keys of an object's tabs: what they show, and the tab's address. The links
 // carry the key as data-key; see objectTabs in web/pages/object_tabs.go.
 const tabKeys = {
-  d: [T('Overview'), ''], y: ['YAML', '?tab=yaml'], v: [T('Events'), '?tab=events'], r: [T('Related objects'), '?tab=related'],
-  a: [T('Access'), '?tab=access'], l: [T('Logs'), '?tab=logs'], s: [T('Shell'), '?tab=shell'], w: [T('Watch'), '?tab=watch'], h: [T('History'), '?tab=history'],
+  d: [msg('Overview'), ''], y: ['YAML', '?tab=yaml'], v: [msg('Events'), '?tab=events'], r: [msg('Related objects'), '?tab=related'],
+  a: [msg('Access'), '?tab=access'], l: [msg('Logs'), '?tab=logs'], s: [msg('Shell'), '?tab=shell'], w: [msg('Watch'), '?tab=watch'], h: [msg('History'), '?tab=history'],
 }
 
 const inList = () => !!current()
@@ -30,27 +30,27 @@ const part = (key) => $(`#panel:not([hidden]) [data-key="${key}"]`) ?? $(`#main 
 
 // The bindings, in the order in which the help shows them.
 const bindings = [
-  { keys: ['j', 'ArrowDown'], what: T('Next row'), when: inList, run: () => current().step(1) },
-  { keys: ['k', 'ArrowUp'], what: T('Row before'), when: inList, run: () => current().step(-1) },
-  { keys: ['Home'], what: T('First row'), when: inList, run: () => current().edge(false) },
-  { keys: ['End'], what: T('Last row'), when: inList, run: () => current().edge(true) },
-  { keys: ['o'], what: T('Open the object as a page'), when: () => hasRow() || panel.isOpen(), run: () => go(panel.isOpen() ? $('#panel [data-full]').href : $('a[data-open]', current().row()).href) },
-  { keys: ['x'], what: T('Select the row'), when: hasRow, run: () => current().select(false) },
-  { keys: ['X'], what: T('Select up to the row'), when: hasRow, run: () => current().select(true) },
+  { keys: ['j', 'ArrowDown'], what: msg('Next row'), when: inList, run: () => current().step(1) },
+  { keys: ['k', 'ArrowUp'], what: msg('Row before'), when: inList, run: () => current().step(-1) },
+  { keys: ['Home'], what: msg('First row'), when: inList, run: () => current().edge(false) },
+  { keys: ['End'], what: msg('Last row'), when: inList, run: () => current().edge(true) },
+  { keys: ['o'], what: msg('Open the object as a page'), when: () => hasRow() || panel.isOpen(), run: () => go(panel.isOpen() ? $('#panel [data-full]').href : $('a[data-open]', current().row()).href) },
+  { keys: ['x'], what: msg('Select the row'), when: hasRow, run: () => current().select(false) },
+  { keys: ['X'], what: msg('Select up to the row'), when: hasRow, run: () => current().select(true) },
   ...Object.entries(tabKeys).map(([key, [what, query]]) => ({ keys: [key], what, when: () => part(key) || hasRow(), run: () => tab(key, query) })),
-  { keys: ['e'], what: T('Edit'), when: () => part('e') || hasRow(), run: () => tab('e', '?edit=1') },
-  { keys: ['Delete'], what: T('Delete'), when: () => part('Delete') || hasRow(), run: remove },
-  { keys: ['L'], what: T('Logs of what is selected, as one'), when: selectedLogs, run: () => selectedLogs().click() },
-  { keys: ['c'], what: T('Create'), when: () => part('c'), run: () => follow(part('c')) },
-  { keys: ['/'], what: T('Filter, or find in the log'), when: finder, run: () => { finder().focus(); finder().select() } },
-  { keys: ['n'], what: T('Namespaces'), when: () => $('#namespaces'), run: namespaces },
-  { keys: ['p'], what: T('Pause or go on'), when: () => !$('#live').hidden, run: toggle },
-  { keys: ['g'], what: T('Go to: %s', list(Object.entries(places).map(([k, [name]]) => `${k} ${name}`))), when: () => true, run: () => { prefix = performance.now() } },
-  { keys: [':', 'Control+k'], what: T('Search or jump to'), when: () => $('#palette'), run: () => document.dispatchEvent(new CustomEvent('palette')) },
-  { keys: ['Control+`'], what: T('Dock: small or not'), when: () => !$('#dock').hidden, run: toggleDock },
-  { keys: ['u'], what: T('Undo'), when: undo, run: () => undo().click() },
-  { keys: ['?'], what: T('This help'), when: () => true, run: help },
-  { keys: ['Escape'], what: T('Back'), when: () => true, run: back },
+  { keys: ['e'], what: msg('Edit'), when: () => part('e') || hasRow(), run: () => tab('e', '?edit=1') },
+  { keys: ['Delete'], what: msg('Delete'), when: () => part('Delete') || hasRow(), run: remove },
+  { keys: ['L'], what: msg('Logs of what is selected, as one'), when: selectedLogs, run: () => selectedLogs().click() },
+  { keys: ['c'], what: msg('Create'), when: () => part('c'), run: () => follow(part('c')) },
+  { keys: ['/'], what: msg('Filter, or find in the log'), when: finder, run: () => { finder().focus(); finder().select() } },
+  { keys: ['n'], what: msg('Namespaces'), when: () => $('#namespaces'), run: namespaces },
+  { keys: ['p'], what: msg('Pause or go on'), when: () => !$('#live').hidden, run: toggle },
+  { keys: ['g'], what: msg('Go to: {places}', { places: list(Object.entries(places).map(([k, [name]]) => `${k} ${name}`)) }), when: () => true, run: () => { prefix = performance.now() } },
+  { keys: [':', 'Control+k'], what: msg('Search or jump to'), when: () => $('#palette'), run: () => document.dispatchEvent(new CustomEvent('palette')) },
+  { keys: ['Control+`'], what: msg('Dock: small or not'), when: () => !$('#dock').hidden, run: toggleDock },
+  { keys: ['u'], what: msg('Undo'), when: undo, run: () => undo().click() },
+  { keys: ['?'], what: msg('This help'), when: () => true, run: help },
+  { keys: ['Escape'], what: msg('Back'), when: () => true, run: back },
 ]
 
 let prefix = -Infinity
@@ -98,7 +98,7 @@ function help() {
   const d = $('#help')
   d.replaceChildren()
   const h = document.createElement('h2')
-  h.textContent = T('Keyboard')
+  h.textContent = msg('Keyboard')
   const dl = document.createElement('dl')
   for (const b of bindings.filter((b) => b.when())) {
     const dt = document.createElement('dt')
@@ -112,7 +112,7 @@ function help() {
     dl.append(dt, dd)
   }
   const close = document.createElement('button')
-  close.textContent = T('Close')
+  close.textContent = msg('Close')
   close.onclick = () => d.close()
   d.append(h, dl, close)
   d.showModal()

@@ -2,7 +2,7 @@
 // server says which rows stand in the window and sends those that are new; this
 // puts them into place, so that nothing moves that a reader looks at.
 import { $, $$, fragment, say } from './html.js'
-import { N, T, number } from './messages.js'
+import { msg, msgs, number } from './messages.js'
 import { subscribe } from './socket.js'
 import { tick } from './time.js'
 import * as widths from './widths.js'
@@ -177,7 +177,7 @@ class List {
     this.pill(-1)
     if (this.fresh) this.scroller.scrollTop = 0
     this.fresh = false
-    say(N(m.total, '%d row', '%d rows'))
+    say(msgs(m.total, '{n} row', '{n} rows'))
   }
 
   // calm tells whether few rows change, in this moment and in the one before.
@@ -326,7 +326,7 @@ class List {
     if (document.activeElement !== input && input.value !== q) input.value = q
     const wide = $('[data-wide]', this.el)
     const on = u.searchParams.has('wide')
-    wide.textContent = on ? T('Fewer columns') : T('More columns')
+    wide.textContent = on ? msg('Fewer columns') : msg('More columns')
     this.el.classList.toggle('wide', on)
     this.show(address)
   }
@@ -335,7 +335,7 @@ class List {
     const p = $('[data-pill]', this.el)
     this.added = n < 0 ? 0 : this.added + n
     p.hidden = !this.added
-    p.textContent = T('↑ %d new', this.added)
+    p.textContent = msg('↑ {n} new', { n: this.added })
   }
 
   // Rows by keyboard: the focused row is the current one.
@@ -421,7 +421,7 @@ class List {
     const bar = $('[data-bulk]', this.el)
     if (bar.hidden !== !n) bar.hidden = !n
     $('[data-selected]', bar).textContent = number(n)
-    $('[data-act="select-all"]', bar).textContent = T('Select all %d', this.total)
+    $('[data-act="select-all"]', bar).textContent = msg('Select all {n}', { n: this.total })
   }
 
   // submit adds what is selected outside of the window.

@@ -1,17 +1,17 @@
 // When the session has ended one logs in again here: the page, its text and its
 // place stay.
 import { $, $$, fragment, page, safe } from './html.js'
-import { T } from './messages.js'
+import { msg } from './messages.js'
 import { resume } from './socket.js'
 
 document.addEventListener('session-ended', open)
 
 function open() {
   if ($('#login')) return
-  const d = fragment(`<dialog id="login" aria-labelledby="login-title"><form class="relogin" action="/login"><h2 id="login-title">${safe(T('Your session has ended'))}</h2>
-    <p class="dim">${safe(T('Log in again; what is on this page stays.'))}</p><label for="again">${safe(T('Bearer token'))}</label>
+  const d = fragment(`<dialog id="login" aria-labelledby="login-title"><form class="relogin" action="/login"><h2 id="login-title">${safe(msg('Your session has ended'))}</h2>
+    <p class="dim">${safe(msg('Log in again; what is on this page stays.'))}</p><label for="again">${safe(msg('Bearer token'))}</label>
     <textarea id="again" name="token" rows="4" autocomplete="off" spellcheck="false" required></textarea><p class="problem" role="alert" hidden></p>
-    <p class="acts"><button class="primary">${safe(T('Log in'))}</button> <a class="button" data-plain>${safe(T('Log in on another page'))}</a></p></form></dialog>`).firstChild
+    <p class="acts"><button class="primary">${safe(msg('Log in'))}</button> <a class="button" data-plain>${safe(msg('Log in on another page'))}</a></p></form></dialog>`).firstChild
   $('a', d).href = '/login?next=' + encodeURIComponent(location.pathname + location.search)
   document.body.append(d)
   $('form', d).addEventListener('submit', (e) => { e.preventDefault(); e.stopPropagation(); again(d) })
@@ -24,7 +24,7 @@ async function again(d) {
   problem.hidden = true
   const answer = await fetch('/login', { method: 'POST', body: new URLSearchParams({ token: $('textarea', d).value, next: '/ui/whoami' }), headers: { 'X-Pilothouse': 'login' } }).catch(() => null)
   if (!answer?.ok) {
-    problem.textContent = answer ? $('[data-testid=problem]', page(await answer.text()))?.textContent ?? T('The server refused.') : T('The server does not answer.')
+    problem.textContent = answer ? $('[data-testid=problem]', page(await answer.text()))?.textContent ?? msg('The server refused.') : msg('The server does not answer.')
     problem.hidden = false
     return
   }

@@ -4,7 +4,7 @@ import './shared.js'
 import { $, $$, say } from './html.js'
 import { dress, runs } from './ansi.js'
 import { Lines, cellsOf, textOf } from './lines.js'
-import { N, T } from './messages.js'
+import { msg, msgs } from './messages.js'
 import { subscribe } from './socket.js'
 
 const more = 20 // lines beyond what is in sight
@@ -267,7 +267,7 @@ class LogView {
       else if (text) find = new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), 'gi')
     } catch {
       this.part.find.setAttribute('aria-invalid', 'true')
-      this.part.count.textContent = T('not a regular expression')
+      this.part.count.textContent = msg('not a regular expression')
       return
     }
     if (remember) this.remember()
@@ -393,7 +393,7 @@ class LogView {
     l.m = !l.m
     if (l.m && this.inPage && l.t) {
       history.replaceState(history.state, '', `${location.pathname}${location.search}#t=${encodeURIComponent(l.t)}`)
-      say(T('This line is in the address now.'))
+      say(msg('This line is in the address now.'))
     }
     this.redraw()
   }
@@ -443,19 +443,19 @@ class LogView {
   tell() {
     const { pill, status, count } = this.part
     pill.hidden = this.follow || !this.fresh
-    pill.textContent = N(this.fresh, '%d new line ↓', '%d new lines ↓')
+    pill.textContent = msgs(this.fresh, '{n} new line ↓', '{n} new lines ↓')
     const all = this.lines.all.length
-    const text = [N(all, '%d line', '%d lines')]
-    if (this.lines.dropped) text.push(N(this.lines.dropped, '%d older line dropped', '%d older lines dropped'))
+    const text = [msgs(all, '{n} line', '{n} lines')]
+    if (this.lines.dropped) text.push(msgs(this.lines.dropped, '{n} older line dropped', '{n} older lines dropped'))
     const states = [...this.sources.values()]
     const live = states.filter((s) => s.state === 'live').length
-    if (states.length > 1) text.push(T('%d of %d containers live', live, states.length))
+    if (states.length > 1) text.push(msg('{live} of {all} containers live', { live, all: states.length }))
     else if (states[0] && states[0].state !== 'live') text.push(stage(states[0]))
-    if (this.begun && !states.length) text.push(T('no pods yet'))
-    if (this.tooMany) text.push(N(this.tooMany, '%d more container is not shown', '%d more containers are not shown'))
+    if (this.begun && !states.length) text.push(msg('no pods yet'))
+    if (this.tooMany) text.push(msgs(this.tooMany, '{n} more container is not shown', '{n} more containers are not shown'))
     status.textContent = text.join(' · ')
     if (this.part.find.hasAttribute('aria-invalid')) return
-    count.textContent = this.lines.find ? N(this.lines.hits, '%d line', '%d lines') : ''
+    count.textContent = this.lines.find ? msgs(this.lines.hits, '{n} line', '{n} lines') : ''
   }
 
   // row is the element of a line.
@@ -465,7 +465,7 @@ class LogView {
     const s = [...this.sources.values()][l.s]
     const gutter = document.createElement('span')
     gutter.className = 'lg' + (s && this.many ? ` c${s.colour}` : '')
-    gutter.title = l.t ? `${l.t}\n${T('Click to mark')}` : T('Click to mark')
+    gutter.title = l.t ? `${l.t}\n${msg('Click to mark')}` : msg('Click to mark')
     el.append(gutter)
     if (this.part.time.value) {
       const t = document.createElement('span')
@@ -488,7 +488,7 @@ class LogView {
       b.type = 'button'
       b.className = 'lj'
       b.textContent = l.e ? '−' : '+'
-      b.setAttribute('aria-label', l.e ? T('Fold') : T('Spread out'))
+      b.setAttribute('aria-label', l.e ? msg('Fold') : msg('Spread out'))
       b.tabIndex = -1
       text.append(b)
     }
@@ -544,10 +544,10 @@ class LogView {
 
 // The stages of a source, and what is said of one; see web/logs/source.go. Other
 // notes are the API's.
-const stages = { waiting: T('waiting'), live: T('live'), ended: T('ended') }
-const notes = { deleted: T('deleted'), stopped: T('stopped') }
+const stages = { waiting: msg('waiting'), live: msg('live'), ended: msg('ended') }
+const notes = { deleted: msg('deleted'), stopped: msg('stopped') }
 const noteOf = (s) => notes[s.note] ?? s.note
-const stage = (s) => (s.note ? T('%s: %s', stages[s.state], noteOf(s)) : stages[s.state])
+const stage = (s) => (s.note ? msg('{stage}: {note}', { stage: stages[s.state], note: noteOf(s) }) : stages[s.state])
 
 // short is a pod's name without what is the same for all of its owner.
 const short = (pod) => pod.length > 24 ? '…' + pod.slice(-22) : pod

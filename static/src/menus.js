@@ -1,6 +1,6 @@
 // Menus close when the focus goes elsewhere; theme and density change at once.
 import { $, $$ } from './html.js'
-import { T } from './messages.js'
+import { msg } from './messages.js'
 
 export function closeMenus() {
   for (const d of $$('details[data-menu][open]')) d.open = false
@@ -30,7 +30,7 @@ export function act(button) {
       const compact = !root.hasAttribute('data-density')
       root.toggleAttribute('data-density', compact)
       cookie('density', compact ? 'compact' : 'comfortable')
-      button.textContent = compact ? T('Comfortable rows') : T('Compact rows')
+      button.textContent = compact ? msg('Comfortable rows') : msg('Compact rows')
       document.dispatchEvent(new CustomEvent('density'))
       return true
     }

@@ -8,7 +8,7 @@ import * as feed from './feed.js'
 import * as job from './job.js'
 import { closeMenus } from './menus.js'
 import * as list from './list.js'
-import { T, language } from './messages.js'
+import { language, msg } from './messages.js'
 import * as object from './object.js'
 import * as refresh from './refresh.js'
 import * as panel from './panel.js'
@@ -44,12 +44,12 @@ export async function go(address, { push = true, focus = true, post = null } = {
     text = await answer.text()
   } catch (e) {
     if (e.name === 'AbortError') return
-    if (post) return failed(T('The server did not answer; nothing was sent again. Your text is still here.'))
+    if (post) return failed(msg('The server did not answer; nothing was sent again. Your text is still here.'))
     return location.assign(address)
   }
   if (answer.status === 401) return document.dispatchEvent(new CustomEvent('session-ended'))
   const doc = answer.headers.get('Content-Type')?.startsWith('text/html') ? page(text) : null
-  if (!doc || !$('#nav', doc)) return post ? failed(T('The server gave no page.')) : location.assign(address)
+  if (!doc || !$('#nav', doc)) return post ? failed(msg('The server gave no page.')) : location.assign(address)
   if (post && answer.redirected) forms.forget()
   // The scripts speak the language of this page: another one loads them anew.
   if (doc.documentElement.lang !== language && (!post || answer.redirected)) return location.assign(answer.url)

@@ -2,7 +2,7 @@
 // the page anew, and only what is different is put in.
 import { Idiomorph } from 'idiomorph'
 import { $, fragment, page, say } from './html.js'
-import { T } from './messages.js'
+import { msg } from './messages.js'
 import { subscribe } from './socket.js'
 import { tick } from './time.js'
 
@@ -49,10 +49,10 @@ async function load(root, el) {
 function gone(el) {
   if (el.classList.contains('gone')) return
   el.classList.add('gone')
-  say(T('This object has been deleted.'))
+  say(msg('This object has been deleted.'))
   const p = document.createElement('p')
   p.className = 'banner'
   p.setAttribute('role', 'status')
-  p.textContent = T('This object has been deleted; this is what it was last.')
+  p.textContent = msg('This object has been deleted; this is what it was last.')
   $('header', el).after(p)
 }

@@ -2,7 +2,7 @@
 // loaded before something is typed; the server ranks. What was seen lately stands
 // before what fits as well, and drafts that wait stand first of all.
 import { $, $$, fragment, safe } from './html.js'
-import { T } from './messages.js'
+import { msg } from './messages.js'
 import { follow } from './navigate.js'
 
 const el = $('#palette')
@@ -43,8 +43,8 @@ const drafts = () => Object.keys(localStorage).filter((k) => k.startsWith('draft
 
 function open() {
   if (!el || el.open) return
-  el.replaceChildren(fragment(`<input type="search" role="combobox" aria-expanded="true" aria-controls="results" aria-label="${safe(T('Search or jump to'))}"
-    placeholder="${safe(T('A name, a kind, or pods -n shop -l app=web'))}" autocomplete="off" spellcheck="false"><div></div>`))
+  el.replaceChildren(fragment(`<input type="search" role="combobox" aria-expanded="true" aria-controls="results" aria-label="${safe(msg('Search or jump to'))}"
+    placeholder="${safe(msg('A name, a kind, or pods -n shop -l app=web'))}" autocomplete="off" spellcheck="false"><div></div>`))
   el.showModal()
   const input = $('input', el)
   input.addEventListener('input', () => { answered = ask(input.value) })
@@ -59,7 +59,7 @@ function box(list) {
   b.id = 'results'
   b.className = 'results'
   b.setAttribute('role', 'listbox')
-  b.setAttribute('aria-label', T('Recent'))
+  b.setAttribute('aria-label', msg('Recent'))
   b.append(...list.map(option))
   return b
 }

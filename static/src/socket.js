@@ -1,7 +1,7 @@
 // The one websocket of this tab. Live parts of the page subscribe; when the
 // connection is lost it is made again, and every part says anew what it has.
 import { $, say } from './html.js'
-import { T, clock } from './messages.js'
+import { clock, msg } from './messages.js'
 
 const subs = new Map() // id -> { ask, got }
 let socket = null
@@ -107,19 +107,19 @@ function show() {
   if (!el) return
   el.hidden = !subs.size
   const trouble = [...troubles.values()][0]
-  let state = 'live', text = T('live')
-  if (ended) [state, text] = ['off', T('logged out')]
-  else if (paused) [state, text] = ['paused', T('paused at %s', clock(since))]
+  let state = 'live', text = msg('live')
+  if (ended) [state, text] = ['off', msg('logged out')]
+  else if (paused) [state, text] = ['paused', msg('paused at {time}', { time: clock(since) })]
   else if (socket?.readyState !== WebSocket.OPEN) {
-    if (attempts) [state, text] = ['lost', T('reconnecting, data from %s', clock(since))]
-    else [state, text] = ['wait', T('connecting')]
-  } else if (trouble) [state, text] = ['lost', T('stale since %s: %s', clock(new Date(trouble.since)), trouble.why)]
+    if (attempts) [state, text] = ['lost', msg('reconnecting, data from {time}', { time: clock(since) })]
+    else [state, text] = ['wait', msg('connecting')]
+  } else if (trouble) [state, text] = ['lost', msg('stale since {time}: {why}', { time: clock(new Date(trouble.since)), why: trouble.why })]
   if (el.dataset.state === state && el.lastElementChild.textContent === text) return
   if (state !== 'wait' && el.dataset.state !== state && !(state === 'live' && el.dataset.state !== 'lost')) say(text)
   el.dataset.state = state
   el.lastElementChild.textContent = text
   el.setAttribute('aria-pressed', String(paused))
-  el.title = state === 'paused' ? T('Go on (p)') : T('Pause (p)')
+  el.title = state === 'paused' ? msg('Go on (p)') : msg('Pause (p)')
 }
 
 /** toggle pauses the live parts, or goes on. */

@@ -7,7 +7,7 @@ import { Unicode11Addon } from '@xterm/addon-unicode11'
 import { WebLinksAddon } from '@xterm/addon-web-links'
 import { Terminal } from '@xterm/xterm'
 import { say } from './html.js'
-import { T } from './messages.js'
+import { msg } from './messages.js'
 
 const ackEvery = 32 << 10
 const pingEvery = 15_000
@@ -50,7 +50,7 @@ export class Shell {
     this.term.loadAddon(new Unicode11Addon())
     this.term.unicode.activeVersion = '11'
     this.term.open(host)
-    this.term.textarea.setAttribute('aria-label', T('Shell in %s. Shift Escape leaves it.', target.pod))
+    this.term.textarea.setAttribute('aria-label', msg('Shell in {pod}. Shift Escape leaves it.', { pod: target.pod }))
     this.term.attachCustomKeyEventHandler((e) => this.key(e))
     this.term.onData((s) => this.type(new TextEncoder().encode(s)))
     this.term.onBinary((s) => this.type(Uint8Array.from(s, (c) => c.charCodeAt(0))))
@@ -102,7 +102,7 @@ export class Shell {
   told(m) {
     if (m.id) {
       if (m.offset !== this.received) this.term.reset()
-      if (m.offset > this.received && this.received >= 0) this.note(T('Some of what was written meanwhile is not kept any more.'))
+      if (m.offset > this.received && this.received >= 0) this.note(msg('Some of what was written meanwhile is not kept any more.'))
       this.target.id = m.id
       this.received = this.acked = this.written = m.offset
       this.attempts = 0
@@ -162,13 +162,13 @@ export class Shell {
     this.socket = null
     socket?.close()
     this.outcome = o
-    if (o.noShell) this.note(T('There is no shell in this container. A debug container brings one; see the Shell tab of the pod.'), 33)
-    else if (o.code > 0) this.note(T('Exit code %s.', String(o.code)), 33)
-    else if (o.code === 0) this.note(T('The shell has ended (exit code 0).'))
-    else this.note(o.message || T('The shell has ended.'), 31)
-    this.note(this.target.attach ? T('Enter attaches again.') : T('Enter opens a new one.'))
-    say(o.code >= 0 ? T('Shell ended with exit code %s', String(o.code)) : o.message)
-    this.set('ended', o.noShell ? T('no shell') : o.code >= 0 ? T('exit %s', String(o.code)) : T('failed'))
+    if (o.noShell) this.note(msg('There is no shell in this container. A debug container brings one; see the Shell tab of the pod.'), 33)
+    else if (o.code > 0) this.note(msg('Exit code {code}.', { code: String(o.code) }), 33)
+    else if (o.code === 0) this.note(msg('The shell has ended (exit code 0).'))
+    else this.note(o.message || msg('The shell has ended.'), 31)
+    this.note(this.target.attach ? msg('Enter attaches again.') : msg('Enter opens a new one.'))
+    say(o.code >= 0 ? msg('Shell ended with exit code {code}', { code: String(o.code) }) : o.message)
+    this.set('ended', o.noShell ? msg('no shell') : o.code >= 0 ? msg('exit {code}', { code: String(o.code) }) : msg('failed'))
   }
 
   // lost finds out why the websocket has gone.
@@ -178,11 +178,11 @@ export class Shell {
     this.dying = 0
     if (this.state === 'ended' || this.closed) return
     if (code === 4409) {
-      this.note(T('This shell is shown in another window. Enter takes it back.'))
-      return this.set('taken', T('elsewhere'))
+      this.note(msg('This shell is shown in another window. Enter takes it back.'))
+      return this.set('taken', msg('elsewhere'))
     }
     if (code === 4401) return this.expired()
-    this.set('lost', T('reconnecting'))
+    this.set('lost', msg('reconnecting'))
     this.retrying = setTimeout(async () => {
       try {
         const r = await fetch('/ui/session', { headers: { 'X-Pilothouse': 'session' }, redirect: 'error' })
@@ -196,8 +196,8 @@ export class Shell {
 
   expired() {
     this.target.id = undefined
-    this.note(T('Your session has ended, and this shell with it. Log in again; Enter opens a new one.'), 31)
-    this.set('ended', T('logged out'))
+    this.note(msg('Your session has ended, and this shell with it. Log in again; Enter opens a new one.'), 31)
+    this.set('ended', msg('logged out'))
     document.dispatchEvent(new CustomEvent('session-ended'))
   }
 

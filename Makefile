@@ -54,7 +54,7 @@ generate: ## make generated code again, in e2e's own modules too
 	done
 
 generate-check: generate ## whether the checked-in generated code is what its sources give
-	@git diff --exit-code --stat -- backend templates static e2e || { echo "generated code is stale: make generate, and commit"; exit 1; }
+	@git diff --exit-code --stat -- backend templates static web e2e || { echo "generated code is stale: make generate, and commit"; exit 1; }
 
 lint: ## formatting, vet, and golangci-lint where it is installed
 	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "not formatted:"; echo "$$files"; exit 1; }

@@ -2,12 +2,18 @@ package templates
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 
 	"pilothouse/web/view"
 )
 
 func boolText(b bool) string { return strconv.FormatBool(b) }
+
+// chosen tells whether the user has chosen a language.
+func chosen(all []view.Language) bool {
+	return slices.ContainsFunc(all, func(l view.Language) bool { return l.Chosen })
+}
 
 func density(dense bool) string {
 	if dense {

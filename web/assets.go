@@ -5,33 +5,65 @@ import (
 
 	"pilothouse/backend/request"
 	"pilothouse/static"
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 )
 
-func assets() view.Assets {
+// messagesPath is where the messages of scripts are.
+const messagesPath = "/ui/messages/"
+
+func assets(l *messages.Language) view.Assets {
 	address := func(name string) string { return "/ui/static/" + static.Names[name] }
-	return view.Assets{Script: address("app.js"), Style: address("app.css"), Icon: address("icon.svg")}
+	a := view.Assets{Script: address("app.js"), Style: address("app.css"), Icon: address("icon.svg")}
+	if s := l.Script(); s != nil {
+		a.Messages = messagesPath + s.Name
+	}
+	return a
+}
+
+// messages sends what scripts say in a language. Its name carries its hash.
+func (d *Dashboard) messages(r *request.Request, name string) (*request.Response, error) {
+	s := messages.FindScript(name)
+	if s == nil || r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return notThere(), nil
+	}
+	p := &request.Response{ContentType: "text/javascript; charset=utf-8", Body: s.Body, Header: keep(forever)}
+	compress(r, p)
+	return p, nil
+}
+
+func notThere() *request.Response {
+	return &request.Response{Status: http.StatusNotFound, ContentType: "text/plain; charset=utf-8", Body: []byte("404 page not found\n")}
+}
+
+// forever is how browsers keep files whose names carry their hashes.
+const forever = "public, max-age=31536000, immutable"
+
+// keep are the headers of a file that a browser may keep.
+func keep(cache string) []request.HeaderLine {
+	var all []request.HeaderLine
+	for _, l := range safety {
+		if l.Name == "Cache-Control" {
+			l.Value = cache
+		}
+		all = append(all, l)
+	}
+	return all
 }
 
 // asset sends a file. Its name carries its hash, so it never changes; a name
 // without a hash stands for the file of now.
 func (d *Dashboard) asset(r *request.Request, name string) (*request.Response, error) {
-	cache := "public, max-age=31536000, immutable"
+	cache := forever
 	if current, ok := static.Names[name]; ok {
 		name, cache = current, "no-cache"
 	}
 	f := static.Files[name]
 	if f == nil || r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return &request.Response{Status: http.StatusNotFound, ContentType: "text/plain; charset=utf-8", Body: []byte("404 page not found\n")}, nil
+		return notThere(), nil
 	}
 	p := &request.Response{ContentType: f.Type, Body: f.Plain}
-	for _, l := range safety {
-		if l.Name == "Cache-Control" {
-			l.Value = cache
-		}
-		p.Header = append(p.Header, l)
-	}
-	p.Header = append(p.Header, request.HeaderLine{Name: "Vary", Value: "Accept-Encoding"})
+	p.Header = append(keep(cache), request.HeaderLine{Name: "Vary", Value: "Accept-Encoding"})
 	switch {
 	case f.Brotli != nil && accepts(r, "br"):
 		p.Body = f.Brotli

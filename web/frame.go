@@ -7,14 +7,16 @@ import (
 	"strings"
 	"time"
 
+	"pilothouse/web/messages"
 	"pilothouse/web/pages"
+	"pilothouse/web/prefs"
 	"pilothouse/web/view"
 )
 
 // frame is what stands around a page.
 func (d *Dashboard) frame(ctx context.Context, c *pages.Call, a *pages.Answer) view.Frame {
 	f := view.Frame{
-		Title: a.Title, Path: c.URL(), Crumbs: a.Crumbs, Assets: assets(), Version: d.site.Version, Flash: a.Flash,
+		Title: a.Title, Path: c.URL(), Crumbs: a.Crumbs, Assets: assets(c.Language), Language: c.Language.Tag, Version: d.site.Version, Flash: a.Flash,
 		Dense: cookie(c.R, pages.DensityCookie) == "compact",
 	}
 	if t := cookie(c.R, pages.ThemeCookie); t == "dark" || t == "light" || t == "contrast" {
@@ -26,12 +28,26 @@ func (d *Dashboard) frame(ctx context.Context, c *pages.Call, a *pages.Answer) v
 	if as := c.Session.As(); as != nil {
 		f.As = as.Name
 	}
+	f.Languages = languages(d.site.Prefs, c.Session.User.Name)
 	f.User, f.FormToken = c.Session.User.Name, c.FormToken()
 	f.Places, f.UserPlaces = pages.Places(c.R.Path), pages.UserPlaces()
 	f.Views, f.Toast = c.Views(), c.Toast()
 	f.Nav = pages.Navigation(d.site.Registry.Table(), a)
 	f.Namespaces = d.picker(ctx, c, a.Picker)
 	return f
+}
+
+// languages are what the user can choose, with what they have chosen.
+func languages(kept *prefs.Table, user string) []view.Language {
+	chosen := ""
+	if kept != nil {
+		chosen = kept.Language(user)
+	}
+	var all []view.Language
+	for _, l := range messages.Languages {
+		all = append(all, view.Language{Tag: l.Tag, Name: l.Name, Chosen: l.Tag == chosen})
+	}
+	return all
 }
 
 // pickerTimeout is how long a page waits for the names of namespaces.

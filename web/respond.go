@@ -13,6 +13,7 @@ import (
 	"pilothouse/backend/request"
 	"pilothouse/templates"
 	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/messages"
 	"pilothouse/web/pages"
 	"pilothouse/web/view"
 
@@ -27,6 +28,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-R
 
 // respond turns an answer into a response.
 func (d *Dashboard) respond(ctx context.Context, c *pages.Call, a *pages.Answer) *request.Response {
+	ctx = messages.With(ctx, c.Language)
 	p := &request.Response{Status: a.Status, Header: a.Headers}
 	switch {
 	case a.Secret != "":
@@ -56,6 +58,7 @@ func (d *Dashboard) respond(ctx context.Context, c *pages.Call, a *pages.Answer)
 			return &request.Response{Status: http.StatusInternalServerError, ContentType: "text/plain; charset=utf-8", Body: []byte("The page could not be made.\n")}
 		}
 		p.ContentType, p.Body = "text/html; charset=utf-8", body
+		p.Header = append(p.Header, request.HeaderLine{Name: "Content-Language", Value: c.Language.Tag})
 		p.Header = append(p.Header, request.HeaderLine{Name: "Content-Security-Policy", Value: strings.Replace(policy, "nonce-R", "nonce-"+nonce, 1)})
 	}
 	p.Header = append(p.Header, safety...)

@@ -9,6 +9,7 @@ import (
 	"pilothouse/backend/client"
 	"pilothouse/backend/request"
 	"pilothouse/web/live"
+	"pilothouse/web/messages"
 	"pilothouse/web/pages"
 	"pilothouse/web/session"
 
@@ -87,8 +88,13 @@ func (d *Dashboard) serve(ctx context.Context, r *request.Request) (*request.Res
 	if name, ok := strings.CutPrefix(r.Path, "/ui/static/"); ok {
 		return d.asset(r, name)
 	}
+	if name, ok := strings.CutPrefix(r.Path, messagesPath); ok {
+		return d.messages(r, name)
+	}
 	c := &pages.Call{Site: &d.site, R: r, Query: r.Query(), Panel: r.Header.Get("X-Pilothouse") == "panel"}
 	d.identify(ctx, c)
+	c.Language = d.language(c)
+	ctx = messages.With(ctx, c.Language)
 	if r.Path == "/ui/live" {
 		return d.live(c)
 	}
@@ -128,6 +134,16 @@ func (d *Dashboard) identify(ctx context.Context, c *pages.Call) {
 	if as := s.As(); as != nil {
 		c.Client = c.Client.With(http.Header{"Impersonate-User": {as.Name}, "Impersonate-Group": as.Groups})
 	}
+}
+
+// language is that of a request: what its user has chosen, else what the browser
+// asks for.
+func (d *Dashboard) language(c *pages.Call) *messages.Language {
+	chosen := ""
+	if c.Session != nil && d.site.Prefs != nil {
+		chosen = d.site.Prefs.Language(c.Session.User.Name)
+	}
+	return messages.Choose(chosen, c.R.Header.Get("Accept-Language"))
 }
 
 // readForm reads a posted form and finds out whether a page of this origin, and

@@ -16,6 +16,7 @@ import (
 	"pilothouse/backend/metrics"
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/live"
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 
 	"github.com/a-h/templ"
@@ -146,7 +147,7 @@ func (f *liveFeed) note(err error, isLive bool) {
 
 // beginAnew tells that what happened after a version is not kept any more.
 func (f *liveFeed) beginAnew(version string) {
-	html := rowHTML(tmpl.FeedNote("What happened after version " + version + " is not kept any more: this begins anew with what there is now."))
+	html := f.rowHTML(tmpl.FeedNote(f.call.T("What happened after version %s is not kept any more: this begins anew with what there is now.", version)))
 	clear(f.was)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -160,7 +161,7 @@ func (f *liveFeed) take(e client.Event) {
 	if json.Unmarshal(e.Object, &object) != nil {
 		return
 	}
-	html := rowHTML(tmpl.FeedRow(f.event(e.Type, object)))
+	html := f.rowHTML(tmpl.FeedRow(f.event(e.Type, object)))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	meta, _ := object["metadata"].(map[string]any)
@@ -179,9 +180,9 @@ func (f *liveFeed) add(html string) {
 	f.wake()
 }
 
-func rowHTML(row templ.Component) string {
+func (f *liveFeed) rowHTML(row templ.Component) string {
 	var buf bytes.Buffer
-	if row.Render(context.Background(), &buf) != nil {
+	if row.Render(messages.With(context.Background(), f.call.Language), &buf) != nil {
 		return ""
 	}
 	return buf.String()

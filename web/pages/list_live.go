@@ -8,6 +8,7 @@ import (
 
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/live"
+	"pilothouse/web/messages"
 	"pilothouse/web/rows"
 	"pilothouse/web/view"
 )
@@ -15,6 +16,7 @@ import (
 // OpenLive opens the live part of a page whose address is given. wake is called
 // when Next may have something; it must not wait.
 func (c *Call) OpenLive(ctx context.Context, r live.Request, wake func()) (live.Subscription, error) {
+	ctx = messages.With(ctx, c.Language)
 	u, err := url.Parse(r.URL)
 	if err != nil {
 		return nil, queryError{err}
@@ -163,7 +165,7 @@ func (l *liveList) tell(s rows.State) *stateMessage {
 
 func (l *liveList) message(f *rows.Frame) (*listMessage, error) {
 	var buf bytes.Buffer
-	ctx := context.Background()
+	ctx := messages.With(context.Background(), l.call.Language)
 	v := view.List{Total: f.Total, All: f.All, Resource: l.state.entry.Resource.Name}
 	m := &listMessage{Whole: f.Whole, From: f.From, Total: f.Total, Order: f.Order, Gone: f.Gone}
 	if f.Whole || l.shape == nil {
@@ -200,12 +202,13 @@ func (l *liveList) message(f *rows.Frame) (*listMessage, error) {
 
 // renderedRow is what a row keeps of its HTML.
 type renderedRow struct {
-	key, html string
+	key, language, html string
 }
 
 // html gives a row's HTML, made once for all tabs that show it alike.
 func (sh *shape) html(ctx context.Context, r *rows.Row) (string, error) {
-	if was, ok := r.Rendered.Load().(renderedRow); ok && was.key == sh.key {
+	language := messages.From(ctx).Tag
+	if was, ok := r.Rendered.Load().(renderedRow); ok && was.key == sh.key && was.language == language {
 		return was.html, nil
 	}
 	var buf bytes.Buffer
@@ -213,6 +216,6 @@ func (sh *shape) html(ctx context.Context, r *rows.Row) (string, error) {
 		return "", err
 	}
 	html := buf.String()
-	r.Rendered.Store(renderedRow{sh.key, html})
+	r.Rendered.Store(renderedRow{sh.key, language, html})
 	return html, nil
 }

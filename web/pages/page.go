@@ -17,6 +17,7 @@ import (
 	"pilothouse/backend/request"
 	"pilothouse/web/apidoc"
 	"pilothouse/web/jobs"
+	"pilothouse/web/messages"
 	"pilothouse/web/prefs"
 	"pilothouse/web/rows"
 	"pilothouse/web/session"
@@ -64,6 +65,8 @@ type Site struct {
 // Call is one request for a page.
 type Call struct {
 	*Site
+	// Language is the user's; T and N are its methods.
+	*messages.Language
 	R *request.Request
 	// Session is nil on public pages without a login, Secret its cookie.
 	Session *session.Session

@@ -2,8 +2,10 @@ package pages
 
 import (
 	"context"
+	"strings"
 
 	"pilothouse/backend/request"
+	"pilothouse/web/messages"
 )
 
 // Cookies that say how pages look; the server reads them, so that nothing
@@ -15,7 +17,7 @@ const (
 
 const yearSeconds = "31536000"
 
-// setTheme remembers how pages are to look.
+// setTheme remembers how pages are to look, and their language.
 func setTheme(_ context.Context, c *Call) (*Answer, error) {
 	a := &Answer{Redirect: safeNext(c.Form.Get("next"))}
 	switch t := c.Form.Get("theme"); t {
@@ -25,6 +27,11 @@ func setTheme(_ context.Context, c *Call) (*Answer, error) {
 	switch d := c.Form.Get("density"); d {
 	case "compact", "comfortable":
 		a.Headers = append(a.Headers, lookCookie(DensityCookie, d))
+	}
+	if l := c.Form.Get("language"); l == "auto" || messages.Find(l) != nil {
+		if err := c.Prefs.SetLanguage(c.Session.User.Name, strings.TrimPrefix(l, "auto")); err != nil {
+			return nil, err
+		}
 	}
 	return a, nil
 }

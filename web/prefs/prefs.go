@@ -1,5 +1,5 @@
 // Package prefs owns what users want to find again in every browser: the columns
-// and the order of lists, and named views. It is kept in one file. It knows
+// and the order of lists, named views, and the language. It is kept in one file. It knows
 // neither HTML nor the API.
 package prefs
 
@@ -41,6 +41,9 @@ type User struct {
 	// and numbers of letters.
 	Widths map[string]string `json:"widths,omitempty"`
 	Views  []View            `json:"views,omitempty"`
+	// Language is the tag of the one that the user has chosen; empty for the
+	// browser's.
+	Language string `json:"language,omitempty"`
 }
 
 // Table is everybody's preferences. It is safe for concurrent use.
@@ -91,6 +94,21 @@ func (t *Table) Views(user string) []View {
 		return slices.Clone(u.Views)
 	}
 	return nil
+}
+
+// Language is the language that a user has chosen, empty for the browser's.
+func (t *Table) Language(user string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if u := t.users[user]; u != nil {
+		return u.Language
+	}
+	return ""
+}
+
+// SetLanguage keeps the language of a user; empty is the browser's again.
+func (t *Table) SetLanguage(user, tag string) error {
+	return t.change(user, func(u *User) error { u.Language = tag; return nil })
 }
 
 // SetList keeps how a list is to be shown; an empty query is as usual again.

@@ -11,6 +11,9 @@ type Frame struct {
 	// As is whom the user acts as, when it is someone else.
 	As    string
 	Theme string // "", "dark", "light" or "contrast"
+	// Language is the page's, as a tag; Languages are what can be chosen.
+	Language  string
+	Languages []Language
 	// Dense rows are 22 pixels high instead of 28.
 	Dense     bool
 	FormToken string
@@ -42,7 +45,14 @@ type Toast struct {
 }
 
 // Assets are the addresses of the files that a page loads.
-type Assets struct{ Script, Style, Icon string }
+// Messages is empty in English.
+type Assets struct{ Script, Style, Icon, Messages string }
+
+// Language is one that can be chosen, by the name that it has for itself.
+type Language struct {
+	Tag, Name string
+	Chosen    bool
+}
 
 // Link is a name with an address, which may be empty.
 type Link struct{ Text, Href string }

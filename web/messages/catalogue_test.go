@@ -41,9 +41,14 @@ func TestCataloguesAreComplete(t *testing.T) {
 	}
 }
 
-var verb = regexp.MustCompile(`%(?:\[(\d+)\])?([a-z])`)
+// What arguments are in Go's messages, and in those of scripts.
+var (
+	verb = regexp.MustCompile(`%(?:\[(\d+)\])?([a-z])`)
+	name = regexp.MustCompile(`\{\w+\}`)
+)
 
-// arguments are the verbs of a message in the order of its arguments: "1s", "2d".
+// arguments are the verbs of a message in the order of its arguments, "1s", "2d",
+// and the names of arguments.
 func arguments(t *testing.T, s string) []string {
 	t.Helper()
 	found := map[string]bool{}
@@ -54,6 +59,9 @@ func arguments(t *testing.T, s string) []string {
 		}
 		found[strconv.Itoa(next)+m[2]] = true
 		next++
+	}
+	for _, m := range name.FindAllString(s, -1) {
+		found[m] = true
 	}
 	return slices.Sorted(maps.Keys(found))
 }

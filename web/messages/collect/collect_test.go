@@ -23,25 +23,25 @@ func TestMessagesOfScripts(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	f(`say(T('Copied'))`, "|Copied")
-	f("T(\n  `It's \"so\"`, x)", `|It's "so"`)
-	f(`T("it's"); T('it\'s so'); T('a\nb')`, "|a\nb", "|it's", "|it's so")
-	f(`N(rows.length, '%d row', "%d rows")`, "%d row|%d rows")
-	f(`N(f(a, [b, c]), '%d row', '%d rows of %s', T('all'))`, "%d row|%d rows of %s", "|all")
-	f(`// T(text) is a message`)
-	f(`JSON.stringify(x); obj.T(y); SET(z)`)
-	f(`fetch('https://x') || T('No')`, "|No")
+	f(`say(msg('Copied'))`, "|Copied")
+	f("msg(\n  `It's \"so\"`, x)", `|It's "so"`)
+	f(`msg("it's"); msg('it\'s so'); msg('a\nb')`, "|a\nb", "|it's", "|it's so")
+	f(`msgs(rows.length, '{n} row', "{n} rows")`, "{n} row|{n} rows")
+	f(`msgs(f(a, [b, c]), '{n} row', '{n} rows of %s', msg('all'))`, "|all", "{n} row|{n} rows of %s")
+	f(`// msg(text) is a message`)
+	f(`JSON.stringify(x); obj.msg(y); amsg(z)`)
+	f(`fetch('https://x') || msg('No')`, "|No")
 }
 
 func TestMessagesOfScriptsHaveToBeFound(t *testing.T) {
-	for _, src := range []string{"T(text)", "T('a ' + b)", "T(`a ${b}`)", "N(n, one, other)", "N(n, 'a')", "N(n)", "T("} {
+	for _, src := range []string{"msg(text)", "msg('a ' + b)", "msg(`a ${b}`)", "msgs(n, one, other)", "msgs(n, 'a')", "msgs(n)", "msg("} {
 		l := list{}
 		if err := l.script(src, "a.js"); err == nil {
 			t.Errorf("%s: %v", src, l)
 		}
 	}
-	l := list{"%d rows": {One: "%d row"}}
-	if l.script("T('%d rows')", "a.js") == nil {
+	l := list{"{n} rows": {One: "{n} row"}}
+	if l.script("msg('{n} rows')", "a.js") == nil {
 		t.Error("one text with and without a number")
 	}
 }

@@ -1,5 +1,5 @@
 // Command collect writes the list of all messages of the dashboard: constants of
-// the type messages.Text in Go and templ, and what scripts give to T and N. It also
+// the type messages.Text in Go and templ, and what scripts give to msg and msgs. It also
 // sorts the translations. Read gocode.go for the former, scripts.go for the
 // latter.
 package main

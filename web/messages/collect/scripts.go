@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// Calls of T and N in a script, and the strings that they have to have. A string
-// of a script is one line in quotes of either kind.
+// Calls of msg and msgs in a script, and the strings that they have to have. A
+// string is one line in quotes of any kind.
 var (
-	call   = regexp.MustCompile(`(^|[^\w.$])([TN])\(`)
+	call   = regexp.MustCompile(`(^|[^\w.$])(msgs?)\(`)
 	quoted = regexp.MustCompile(`^\s*(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|` + "`((?:[^`\\\\$\n]|\\\\.)*)`)")
 )
 
@@ -28,7 +28,7 @@ func (l list) scripts(root string) error {
 			return err
 		}
 		if filepath.Base(f) == "messages.js" {
-			continue // what T and N are
+			continue // what msg and msgs are
 		}
 		if err := l.script(string(raw), "static/src/"+filepath.Base(f)); err != nil {
 			return err
@@ -45,15 +45,15 @@ func (l list) script(src, name string) error {
 			continue // a comment
 		}
 		var one string
-		if src[at[4]:at[5]] == "N" {
+		if src[at[4]:at[5]] == "msgs" {
 			_, after, ok := argument(rest)
 			if !ok {
-				return fmt.Errorf("%s: N has a number and two strings", where)
+				return fmt.Errorf("%s: msgs has a number and two strings", where)
 			}
 			first, after, ok := literal(after)
 			after, comma := strings.CutPrefix(strings.TrimSpace(after), ",")
 			if !ok || !comma {
-				return fmt.Errorf("%s: N has two strings as they are written", where)
+				return fmt.Errorf("%s: msgs has two strings as they are written", where)
 			}
 			one, rest = first, after
 		}

@@ -137,8 +137,11 @@ func (d *Dashboard) identify(ctx context.Context, c *pages.Call) {
 }
 
 // language is that of a request: what its user has chosen, else what the browser
-// asks for.
+// asks for. A websocket speaks the language of its page, whatever was chosen since.
 func (d *Dashboard) language(c *pages.Call) *messages.Language {
+	if tag := c.Query.Get("language"); tag != "" && (c.R.Path == "/ui/live" || c.R.Path == "/ui/terminal") {
+		return messages.Choose("", tag)
+	}
 	chosen := ""
 	if c.Session != nil && d.site.Prefs != nil {
 		chosen = d.site.Prefs.Language(c.Session.User.Name)

@@ -18,7 +18,7 @@ const places = {
 // The keys of an object's tabs: what they show, and the tab's address. The links
 // carry the key as data-key; see objectTabs in web/pages/object_tabs.go.
 const tabKeys = {
-  d: [msg('Overview'), ''], y: ['YAML', '?tab=yaml'], v: [msg('Events'), '?tab=events'], r: [msg('Related objects'), '?tab=related'],
+  d: [msg('Overview'), ''], y: [msg('YAML'), '?tab=yaml'], v: [msg('Events'), '?tab=events'], r: [msg('Related objects'), '?tab=related'],
   a: [msg('Access'), '?tab=access'], l: [msg('Logs'), '?tab=logs'], s: [msg('Shell'), '?tab=shell'], w: [msg('Watch'), '?tab=watch'], h: [msg('History'), '?tab=history'],
 }
 

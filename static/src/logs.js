@@ -40,6 +40,7 @@ class LogView {
     this.lastTop = 0
     this.current = null // the match that was gone to
     this.inPage = !!el.closest('#main') && !!$('#main').contains(el)
+    this.part.rows.translate = false
     this.controls()
     this.options()
     this.connect()
@@ -233,6 +234,7 @@ class LogView {
         b = s.button = document.createElement('button')
         b.type = 'button'
         b.dataset.source = s.key
+        b.translate = false
         b.append(document.createElement('i'), document.createElement('span'), document.createElement('em'))
         box.append(b)
       }

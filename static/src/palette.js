@@ -64,13 +64,16 @@ function box(list) {
   return b
 }
 
+// Kinds of results that are no kinds of objects; others are Kubernetes' names.
+const kinds = { list: msg('list'), draft: msg('draft'), page: msg('page'), 'go to': msg('go to') }
+
 function option(r) {
   const a = document.createElement('a')
   a.href = r.href
   a.tabIndex = -1
   a.setAttribute('role', 'option')
-  const part = (name, className, text) => Object.assign(document.createElement(name), { className, textContent: text })
-  a.append(part('span', 'dim', r.kind), ' ', part('b', '', r.text), ' ', part('span', 'dim', r.note))
+  const part = (name, className, text, translate = false) => Object.assign(document.createElement(name), { className, textContent: text, translate })
+  a.append(part('span', 'dim', kinds[r.kind] ?? r.kind, r.kind in kinds), ' ', part('b', '', r.text), ' ', part('span', 'dim', r.note))
   return a
 }
 
@@ -159,7 +162,8 @@ el?.addEventListener('click', (e) => {
 })
 
 function choose(a, apart) {
-  const [kind, text, note] = [...a.children].map((c) => c.textContent)
+  const [name, text, note] = [...a.children].map((c) => c.textContent)
+  const kind = Object.keys(kinds).find((k) => kinds[k] === name) ?? name
   if (kind !== 'draft') remember({ href: a.getAttribute('href'), kind, text, note })
   el.close()
   if (apart) window.open(a.href, '_blank', 'noopener')

@@ -1,7 +1,7 @@
 // The one websocket of this tab. Live parts of the page subscribe; when the
 // connection is lost it is made again, and every part says anew what it has.
 import { $, say } from './html.js'
-import { clock, msg } from './messages.js'
+import { clock, language, msg } from './messages.js'
 
 const subs = new Map() // id -> { ask, got }
 let socket = null
@@ -42,7 +42,7 @@ function send(message) {
 function connect() {
   if (socket || paused || ended || !subs.size) return
   clearTimeout(timer)
-  socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ui/live`)
+  socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ui/live?language=${language}`)
   const mine = socket
   mine.onopen = () => {
     attempts = 0

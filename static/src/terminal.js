@@ -7,7 +7,7 @@ import { Unicode11Addon } from '@xterm/addon-unicode11'
 import { WebLinksAddon } from '@xterm/addon-web-links'
 import { Terminal } from '@xterm/xterm'
 import { say } from './html.js'
-import { msg } from './messages.js'
+import { language, msg } from './messages.js'
 
 const ackEvery = 32 << 10
 const pingEvery = 15_000
@@ -84,7 +84,7 @@ export class Shell {
 
   connect() {
     clearTimeout(this.retrying)
-    const q = new URLSearchParams()
+    const q = new URLSearchParams({ language })
     for (const [k, v] of Object.entries(this.target)) if (v) q.set(k, v)
     if (this.target.id) q.set('offset', String(this.received))
     const s = this.socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ui/terminal?${q}`)

@@ -31,7 +31,7 @@ import (
 // what the storage holds.
 func (s *Server) loadRegistry() (err error) {
 	o := s.options
-	if s.registry, err = registry.New(registry.Options{Engine: s.engine}); err != nil {
+	if s.registry, err = registry.New(registry.Options{Engine: s.engine, Server: s.noteName()}); err != nil {
 		return err
 	}
 	s.tokens, s.access, s.streams = &registry.Tokens{}, &registry.Access{}, &registry.Streams{}
@@ -123,6 +123,7 @@ func (s *Server) assemble() error {
 		serve = consistent(shared, serve)
 	}
 	s.chain = server.Chain(serve, server.Filters(server.FilterOptions{
+		Server:         s.name(),
 		Life:           s.lifeFilter(),
 		Trace:          trace,
 		Dashboard:      dashboard,

@@ -39,5 +39,8 @@ func (s *Server) past() endpoints.Past {
 	if s.audit != nil {
 		journal = s.audit.Journal
 	}
-	return history.New(s.timeline, journal, s.life, s.authorization)
+	notes, _ := s.engine.(storage.Noting)
+	return history.New(history.Options{
+		Timeline: s.timeline, Journal: journal, Requests: s.life, Notes: notes, Server: s.name(), Authorizer: s.authorization,
+	})
 }

@@ -58,7 +58,7 @@ func (s *Server) paths(documents *openapi.Service) []pathHandler {
 		}
 	}
 	if s.life != nil {
-		list = append(list, pathHandler{life.Handles, s.life.Serve(s.explain), life.Paths})
+		list = append(list, pathHandler{life.Handles, s.life.Serve(s.explain, s.elsewhere()), life.Paths})
 	}
 	return list
 }

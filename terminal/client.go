@@ -30,6 +30,26 @@ type server struct {
 	http      *http.Client
 	base      string
 	namespace string
+	config    *rest.Config
+}
+
+// at is another server of the same cluster: asked as the same user, and believed
+// only with a certificate of the same authority and for the same name.
+func (s *server) at(address string) (*server, error) {
+	config := rest.CopyConfig(s.config)
+	if config.ServerName == "" {
+		u, err := url.Parse(s.base)
+		if err != nil {
+			return nil, err
+		}
+		config.ServerName = u.Hostname()
+	}
+	config.Host = "https://" + address
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, err
+	}
+	return &server{client, config.Host, s.namespace, config}, nil
 }
 
 // connect reads the kubeconfig; nothing is asked yet.
@@ -55,7 +75,7 @@ func (w *where) connect() (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", w.file(), err)
 	}
-	return &server{client, strings.TrimSuffix(config.Host, "/"), namespace}, nil
+	return &server{client, strings.TrimSuffix(config.Host, "/"), namespace, config}, nil
 }
 
 // get reads the answer to a GET.

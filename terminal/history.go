@@ -150,6 +150,9 @@ func printHistory(out io.Writer, h *endpoints.History, objects bool, asked time.
 			if by.Agent != "" {
 				fmt.Fprintf(out, ", %s from %s", by.Agent, by.From)
 			}
+			if by.Server != "" {
+				fmt.Fprintf(out, " through %s", by.Server)
+			}
 			fmt.Fprintf(out, ", audit id %s)", by.AuditID)
 		}
 		fmt.Fprintf(out, "  resourceVersion %s\n", v.ResourceVersion)

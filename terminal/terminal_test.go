@@ -2,6 +2,10 @@ package terminal_test
 
 import (
 	"bytes"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -88,5 +92,52 @@ func TestTheThreeQuestions(t *testing.T) {
 	}
 	if err := os.Remove(s.KubeconfigPath()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestWhyAsksTheServerThatTookIt lets a server name another one, which is asked as
+// the same user, and one that is away.
+func TestWhyAsksTheServerThatTookIt(t *testing.T) {
+	answer := func(w http.ResponseWriter, code int, body string) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(code)
+		fmt.Fprint(w, body)
+	}
+	other := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer mine" {
+			answer(w, 401, `{"kind":"Status","code":401,"reason":"Unauthorized","message":"who?"}`)
+			return
+		}
+		answer(w, 200, `{"auditID":"x","verb":"delete","requestURI":"/api/v1/namespaces/shop/pods/p","code":200,"user":{"username":"dev"}}`)
+	}))
+	defer other.Close()
+	away := httptest.NewTLSServer(nil)
+	away.Close()
+	asked := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		causes := fmt.Sprintf(`{"reason":"OtherServer","message":%q},{"reason":"OtherServer","message":%q}`, away.Listener.Addr(), other.Listener.Addr())
+		if strings.HasSuffix(r.URL.Path, "/nobody") {
+			causes = fmt.Sprintf(`{"reason":"OtherServer","message":%q}`, away.Listener.Addr())
+		}
+		answer(w, 404, `{"kind":"Status","code":404,"reason":"NotFound","message":"it is not remembered","details":{"causes":[`+causes+`]}}`)
+	}))
+	defer asked.Close()
+
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	ca := filepath.Join(filepath.Dir(kubeconfig), "ca.crt")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: asked.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := fmt.Sprintf(`{"clusters":[{"name":"a","cluster":{"server":%q,"certificate-authority":%q}}],"users":[{"name":"a","user":{"token":"mine"}}],"contexts":[{"name":"a","context":{"cluster":"a","user":"a"}}],"current-context":"a"}`, asked.URL, ca)
+	if err := os.WriteFile(kubeconfig, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := run(t, kubeconfig, "why x")
+	for _, want := range []string{away.Listener.Addr().String() + " does not answer", "from " + other.Listener.Addr().String(), "delete /api/v1/namespaces/shop/pods/p", "by         dev"} {
+		if err != nil || !strings.Contains(out, want) {
+			t.Errorf("%v: it does not say %q:\n%s", err, want, out)
+		}
+	}
+	if out, err := run(t, kubeconfig, "why nobody"); err == nil || !strings.Contains(err.Error(), "it is not remembered") {
+		t.Errorf("%v: %s", err, out)
 	}
 }

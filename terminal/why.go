@@ -1,7 +1,9 @@
 package terminal
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -37,19 +39,65 @@ func whyCommand() *cobra.Command {
 }
 
 func why(ctx context.Context, out io.Writer, s *server, id string) error {
-	var v life.View
-	err := s.get(ctx, life.Path+"/"+url.PathEscape(id), nil, &v)
-	if apierrors.IsForbidden(err) {
-		err = s.get(ctx, life.MinePath+"/"+url.PathEscape(id), nil, &v)
-	}
+	v, err := s.life(ctx, id)
 	if apierrors.IsNotFound(err) {
-		return recorded(ctx, out, s, id, err)
+		if recorded(ctx, out, s, id, err) == nil || whyElsewhere(ctx, out, s, id, err) {
+			return nil
+		}
 	}
 	if err != nil {
 		return err
 	}
-	printLife(out, &v)
+	printLife(out, v)
 	return nil
+}
+
+// life asks for a request, as one's own when others' are not to be seen.
+func (s *server) life(ctx context.Context, id string) (*life.View, error) {
+	v := &life.View{}
+	err := s.get(ctx, life.Path+"/"+url.PathEscape(id), nil, v)
+	if apierrors.IsForbidden(err) {
+		err = s.get(ctx, life.MinePath+"/"+url.PathEscape(id), nil, v)
+	}
+	return v, err
+}
+
+// whyElsewhere asks the servers that the answer of the first one names. It tells
+// whether there was one that knew the request.
+func whyElsewhere(ctx context.Context, out io.Writer, s *server, id string, missing error) (told bool) {
+	for _, address := range elsewhere(missing) {
+		other, err := s.at(address)
+		if err != nil {
+			continue
+		}
+		var b bytes.Buffer
+		v, err := other.life(ctx, id)
+		switch {
+		case err == nil:
+			printLife(&b, v)
+		case !apierrors.IsNotFound(err):
+			fmt.Fprintf(out, "(%s does not answer: %v)\n", address, err)
+			continue
+		case recorded(ctx, &b, other, id, err) != nil:
+			continue
+		}
+		fmt.Fprintf(out, "(from %s, the server that took it)\n%s", address, b.String())
+		return true
+	}
+	return false
+}
+
+// elsewhere gives the servers that an answer names.
+func elsewhere(err error) (servers []string) {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) && status.Status().Details != nil {
+		for _, c := range status.Status().Details.Causes {
+			if c.Type == life.CauseServer {
+				servers = append(servers, c.Message)
+			}
+		}
+	}
+	return servers
 }
 
 // recorded tells what the journal keeps of a request that memory has no more.

@@ -21,20 +21,8 @@ type Past interface {
 	TimeOf(revision int64) time.Time
 	// RevisionAt is the newest revision at a time, 0 for before all that is known.
 	RevisionAt(at time.Time) int64
-	// Authors gives who wrote revisions, as far as it is known.
-	Authors(ctx context.Context, revisions []int64) map[int64]Author
-}
-
-// Author is who made a write.
-type Author struct {
-	User    string    `json:"user,omitempty"`
-	As      string    `json:"impersonatedUser,omitempty"`
-	AuditID string    `json:"auditID,omitempty"`
-	Verb    string    `json:"verb,omitempty"`
-	URI     string    `json:"requestURI,omitempty"`
-	Agent   string    `json:"userAgent,omitempty"`
-	From    string    `json:"sourceIP,omitempty"`
-	At      time.Time `json:"at,omitzero"`
+	// Authors gives who made changes, by their revisions, as far as it is known.
+	Authors(ctx context.Context, changes []registry.Change) map[int64]request.Author
 }
 
 // History is what became of objects: the answer to a get or list with
@@ -54,15 +42,15 @@ type History struct {
 type Version struct {
 	ResourceVersion string `json:"resourceVersion"`
 	// Action is create, update or delete.
-	Action    string    `json:"action"`
-	Time      time.Time `json:"time,omitzero"`
-	Group     string    `json:"group,omitempty"`
-	Version   string    `json:"version"`
-	Resource  string    `json:"resource"`
-	Namespace string    `json:"namespace,omitempty"`
-	Name      string    `json:"name"`
-	UID       string    `json:"uid,omitempty"`
-	By        *Author   `json:"by,omitempty"`
+	Action    string          `json:"action"`
+	Time      time.Time       `json:"time,omitzero"`
+	Group     string          `json:"group,omitempty"`
+	Version   string          `json:"version"`
+	Resource  string          `json:"resource"`
+	Namespace string          `json:"namespace,omitempty"`
+	Name      string          `json:"name"`
+	UID       string          `json:"uid,omitempty"`
+	By        *request.Author `json:"by,omitempty"`
 	// Changes are the fields that differ from the version before.
 	Changes []diff.Change `json:"changes"`
 	// Object is the state after the write, after a delete the last one; only with
@@ -107,11 +95,7 @@ func (c *call) past(ctx context.Context) (*request.Response, error) {
 // Tell makes a history of changes: with their times and who made them.
 func Tell(ctx context.Context, p Past, changes []registry.Change, version func(*registry.Change) (*Version, error)) (*History, error) {
 	h := &History{Kind: "History", APIVersion: "pilothouse.dev/v1", Versions: []Version{}}
-	revisions := make([]int64, 0, len(changes))
-	for i := range changes {
-		revisions = append(revisions, changes[i].Revision)
-	}
-	authors := p.Authors(ctx, revisions)
+	authors := p.Authors(ctx, changes)
 	for i := range changes {
 		v, err := version(&changes[i])
 		if err != nil {

@@ -36,10 +36,6 @@ func AllowQuestion() authz.Authorizer {
 	})
 }
 
-// noise are resources whose every change only says that somebody is alive, or
-// that something happened: they are told of when they are asked for by name.
-var noise = map[string]bool{"leases.coordination.k8s.io": true, "events": true, "events.events.k8s.io": true}
-
 // found is a change with the resource that it is of.
 type found struct {
 	registry.Change
@@ -141,7 +137,7 @@ func (q *changesQuestion) entries(ctx context.Context, r *registry.Registry, a a
 				full := name.String()
 				switch {
 				case seen[full], res.Virtual != nil, res.StoredAs != nil, e.Store == nil, q.namespace != "" && !res.Namespaced,
-					q.resource == "" && noise[full], q.resource != "" && q.resource != full && q.resource != res.Name:
+					q.resource == "" && registry.Noise(res.GroupResource()), q.resource != "" && q.resource != full && q.resource != res.Name:
 					continue
 				}
 				seen[full] = true

@@ -1,19 +1,23 @@
 // Package history owns the past of objects: when revisions were written (the
 // timeline, which also says how far back storage keeps them), who wrote them
-// (from the audit journal and the requests in memory), and what changed in a
+// (from the requests in memory, the audit journal, and storage's notes), and what changed in a
 // namespace. The versions themselves are storage's. Read history.go first, then
 // timeline.go and changes.go; docs/history.md says how it is used.
 package history
 
 import (
 	"context"
+	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"pilothouse/backend/audit"
 	"pilothouse/backend/authz"
-	"pilothouse/backend/endpoints"
 	"pilothouse/backend/life"
+	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
+	"pilothouse/backend/storage"
 
 	"k8s.io/klog/v2"
 )
@@ -21,47 +25,57 @@ import (
 // Past knows times and authors of revisions.
 type Past struct {
 	*Timeline
-	journal    *audit.Journal
-	requests   *life.Recorder
-	authorizer authz.Authorizer
+	o Options
 }
 
-// New gives a Past; journal and requests may be nil.
-func New(t *Timeline, journal *audit.Journal, requests *life.Recorder, a authz.Authorizer) *Past {
-	return &Past{t, journal, requests, a}
+// Options are where a Past looks. Journal, Requests and Notes may be nil.
+type Options struct {
+	Timeline *Timeline
+	Requests *life.Recorder
+	Journal  *audit.Journal
+	// Notes is the storage, if it keeps who made each write. It alone knows of
+	// writes that other servers took.
+	Notes storage.Noting
+	// Server is the name of this server in notes.
+	Server     string
+	Authorizer authz.Authorizer
 }
 
-// Authors gives who wrote revisions. Only who may see all requests is told from
-// where they came, and with what.
-func (p *Past) Authors(ctx context.Context, revisions []int64) map[int64]endpoints.Author {
-	out := make(map[int64]endpoints.Author, len(revisions))
-	wanted := make(map[int64]bool, len(revisions))
-	for _, r := range revisions {
-		wanted[r] = true
+// New gives a Past.
+func New(o Options) *Past { return &Past{o.Timeline, o} }
+
+// Authors gives who made changes, by their revisions. Only who may see all
+// requests is told from where they came, and with what.
+func (p *Past) Authors(ctx context.Context, changes []registry.Change) map[int64]request.Author {
+	out := make(map[int64]request.Author, len(changes))
+	wanted := make(map[int64]string, len(changes))
+	for i := range changes {
+		wanted[changes[i].Revision] = changes[i].Key
 	}
 	p.remembered(wanted, out)
 	p.recorded(ctx, wanted, out)
+	p.noted(ctx, wanted, out)
 	if !p.mayKnow(ctx) {
 		for r, a := range out {
-			a.From, a.Agent, a.URI = "", "", ""
+			a.From, a.Agent, a.URI, a.Server = "", "", "", ""
 			out[r] = a
 		}
 	}
 	return out
 }
 
-// remembered takes what memory knows out of wanted.
-func (p *Past) remembered(wanted map[int64]bool, out map[int64]endpoints.Author) {
-	if p.requests == nil || len(wanted) == 0 {
+// remembered takes what memory knows out of wanted, which are keys by revision.
+func (p *Past) remembered(wanted map[int64]string, out map[int64]request.Author) {
+	if p.o.Requests == nil || len(wanted) == 0 {
 		return
 	}
-	for _, r := range p.requests.List(1<<30, func(r *life.Record) bool { return len(r.Written) > 0 }) {
+	for _, r := range p.o.Requests.List(1<<30, func(r *life.Record) bool { return len(r.Written) > 0 }) {
 		for _, w := range r.Written {
-			if !wanted[w.Revision] {
+			if _, ok := wanted[w.Revision]; !ok {
 				continue
 			}
 			delete(wanted, w.Revision)
-			a := endpoints.Author{AuditID: r.ID, Verb: r.Info.Verb, URI: r.URI, Agent: r.Agent, From: r.From, At: r.Received}
+			a := request.Author{AuditID: r.ID, Verb: r.Info.Verb, URI: r.URI, Agent: r.Agent, From: r.From, At: r.Received}
 			user, as := r.User, (*request.User)(nil)
 			if r.Impersonator != nil {
 				user, as = r.Impersonator, r.User
@@ -77,21 +91,19 @@ func (p *Past) remembered(wanted map[int64]bool, out map[int64]endpoints.Author)
 	}
 }
 
-// recorded asks the journal about the rest.
-func (p *Past) recorded(ctx context.Context, wanted map[int64]bool, out map[int64]endpoints.Author) {
-	if p.journal == nil || len(wanted) == 0 {
+// recorded takes what the journal knows out of wanted.
+func (p *Past) recorded(ctx context.Context, wanted map[int64]string, out map[int64]request.Author) {
+	if p.o.Journal == nil || len(wanted) == 0 {
 		return
 	}
-	list := make([]int64, 0, len(wanted))
-	for r := range wanted {
-		list = append(list, r)
-	}
-	found, err := p.journal.Authors(ctx, list)
+	list := slices.Collect(maps.Keys(wanted))
+	found, err := p.o.Journal.Authors(ctx, list)
 	if err != nil {
 		klog.ErrorS(err, "Cannot read the audit journal")
 	}
 	for r, e := range found {
-		a := endpoints.Author{
+		delete(wanted, r)
+		a := request.Author{
 			User: e.User.Username, AuditID: string(e.AuditID), Verb: e.Verb, URI: e.RequestURI, Agent: e.UserAgent, At: e.RequestReceivedTimestamp.Time,
 		}
 		if e.ImpersonatedUser != nil {
@@ -104,12 +116,37 @@ func (p *Past) recorded(ctx context.Context, wanted map[int64]bool, out map[int6
 	}
 }
 
+// noted asks the storage about the rest: what other servers took.
+func (p *Past) noted(ctx context.Context, wanted map[int64]string, out map[int64]request.Author) {
+	if p.o.Notes == nil || len(wanted) == 0 {
+		return
+	}
+	records := make([]storage.Record, 0, len(wanted))
+	for r, key := range wanted {
+		records = append(records, storage.Record{Key: key, Revision: r})
+	}
+	if err := p.o.Notes.Notes(ctx, records); err != nil {
+		if !errors.Is(err, storage.ErrCompacted) {
+			klog.ErrorS(err, "Cannot read who made the writes")
+		}
+		return
+	}
+	for i := range records {
+		if a, ok := request.ReadAuthor(records[i].Value); ok {
+			if a.Server == p.o.Server {
+				a.Server = ""
+			}
+			out[records[i].Revision] = a
+		}
+	}
+}
+
 func (p *Past) mayKnow(ctx context.Context) bool {
 	a := authz.Attributes{User: request.UserFrom(ctx), Verb: "get", Path: life.Path}
 	if a.User == nil {
 		return false
 	}
-	decision, _, err := p.authorizer.Authorize(ctx, &a)
+	decision, _, err := p.o.Authorizer.Authorize(ctx, &a)
 	return err == nil && decision == authz.Allow
 }
 

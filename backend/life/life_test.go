@@ -151,7 +151,7 @@ func TestServe(t *testing.T) {
 	if len(ended) != 2 {
 		t.Errorf("told of %d", len(ended))
 	}
-	h := rec.Serve(func(*Record) *Access { return &Access{Decision: "allow"} })
+	h := rec.Serve(func(*Record) *Access { return &Access{Decision: "allow"} }, nil)
 	get := func(user, path string, query url.Values) (string, error) {
 		r := ask("GET", path, user)
 		r.RawQuery = query.Encode()

@@ -45,10 +45,14 @@ func AllowOwn() authz.Authorizer {
 	})
 }
 
+// Elsewhere tells which other servers may remember a request, by their addresses:
+// sure tells that it is the one that took it.
+type Elsewhere func(ctx context.Context, id string) (servers []string, sure bool)
+
 // Serve gives the handler of the API; explain tells why a request was allowed or
-// not.
-func (rec *Recorder) Serve(explain func(*Record) *Access) request.Handler {
-	return func(_ context.Context, r *request.Request) (*request.Response, error) {
+// not. elsewhere is nil for a server that is alone.
+func (rec *Recorder) Serve(explain func(*Record) *Access, elsewhere Elsewhere) request.Handler {
+	return func(ctx context.Context, r *request.Request) (*request.Response, error) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			return nil, &apierrors.StatusError{ErrStatus: metav1.Status{
 				Status: metav1.StatusFailure, Code: http.StatusMethodNotAllowed, Reason: metav1.StatusReasonMethodNotAllowed, Message: "requests can only be read",
@@ -62,7 +66,11 @@ func (rec *Recorder) Serve(explain func(*Record) *Access) request.Handler {
 		if id := strings.Trim(rest, "/"); id != "" {
 			one := rec.Find(id)
 			if one == nil || !own(one) {
-				return nil, notRemembered(id)
+				if elsewhere == nil {
+					return nil, notRemembered(id, nil, false)
+				}
+				servers, sure := elsewhere(ctx, id)
+				return nil, notRemembered(id, servers, sure)
 			}
 			return answer(full(one, explain))
 		}
@@ -78,11 +86,27 @@ func (rec *Recorder) Serve(explain func(*Record) *Access) request.Handler {
 	}
 }
 
-func notRemembered(id string) error {
-	return &apierrors.StatusError{ErrStatus: metav1.Status{
-		Status: metav1.StatusFailure, Code: http.StatusNotFound, Reason: metav1.StatusReasonNotFound,
-		Message: fmt.Sprintf("request %q is not remembered: the server keeps the newest in memory", id),
-	}}
+// CauseServer is the type of the causes that name the servers that may remember a
+// request.
+const CauseServer metav1.CauseType = "OtherServer"
+
+func notRemembered(id string, servers []string, sure bool) error {
+	status := metav1.Status{Status: metav1.StatusFailure, Code: http.StatusNotFound, Reason: metav1.StatusReasonNotFound}
+	switch {
+	case sure:
+		status.Message = fmt.Sprintf("request %q went through the server at %s, which keeps its newest in memory: ask that one", id, strings.Join(servers, ", "))
+	case len(servers) > 0:
+		status.Message = fmt.Sprintf("request %q is not remembered: each server keeps its newest in memory; it may have gone through %s", id, strings.Join(servers, " or "))
+	default:
+		status.Message = fmt.Sprintf("request %q is not remembered: the server keeps the newest in memory", id)
+	}
+	if len(servers) > 0 {
+		status.Details = &metav1.StatusDetails{}
+		for _, server := range servers {
+			status.Details.Causes = append(status.Details.Causes, metav1.StatusCause{Type: CauseServer, Field: "server", Message: server})
+		}
+	}
+	return &apierrors.StatusError{ErrStatus: status}
 }
 
 func answer(v any) (*request.Response, error) {

@@ -50,6 +50,29 @@ func (t certSpec) covers(c *x509.Certificate) bool {
 	return true
 }
 
+// maxNames bounds the names and addresses that a certificate is good for.
+const maxNames = 100
+
+// with gives a spec that a certificate's names and addresses are added to, unless
+// they are too many or it is for something else.
+func (t certSpec) with(c *x509.Certificate) certSpec {
+	if same := (certSpec{subject: t.subject, usage: t.usage}); !same.covers(c) || len(c.DNSNames)+len(c.IPAddresses) > maxNames {
+		return t
+	}
+	t.names, t.ips = slices.Clone(t.names), slices.Clone(t.ips)
+	for _, n := range c.DNSNames {
+		if !slices.Contains(t.names, n) {
+			t.names = append(t.names, n)
+		}
+	}
+	for _, ip := range c.IPAddresses {
+		if !slices.ContainsFunc(t.ips, ip.Equal) {
+			t.ips = append(t.ips, ip)
+		}
+	}
+	return t
+}
+
 func makeAuthority(name string, now time.Time) (*KeyPair, error) {
 	key, err := newKey()
 	if err != nil {

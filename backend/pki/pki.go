@@ -120,8 +120,11 @@ func (p *PKI) leaf(ca *KeyPair, name string, t certSpec) (*KeyPair, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if err == nil && p.now().Before(renewAt(pair.Cert)) && pair.Cert.CheckSignatureFrom(ca.Cert) == nil && t.covers(pair.Cert) {
-		return pair, nil
+	if err == nil && p.now().Before(renewAt(pair.Cert)) && pair.Cert.CheckSignatureFrom(ca.Cert) == nil {
+		if t.covers(pair.Cert) {
+			return pair, nil
+		}
+		t = t.with(pair.Cert) // other servers use the folder too, and have addresses of their own
 	}
 	if pair, err = ca.sign(t, p.now()); err != nil {
 		return nil, err

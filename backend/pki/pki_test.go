@@ -66,6 +66,36 @@ func TestServingCertificateIsGoodForItsNames(t *testing.T) {
 	}
 }
 
+// Servers that share the folder have addresses of their own: the certificate is
+// good for all of them, and they do not replace it in turns.
+func TestServersShareTheServingCertificate(t *testing.T) {
+	dir := t.TempDir()
+	serve := func(address string) *Serving {
+		t.Helper()
+		p, err := Open(dir, time.Now)
+		must(t, err)
+		s, err := p.Serving(ServingOptions{Names: []string{"localhost", "host-" + address}, IPs: []net.IP{net.ParseIP(address)}})
+		must(t, err)
+		return s
+	}
+	a, b := serve("192.0.2.1"), serve("192.0.2.2")
+	for range 3 {
+		a.Refresh()
+		b.Refresh()
+	}
+	if !a.leafCert().Equal(b.leafCert()) {
+		t.Error("each has one of its own")
+	}
+	for _, name := range []string{"localhost", "192.0.2.1", "192.0.2.2", "host-192.0.2.1", "host-192.0.2.2"} {
+		if err := a.leafCert().VerifyHostname(name); err != nil {
+			t.Error(err)
+		}
+	}
+	if c := a.leafCert(); !c.Equal(serve("192.0.2.1").leafCert()) || len(c.DNSNames) != 3 || len(c.IPAddresses) != 2 {
+		t.Errorf("%v %v", c.DNSNames, c.IPAddresses)
+	}
+}
+
 func TestCertificatesAreRenewedInTime(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Now()

@@ -35,6 +35,10 @@ type Registry struct {
 // Options are what a Registry works with.
 type Options struct {
 	Engine storage.Engine
+	// Server is the name of this server in the notes of its writes, which an
+	// engine that is Noting keeps: who asks who made a write of another server
+	// learns which. Empty for no notes.
+	Server string
 	// Clock is time.Now when nil, NewUID a random UUID, NameSuffix the five
 	// letters that Kubernetes adds to a generateName.
 	Clock      Clock

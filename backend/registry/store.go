@@ -44,11 +44,13 @@ type Store struct {
 	names        []string      // what they are called here, by position
 	reads        *scheme.Paths // what they look at
 	calls        *metrics.Storage
+	noted        bool // storage keeps who made each write
 }
 
 // newStore makes the store of a resource over a cache; fields are those that
 // the cache indexes.
 func (r *Registry) newStore(res *Resource, cache *watchcache.Cache, fields []Field) *Store {
+	_, notes := r.o.Engine.(storage.Noting)
 	return &Store{
 		o:            &r.o,
 		engine:       r.o.Engine,
@@ -65,6 +67,7 @@ func (r *Registry) newStore(res *Resource, cache *watchcache.Cache, fields []Fie
 		names:        fieldNames(res.Fields),
 		reads:        pathsOf(fields),
 		calls:        metrics.NewStorage(res.Group, res.Name),
+		noted:        notes && r.o.Server != "" && !Noise(res.GroupResource()),
 	}
 }
 
@@ -190,6 +193,9 @@ func (s *Store) commit(ctx context.Context, d *draft, expected int64, remove boo
 		Attachment: d.object,
 	}
 	r := request.From(ctx)
+	if s.noted {
+		w.Note = r.AuthorNote(s.o.Server)
+	}
 	r.Mark("Object encoded")
 	began := time.Now()
 	revision, err := s.engine.Commit(ctx, &w)

@@ -14,8 +14,20 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
+// noise are resources whose every change only says that somebody is alive, or
+// that something happened.
+var noise = map[schema.GroupResource]bool{
+	{Group: "coordination.k8s.io", Resource: "leases"}: true, {Resource: "events"}: true, {Group: "events.k8s.io", Resource: "events"}: true,
+}
+
+// Noise tells resources whose changes are told of only when they are asked for by
+// name, and of which nobody keeps who made them.
+func Noise(r schema.GroupResource) bool { return noise[r] }
+
 // Change is one write of the past.
 type Change struct {
+	// Key is the storage's.
+	Key      string
 	Revision int64
 	// Object is the state after the write, after a delete the last state; Before
 	// that before it, nil when the write created the object. Both are shared.
@@ -121,7 +133,7 @@ func (s *Store) collectPast(ctx context.Context, h storage.Historian, from, to s
 		}
 	}
 	for _, ev := range events {
-		c := Change{Revision: ev.Revision, Delete: ev.Delete, Object: states[ev.Revision]}
+		c := Change{Key: ev.Key, Revision: ev.Revision, Delete: ev.Delete, Object: states[ev.Revision]}
 		if ev.Previous > 0 {
 			if c.Before, err = s.stateBefore(ctx, ev, states, out.Since); err != nil {
 				return err

@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 
 	"pilothouse/backend/request"
@@ -17,13 +19,17 @@ const maxAuditID = 64
 
 // auditID gives the request its id, the client's own if it sent one, and the
 // response the headers that tell it and what flow control made of the request.
-func auditID(next request.Handler) request.Handler {
+func (o *FilterOptions) auditID(next request.Handler) request.Handler {
+	mark := IDMark(o.Server)
 	return func(ctx context.Context, r *request.Request) (*request.Response, error) {
 		if r.ID == "" {
 			r.ID = r.Header.Get("Audit-ID")
 		}
 		if r.ID == "" {
 			r.ID = uuid.NewString()
+			if o.Server != "" {
+				r.ID = r.ID[:len(r.ID)-len(mark)] + mark
+			}
 		}
 		r.ID = r.ID[:min(len(r.ID), maxAuditID)]
 		p, err := next(ctx, r)
@@ -37,6 +43,14 @@ func auditID(next request.Handler) request.Handler {
 		}
 		return p, err
 	}
+}
+
+// IDMark is what the audit ids end with that a server of several gives, so that
+// the others can tell who asks about a request which server took it: 24 bits of
+// the random ones' 122.
+func IDMark(server string) string {
+	sum := sha256.Sum256([]byte(server))
+	return hex.EncodeToString(sum[:3])
 }
 
 // parseInfo finds out what the request is about.

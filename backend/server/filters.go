@@ -14,6 +14,9 @@ type Filter func(next request.Handler) request.Handler
 
 // FilterOptions are what the filters are set up with.
 type FilterOptions struct {
+	// Server is the name of this server among several on one storage; the audit
+	// ids that it gives tell it (IDMark). Empty for a server that is alone.
+	Server        string
 	Authenticator authn.Authenticator
 	Authorizer    authz.Authorizer
 	// RequestTimeout bounds every request that is not long-running.
@@ -39,7 +42,7 @@ type FilterOptions struct {
 // Filters gives the filters in the order in which a request passes them.
 func Filters(o FilterOptions) []Filter {
 	return []Filter{
-		auditID,                    // first, so that everything after can name the request
+		o.auditID,                  // first, so that everything after can name the request
 		parseInfo,                  // what is asked for: everything below decides by it
 		logRequests,                // outside of statusErrors, so that it sees the final status
 		countRequests,              //

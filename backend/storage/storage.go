@@ -80,6 +80,16 @@ type Historian interface {
 	Written() int64
 }
 
+// Noting is an engine that keeps the note of each write as long as the write's
+// revision can be read, whichever process committed it.
+type Noting interface {
+	Engine
+	// Notes gives each record, which names a key and the revision of a write of it,
+	// the note of that write as its Value: nil where there is none. Below the
+	// compacted revision it gives ErrCompacted.
+	Notes(ctx context.Context, records []Record) error
+}
+
 // FirstRevision is that of a store that was never written, as of etcd's: 0 means
 // "any" to Kubernetes' clients.
 const FirstRevision = 1
@@ -121,6 +131,9 @@ type Write struct {
 	// TTL is how long the key is kept after this write by an engine that is
 	// Expiring; zero is for ever. Others do not look at it.
 	TTL time.Duration
+	// Note is what an engine that is Noting keeps beside the write, also beside a
+	// delete. Others do not look at it.
+	Note []byte
 	// Attachment goes into the event as it is; an event that another process
 	// or a restart gives has none.
 	Attachment any

@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
+	"net/http/cookiejar"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -31,6 +35,7 @@ type server struct {
 	*kubernetes.Clientset
 	cmd        *exec.Cmd
 	kubeconfig string
+	log        string // the file that has what it says
 	dead       atomic.Bool
 }
 
@@ -40,9 +45,10 @@ func (s *server) kill() {
 	s.cmd.Wait()         //nolint:errcheck // it was killed
 }
 
-// startServers builds the program and starts n of them on one etcd. They share
-// the folder of certificates, as a cluster's servers do.
-func startServers(t *testing.T, etcd string, n int) []*server {
+// startServers builds the program and starts n of them on one etcd, with a flag
+// more from each func. They share the folder of certificates, as a cluster's
+// servers do.
+func startServers(t *testing.T, etcd string, n int, more ...func(i int) string) []*server {
 	t.Helper()
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "pilothouse")
@@ -60,11 +66,14 @@ func startServers(t *testing.T, etcd string, n int) []*server {
 		}
 		cmd := exec.Command(binary, "--data-dir="+data, "--cert-dir="+filepath.Join(dir, "pki"), "--etcd-servers="+etcd,
 			"--secure-port=0", "--dashboard-address=127.0.0.1:0")
+		for _, flag := range more {
+			cmd.Args = append(cmd.Args, flag(i))
+		}
 		cmd.Stdout, cmd.Stderr = log, log
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		s := &server{cmd: cmd}
+		s := &server{cmd: cmd, log: log.Name()}
 		t.Cleanup(func() {
 			s.kill()
 			if t.Failed() {
@@ -77,6 +86,42 @@ func startServers(t *testing.T, etcd string, n int) []*server {
 		servers[i] = s
 	}
 	return servers
+}
+
+var loginLink = regexp.MustCompile(`(http://[^/\s]+)/login\?token=\S+`)
+
+// browser is logged in to a server's dashboard as the administrator; the link
+// that does it works once.
+func (s *server) browser(t *testing.T) func(path string) string {
+	t.Helper()
+	said, err := os.ReadFile(s.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := loginLink.FindSubmatch(said)
+	if link == nil {
+		t.Fatalf("no link to log in: %s", said)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := http.Client{Jar: jar, Timeout: patience}
+	get := func(url string) string {
+		t.Helper()
+		r, err := c.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	get(string(link[0]))
+	return func(path string) string { return get(string(link[1]) + path) }
 }
 
 // connect waits for a server's kubeconfig, and for the server to be ready.

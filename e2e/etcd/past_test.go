@@ -21,7 +21,7 @@ type past struct {
 	Oldest   string `json:"oldestResourceVersion"`
 	Versions []struct {
 		ResourceVersion, Action, Name string
-		By                            *struct{ User, Verb string }
+		By                            *struct{ User, Verb, AuditID, SourceIP, UserAgent, Server string }
 		Changes                       []any
 		Time                          time.Time
 	}
@@ -61,7 +61,7 @@ func (p *past) words() string {
 // the cluster.
 func TestPastOnEtcd(t *testing.T) {
 	address := startMember(t)
-	servers := startServers(t, address, 2)
+	servers := startServers(t, address, 2, func(i int) string { return fmt.Sprintf("--advertise-address=192.0.2.%d", i+1) })
 	ctx, one := t.Context(), servers[0]
 	const maps = "/api/v1/namespaces/default/configmaps"
 	write := func(s *server, value string, create bool) string {
@@ -87,17 +87,23 @@ func TestPastOnEtcd(t *testing.T) {
 	}
 	last := write(one, "3", true)
 
-	const mine = "create story by kubernetes-admin; delete story by kubernetes-admin; update story by somebody; create story by kubernetes-admin"
-	const others = "create story by somebody; delete story by somebody; update story by kubernetes-admin; create story by somebody"
-	for i, want := range []string{mine, others} {
+	const want = "create story by kubernetes-admin; delete story by kubernetes-admin; update story by kubernetes-admin; create story by kubernetes-admin"
+	for i := range servers {
 		for _, path := range []string{maps + "/story?history=true", "/debug/changes?namespace=default&resource=configmaps"} {
 			p := servers[i].past(t, path)
 			if got := p.words(); got != want {
 				t.Errorf("server %d, %s\ngot  %s\nwant %s", i, path, got, want)
 			}
 			for _, v := range p.Versions {
-				if v.Name == "story" && time.Since(v.Time) > time.Hour {
+				if v.Name != "story" {
+					continue
+				}
+				if time.Since(v.Time) > time.Hour {
 					t.Errorf("%s %s was at %v", v.Action, v.Name, v.Time)
+				}
+				mine := (v.Action == "update") == (i == 1)
+				if by := v.By; by == nil || by.Verb != v.Action || len(by.AuditID) != 36 || !strings.HasPrefix(by.SourceIP, "127.0.0.1:") || by.UserAgent == "" || (by.Server == "") != mine {
+					t.Errorf("server %d: %s: %+v", i, v.Action, by)
 				}
 			}
 		}
@@ -114,6 +120,46 @@ func TestPastOnEtcd(t *testing.T) {
 		if m, err := exact(servers[1], version); err != nil || m.Data["x"] != want {
 			t.Errorf("at %s: %v, %v; want %s", version, m.Data, err, want)
 		}
+	}
+
+	// The terminal and the dashboard of a server know what the other one did, and
+	// by which the deleted object went.
+	pages := make([]func(string) string, len(servers))
+	for i, s := range servers {
+		out, err := exec.Command(s.cmd.Path, "history", "configmaps/story", "--kubeconfig="+s.kubeconfig).CombinedOutput()
+		if err != nil || strings.Count(string(out), " by kubernetes-admin (") != 4 || !strings.Contains(string(out), "deleted by kubernetes-admin") ||
+			strings.Count(string(out), " through 192.0.2.") != []int{1, 3}[i] {
+			t.Errorf("server %d: %v: %s", i, err, out)
+		}
+		pages[i] = s.browser(t)
+		for _, path := range []string{"/ui/changes?ns=default&resource=configmaps&since=15m", "/ui/api/v1/namespaces/default/configmaps/story?tab=history"} {
+			page := pages[i](path)
+			if n := strings.Count(page, `href="/ui/requests/`); n < 4 || strings.Count(page, "kubernetes-admin") < 4 || strings.Contains(page, "somebody that nobody remembers") {
+				t.Errorf("server %d: %s knows %d authors\n%.20000s", i, path, n, page)
+			}
+		}
+	}
+
+	// Who asks a server about a request that another one took is told which.
+	var taken string
+	for _, v := range one.past(t, maps+"/story?history=true").Versions {
+		if v.Action == "update" {
+			taken = v.By.AuditID
+		}
+	}
+	want404 := fmt.Sprintf("request %q went through the server at 192.0.2.2:", taken)
+	eventually(t, "the name of the other server", func() error {
+		err := one.RESTClient().Get().RequestURI("/debug/requests/" + taken).Do(ctx).Error()
+		if !apierrors.IsNotFound(err) || !strings.Contains(err.Error(), want404) {
+			return fmt.Errorf("%v", err)
+		}
+		return nil
+	})
+	if raw, err := servers[1].RESTClient().Get().RequestURI("/debug/requests/" + taken).DoRaw(ctx); err != nil || !strings.Contains(string(raw), `"verb":"update"`) {
+		t.Errorf("the server that took it: %v, %s", err, raw)
+	}
+	if page := pages[0]("/ui/requests/" + taken); !strings.Contains(page, "went through the server at 192.0.2.2:") {
+		t.Errorf("the page of the request: %.20000s", page)
 	}
 
 	// A version is restored from the terminal.

@@ -87,7 +87,7 @@ func (c *Call) versionRow(v *endpoints.Version) view.VersionRow {
 		r.Time = v.Time.UTC().Format(time.RFC3339)
 	}
 	if by := v.By; by != nil {
-		r.User, r.As, r.Verb = by.User, by.As, by.Verb
+		r.User, r.As, r.Verb, r.Server = by.User, by.As, by.Verb, by.Server
 		if by.AuditID != "" {
 			r.RequestHref = requestPath(by.AuditID)
 		}

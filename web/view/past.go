@@ -132,6 +132,7 @@ type VersionRow struct {
 	User, As     string
 	Verb         string
 	RequestHref  string
+	Server       string // the other server that took the request
 	Changes      []FieldChange
 	Left         int // changes that are not shown
 	// Restorable tells that this version can be written back; Newest that it is

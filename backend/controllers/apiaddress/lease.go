@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"pilothouse/backend/client"
+
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -66,17 +68,38 @@ func (l *leases) renew(ctx context.Context) error {
 	return l.Client.Update(ctx, leaseGVR, &lease)
 }
 
+// Servers gives the addresses of the servers that have said that they are there;
+// one that has died since is among them for a minute.
+func Servers(ctx context.Context, c *client.Client) ([]string, error) {
+	found, err := list(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for i := range found.Items {
+		if a, err := netip.ParseAddr(ptr.Deref(found.Items[i].Spec.HolderIdentity, "")); err == nil {
+			out = append(out, a.String())
+		}
+	}
+	return out, nil
+}
+
+func list(ctx context.Context, c *client.Client) (*coordinationv1.LeaseList, error) {
+	list := &coordinationv1.LeaseList{}
+	return list, c.List(ctx, leaseGVR, metav1.NamespaceSystem, metav1.ListOptions{LabelSelector: identityLabel + "=" + identity}, list)
+}
+
 // live gives the addresses of the servers that are there.
 func (l *leases) live(ctx context.Context) ([]string, error) {
-	var list coordinationv1.LeaseList
-	if err := l.Client.List(ctx, leaseGVR, metav1.NamespaceSystem, metav1.ListOptions{LabelSelector: identityLabel + "=" + identity}, &list); err != nil {
+	found, err := list(ctx, l.Client)
+	if err != nil {
 		return nil, err
 	}
 	now := l.Clock()
 	var out []string
 	known := map[string]sighting{}
-	for i := range list.Items {
-		lease := &list.Items[i]
+	for i := range found.Items {
+		lease := &found.Items[i]
 		s := l.seen[lease.Name]
 		if s.version != lease.ResourceVersion {
 			s = sighting{lease.ResourceVersion, now}

@@ -113,9 +113,13 @@ func (e *Engine) attempt(ctx context.Context, w *storage.Write, key, stored stri
 		}
 		change = clientv3.OpPut(key, stored, clientv3.WithLease(id))
 	}
+	changes := []clientv3.Op{change}
+	if len(w.Note) > 0 {
+		changes = append(changes, clientv3.OpPut(e.noteKey(w.Key), string(w.Note)))
+	}
 	r, err := e.client.Txn(ctx).
 		If(clientv3.Compare(clientv3.ModRevision(key), "=", w.Expected)).
-		Then(change).
+		Then(changes...).
 		Else(clientv3.OpGet(key)).
 		Commit()
 	return r, id, err

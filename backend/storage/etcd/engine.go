@@ -45,8 +45,8 @@ type Options struct {
 	CAFile, CertFile, KeyFile string
 }
 
-// Engine is a storage.Engine, a storage.Shared and a storage.Historian over an
-// etcd cluster.
+// Engine is a storage.Engine, a storage.Shared, a storage.Historian and a
+// storage.Noting over an etcd cluster.
 type Engine struct {
 	client *clientv3.Client
 	prefix string

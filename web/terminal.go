@@ -6,6 +6,7 @@ import (
 
 	"pilothouse/backend/request"
 	"pilothouse/web/live"
+	"pilothouse/web/messages"
 	"pilothouse/web/pages"
 	"pilothouse/web/terminal"
 
@@ -23,9 +24,10 @@ func (d *Dashboard) terminal(c *pages.Call) (*request.Response, error) {
 	alive := func() bool { return d.site.Sessions.Alive(s) && d.verify(context.Background(), s, secret) }
 	return live.Upgrade(c.R, func(ctx context.Context, conn request.Socket) {
 		defer conn.Close()
+		ctx = messages.With(ctx, c.Language)
 		k, why := d.openTerminal(ctx, c)
 		if k == nil {
-			_ = terminal.Refuse(conn, why)
+			_ = terminal.Refuse(ctx, conn, why)
 			return
 		}
 		offset, err := strconv.ParseInt(c.Query.Get("offset"), 10, 64)
@@ -55,7 +57,7 @@ func (d *Dashboard) openTerminal(ctx context.Context, c *pages.Call) (*terminal.
 	}
 	k, err := d.site.Terminals.Open(c.Client, c.Session.ID, c.Session.Done(), c.TerminalTarget(ctx))
 	if err != nil {
-		return nil, &terminal.Outcome{Code: -1, Message: err.Error()}
+		return nil, &terminal.Outcome{Code: -1, Why: err}
 	}
 	return k, nil
 }

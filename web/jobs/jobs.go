@@ -7,11 +7,11 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"sync"
 	"time"
 
 	"pilothouse/backend/metrics"
+	"pilothouse/web/messages"
 )
 
 // Bounds of jobs.
@@ -24,7 +24,7 @@ const (
 )
 
 // ErrBusy tells that too much is going on already.
-var ErrBusy = errors.New("too many jobs are running; wait for one of them to end")
+var ErrBusy = messages.Errorf("too many jobs are running; wait for one of them to end")
 
 // Item is the work on one object.
 type Item struct {

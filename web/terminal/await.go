@@ -34,16 +34,20 @@ func (t *Terminal) await(ctx context.Context) *Outcome {
 		case state.Running != nil:
 			return nil
 		case state.Terminated != nil:
-			return &Outcome{Code: int(state.Terminated.ExitCode), Message: "The container has ended: " + state.Terminated.Reason}
+			o := failed("The container has ended: %s", state.Terminated.Reason)
+			o.Code = int(state.Terminated.ExitCode)
+			return &o
 		case state.Waiting != nil && state.Waiting.Reason != "" && state.Waiting.Reason != said:
 			said = state.Waiting.Reason
 			if !t.take(ctx, fmt.Appendf(nil, "\x1b[2m%s %s\x1b[0m\r\n", said, state.Waiting.Message)) {
-				return &Outcome{Code: -1, Message: "The terminal was closed."}
+				o := failed("The terminal was closed.")
+				return &o
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return &Outcome{Code: -1, Message: "The container did not start in time."}
+			o := failed("The container did not start in time.")
+			return &o
 		case <-tick.C:
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"pilothouse/backend/client"
 	"pilothouse/backend/metrics"
+	"pilothouse/web/messages"
 
 	"github.com/fasthttp/websocket"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -122,8 +123,11 @@ func (p *pipe) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // Outcome is how a command ended.
 type Outcome struct {
 	// Code is the exit code, negative when there is none.
-	Code    int    `json:"code"`
+	Code int `json:"code"`
+	// Message says why there is none: the API's words, or those of Why in the
+	// language of the browser that is told.
 	Message string `json:"message,omitempty"`
+	Why     error  `json:"-"`
 	// NoShell tells that the container has no shell that is known here.
 	NoShell bool `json:"noShell,omitempty"`
 	// Lost tells that the connection to the node broke.
@@ -134,11 +138,31 @@ type Outcome struct {
 	refused bool // by the API, before the node was asked
 }
 
+// failed is the outcome of a command without an exit code.
+func failed(why messages.Text, args ...any) Outcome {
+	return Outcome{Code: -1, Why: messages.Errorf(why, args...)}
+}
+
+// lost is the outcome of a command whose node does not answer any more.
+func lost() Outcome {
+	o := failed("The connection to the container was lost.")
+	o.Lost = true
+	return o
+}
+
+// in gives the outcome as it is told in a language.
+func (o Outcome) in(l *messages.Language) *Outcome {
+	if o.Why != nil {
+		o.Message = l.Error(o.Why)
+	}
+	return &o
+}
+
 // outcomeOf reads the Status at the end of a command.
 func outcomeOf(raw []byte) Outcome {
 	var s metav1.Status
 	if json.Unmarshal(raw, &s) != nil {
-		return Outcome{Code: -1, Message: "The connection to the container was lost.", Lost: true}
+		return lost()
 	}
 	if s.Status == metav1.StatusSuccess {
 		return Outcome{}
@@ -160,7 +184,7 @@ func outcomeOfError(err error) Outcome {
 	case errors.As(err, &status):
 		return Outcome{Code: -1, Message: status.Status().Message}
 	case errors.Is(err, io.EOF), websocket.IsUnexpectedCloseError(err), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
-		return Outcome{Code: -1, Message: "The connection to the container was lost.", Lost: true}
+		return lost()
 	}
-	return Outcome{Code: -1, Message: "The connection to the container failed."}
+	return failed("The connection to the container failed.")
 }

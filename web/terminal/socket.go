@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pilothouse/backend/request"
+	"pilothouse/web/messages"
 )
 
 // Bounds of a browser's socket.
@@ -39,6 +40,8 @@ type viewer struct {
 	news chan struct{}
 	gone context.CancelFunc
 	why  int // the code to close with
+
+	language *messages.Language
 }
 
 // hello is the first message to a browser.
@@ -62,12 +65,12 @@ type words struct {
 
 // Serve has a browser look at a terminal, from the byte after offset on; a
 // negative one means from the first that is kept. alive tells whether the
-// session goes on.
+// session goes on. The browser is told in the language of ctx.
 func (t *Table) Serve(ctx context.Context, k *Terminal, conn request.Socket, offset int64, alive func() bool) {
 	defer conn.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	v := &viewer{news: make(chan struct{}, 1), gone: cancel}
+	v := &viewer{news: make(chan struct{}, 1), gone: cancel, language: messages.From(ctx)}
 	first := k.look(v, offset)
 	defer k.leave(v)
 	read := make(chan struct{})
@@ -179,7 +182,7 @@ func (k *Terminal) pass(v *viewer, conn request.Socket) (more bool) {
 			continue
 		}
 		if outcome != nil && all {
-			_ = writeJSON(conn, map[string]any{"ended": outcome})
+			_ = writeJSON(conn, map[string]any{"ended": outcome.in(v.language)})
 			return false
 		}
 		return true
@@ -187,8 +190,8 @@ func (k *Terminal) pass(v *viewer, conn request.Socket) (more bool) {
 }
 
 // Refuse tells a browser that there is no terminal to look at, and why.
-func Refuse(conn request.Socket, why *Outcome) error {
-	return writeJSON(conn, map[string]any{"ended": why})
+func Refuse(ctx context.Context, conn request.Socket, why *Outcome) error {
+	return writeJSON(conn, map[string]any{"ended": why.in(messages.From(ctx))})
 }
 
 func writeJSON(conn request.Socket, v any) error {

@@ -4,12 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"errors"
 	"sync"
 	"time"
 
 	"pilothouse/backend/client"
 	"pilothouse/backend/metrics"
+	"pilothouse/web/messages"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -28,7 +28,7 @@ const (
 )
 
 // ErrTooMany refuses another terminal.
-var ErrTooMany = errors.New("there are too many shells open; close one of them")
+var ErrTooMany = messages.Errorf("there are too many shells open; close one of them")
 
 // Table holds the terminals that are open.
 type Table struct {

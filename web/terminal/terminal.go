@@ -201,7 +201,7 @@ func (t *Terminal) command(ctx context.Context, words []string) Outcome {
 		switch p[0] {
 		case channelStdout, channelStderr:
 			if !t.take(ctx, p[1:]) {
-				return Outcome{Code: -1, Message: "The terminal was closed."}
+				return failed("The terminal was closed.")
 			}
 		case channelError:
 			last = append(last, p[1:]...)

@@ -80,7 +80,6 @@ func nodeCommand() *cobra.Command {
 	fs.StringVar(&o.Backend, "node", "auto", "What runs pods: auto for what the machine can do; cri for a container runtime's socket; builtin for Linux containers without a daemon; sim for what only pretends.")
 	o.AddRuntimeFlags(fs)
 	fs.StringVar(&o.DataDir, "data-dir", "pilothouse-node", "The folder of images, volumes and logs.")
-	fs.StringVar(&o.Address, "node-ip", "", "The IP address of the node; found out unless it is set.")
 	fs.IntVar(&o.Port, "port", 10250, "The port of the kubelet API, which the API server must reach.")
 	logging.AddFlags(fs)
 	fs.SortFlags = false

@@ -45,12 +45,16 @@ func (s *Server) openNode() error {
 	}
 	hostname := hostName()
 	name := nodeName(o.Name, hostname)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, listens := o.Address, o.Address
+	if address == "" {
+		address, listens = nodeAddress(), "127.0.0.1"
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(listens, "0"))
 	if err != nil {
 		return fmt.Errorf("the node's kubelet API: %w", err)
 	}
-	s.node = &embedded{name: name, names: []string{name, hostname, nodeAddress()}, listener: listener}
-	config, callers, err := s.kubeletTLS(hostname)
+	s.node = &embedded{name: name, names: []string{name, hostname, address}, listener: listener}
+	config, callers, err := s.kubeletTLS(hostname, address)
 	if err != nil {
 		return err
 	}
@@ -61,15 +65,15 @@ func (s *Server) openNode() error {
 	s.node.agent, err = node.New(node.Options{
 		Name: name, Client: client.New(s.chain, node.User(name), node.Agents), Proxier: client.New(s.chain, node.ProxyUser(), node.Proxies), API: s.listeners.secureAddress(),
 		Runtime: c.Runtime, Backend: c.Backend, Why: c.Why, Dir: dir,
-		Address: nodeAddress(), Hostname: hostname, Listener: listener, TLS: config, Callers: callers, Clock: time.Now, MaxPods: c.MaxPods, Capacity: c.Capacity,
+		Address: address, Hostname: hostname, Listener: listener, TLS: config, Callers: callers, Clock: time.Now, MaxPods: c.MaxPods, Capacity: c.Capacity,
 	})
 	return err
 }
 
 // kubeletTLS gives the serving certificate of the node's kubelet, and who may
 // use it: the API server.
-func (s *Server) kubeletTLS(hostname string) (*tls.Config, []string, error) {
-	serving, err := s.pki.NodeServing("kubelet", s.node.name, []string{s.node.name, hostname, "localhost"}, []net.IP{net.ParseIP(nodeAddress()), net.IPv4(127, 0, 0, 1)})
+func (s *Server) kubeletTLS(hostname, address string) (*tls.Config, []string, error) {
+	serving, err := s.pki.NodeServing("kubelet", s.node.name, []string{s.node.name, hostname, "localhost"}, []net.IP{net.ParseIP(address), net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return nil, nil, fmt.Errorf("certificates: %w", err)
 	}

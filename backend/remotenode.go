@@ -43,10 +43,8 @@ type RemoteNode struct {
 	Kubeconfig string
 	// DataDir is the node's folder.
 	DataDir string
-	// Address is the node's IP address; blank to find it out. Port is the
-	// kubelet API's.
-	Address string
-	Port    int
+	// Port is the kubelet API's.
+	Port int
 }
 
 // certificateWait is how long a certificate is waited for.

@@ -61,6 +61,12 @@ func TestContainersOfTheBuiltinNode(t *testing.T) {
 	podIs(t, c, "full", "running", func(p *corev1.Pod) bool { return p.Status.Phase == corev1.PodRunning })
 
 	t.Run("a pod has all that it asks for", func(t *testing.T) { fullPod(t, newKubectlFor(t, k), c) })
+	t.Run("usage", func(t *testing.T) {
+		k := newKubectlFor(t, k)
+		node := nodeOf(t, c).Name
+		k.run("get --raw /api/v1/nodes/"+node+"/proxy/metrics/resource", "# TYPE node_cpu_usage_seconds_total counter node_cpu_usage_seconds_total ", "# TYPE node_memory_working_set_bytes gauge node_memory_working_set_bytes ")
+		k.run("get --raw /api/v1/nodes/"+node+"/proxy/stats/summary", `"node":{"nodeName":"`+node+`"`, `"usageCoreNanoSeconds":`)
+	})
 	t.Run("logs", func(t *testing.T) { logs(t, newKubectlFor(t, k), c) })
 	t.Run("exec with a terminal", func(t *testing.T) { execTerminal(t, newKubectlFor(t, k)) })
 	t.Run("attach", func(t *testing.T) { attach(t, newKubectlFor(t, k), c) })

@@ -1,9 +1,14 @@
 package apitest_test
 
 import (
+	"crypto/tls"
 	"fmt"
+	"io"
+	"net/http"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"pilothouse/backend/apitest"
 	"pilothouse/backend/config"
@@ -181,4 +186,78 @@ func TestTwoHundredPods(t *testing.T) {
 		c.Get(pods).Must(200).Into(&list)
 		return fmt.Sprint(len(list.Items))
 	})
+}
+
+// TestTheKubeletAPIAsksWhoMay calls a node past the server, as metrics-server does.
+func TestTheKubeletAPIAsksWhoMay(t *testing.T) {
+	t.Parallel()
+	s := apitest.Start(t, apitest.Options{
+		Users:  []apitest.User{{Name: "meter"}},
+		Change: func(o *config.Options) { o.Node.Backend, o.Node.Name, o.Node.Address = "sim", "worker", "127.0.0.1" },
+	})
+	c := s.Admin()
+	c.Post(pods, `{"metadata":{"name":"web","annotations":{"sim.pilothouse.dev/cpu":"250m","sim.pilothouse.dev/memory":"32Mi"}},"spec":{"containers":[{"name":"c","image":"i"}]}}`).Must(201)
+	awaits(t, "Running", phaseOf(c, "web"))
+	var n corev1.Node
+	c.Get("/api/v1/nodes/worker").Must(200).Into(&n)
+	if a := n.Status.Addresses[0]; a.Address != "127.0.0.1" {
+		t.Errorf("address %+v", a)
+	}
+	web := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, Timeout: time.Minute} //nolint:gosec // what it serves with is another matter
+	ask := func(path, token string) (int, string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("https://127.0.0.1:%d%s", n.Status.DaemonEndpoints.KubeletEndpoint.Port, path), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if token != "" {
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
+		resp, err := web.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		said, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(said)
+	}
+	refused := func(path, token string, code int, said string) {
+		t.Helper()
+		if got, words := ask(path, token); got != code || strings.TrimSpace(words) != said {
+			t.Errorf("%s: %d %s", path, got, words)
+		}
+	}
+	if code, said := ask("/healthz", ""); code != 200 || said != "ok" {
+		t.Errorf("healthz %d %s", code, said)
+	}
+	refused("/metrics/resource", "", 401, "Unauthorized")
+	refused("/metrics/resource", "forged", 401, "Unauthorized")
+	refused("/metrics/resource", "token-meter", 403, "Forbidden (user=meter, verb=get, resource=nodes, subresource(s)=[metrics])")
+	c.Post("/apis/rbac.authorization.k8s.io/v1/clusterroles", `{"metadata":{"name":"meter"},"rules":[{"apiGroups":[""],"resources":["nodes/stats","nodes/pods"],"verbs":["get"]}]}`).Must(201)
+	c.Post("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", `{"metadata":{"name":"meter"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"meter"},"subjects":[{"kind":"User","name":"meter"}]}`).Must(201)
+	for path, want := range map[string]string{"/stats/summary": `"workingSetBytes":33554432`, "/pods": `"web"`} {
+		if code, said := ask(path, "token-meter"); code != 200 || !strings.Contains(said, want) {
+			t.Errorf("%s: %d %s", path, code, said)
+		}
+	}
+	refused("/configz", "token-meter", 403, "Forbidden (user=meter, verb=get, resource=nodes, subresource(s)=[configz proxy])")
+	refused("/exec/default/web/c?command=id", "token-meter", 403, "Forbidden (user=meter, verb=create, resource=nodes, subresource(s)=[proxy])")
+
+	said := string(c.Get("/api/v1/nodes/worker/proxy/metrics/resource").Must(200).Body)
+	for _, want := range []string{
+		`(?m)^# TYPE container_cpu_usage_seconds_total counter\ncontainer_cpu_usage_seconds_total\{container="c",namespace="default",pod="web"\} [0-9.]+ \d{13}$`,
+		`(?m)^container_memory_working_set_bytes\{container="c",namespace="default",pod="web"\} 33554432 \d{13}$`,
+		`(?m)^container_start_time_seconds\{container="c",namespace="default",pod="web"\} \d{10}(\.\d+)?$`,
+		`(?m)^pod_memory_working_set_bytes\{namespace="default",pod="web"\} 33554432 \d{13}$`,
+		`(?m)^node_cpu_usage_seconds_total 0*[0-9.]*[1-9][0-9.]* \d{13}$`,
+		`(?m)^node_memory_working_set_bytes 100663296 \d{13}$`,
+		`(?m)^resource_scrape_error 0$`,
+	} {
+		if !regexp.MustCompile(want).MatchString(said) {
+			t.Errorf("%s is not in\n%s", want, said)
+		}
+	}
 }

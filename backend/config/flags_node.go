@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -15,6 +16,9 @@ type Node struct {
 	Backend string
 	// Name is the Node's; blank for the host's.
 	Name string
+	// Address is the node's IP address; blank to find it out. The kubelet API of a
+	// node in the API server's process listens on it then, else on loopback only.
+	Address string
 	// RuntimeEndpoint is the socket of a container runtime (CRI).
 	RuntimeEndpoint string
 	// AllowPrivileged lets pods of the builtin backend have privileged
@@ -38,6 +42,7 @@ func (o *Node) addFlags(fs *pflag.FlagSet) {
 // AddRuntimeFlags adds the flags that `pilothouse node` has too.
 func (o *Node) AddRuntimeFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.Name, "node-name", "", "The name of the node; the host's name unless it is set.")
+	fs.StringVar(&o.Address, "node-ip", "", "The IP address of the node; found out unless it is set. With --node its kubelet API listens there, for metrics-server and the like; else only the API server reaches it.")
 	fs.StringVar(&o.RuntimeEndpoint, "container-runtime-endpoint", "", "The socket of a container runtime (CRI) for --node=cri and auto: unix:///run/containerd/containerd.sock.")
 	fs.BoolVar(&o.AllowPrivileged, "node-allow-privileged", false, "Lets pods on a builtin node have privileged containers, the host's paths and the host's namespaces: they are root on this machine then.")
 	fs.StringVar(&o.PodCIDR, "pod-cidr", "", "The range of the addresses of pods on a builtin node, 10.244.3.0/24 say. Without it a free one is taken.")
@@ -50,6 +55,9 @@ func (o *Node) check() error {
 	}
 	if o.Backend == "cri" && o.RuntimeEndpoint == "" {
 		return fmt.Errorf("--node=cri needs --container-runtime-endpoint")
+	}
+	if o.Address != "" && net.ParseIP(o.Address) == nil {
+		return fmt.Errorf("--node-ip %q is no IP address", o.Address)
 	}
 	if o.PodCIDR != "" {
 		if p, err := netip.ParsePrefix(o.PodCIDR); err != nil || !p.Addr().Is4() || p.Bits() > 28 {

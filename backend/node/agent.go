@@ -64,7 +64,8 @@ type Options struct {
 	Port     int32
 	// TLS has the serving certificate and the authorities of clients.
 	TLS *tls.Config
-	// Callers are the users whose client certificates may use the kubelet's API.
+	// Callers are the users whose client certificates may use the kubelet's API;
+	// about everybody else the API server is asked.
 	Callers []string
 	Clock   func() time.Time
 	// MaxPods is how many pods the node takes.
@@ -81,11 +82,13 @@ type Agent struct {
 	pods     *informer.Informer[*corev1.Pod]
 	services *informer.Informer[*corev1.Service]
 	machine  machine
+	started  time.Time
 	// network is set where the agent makes services and names work.
 	network *network
 	// pretends is set when nothing runs.
 	pretends runtime.Pretender
 	tokens   tokens
+	access   access
 
 	mu      sync.Mutex
 	workers map[types.UID]*worker
@@ -114,7 +117,7 @@ func New(o Options) (*Agent, error) {
 			return nil, fmt.Errorf("the node's folder: %w", err)
 		}
 	}
-	a := &Agent{Options: o, recorder: o.Client.NewRecorder(Agents, o.Name, o.Clock), workers: map[types.UID]*worker{}}
+	a := &Agent{Options: o, recorder: o.Client.NewRecorder(Agents, o.Name, o.Clock), access: newAccess(), started: o.Clock(), workers: map[types.UID]*worker{}}
 	a.machine = look(o.Dir)
 	a.pretends, _ = o.Runtime.(runtime.Pretender)
 	a.pods = informer.New(o.Client, podsResource, "", func() *corev1.Pod { return &corev1.Pod{} }).

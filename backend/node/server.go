@@ -14,7 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"pilothouse/backend/metrics"
 	"pilothouse/backend/node/runtime"
 
 	corev1 "k8s.io/api/core/v1"
@@ -108,45 +107,6 @@ func (w *watched) until(ctx context.Context) context.Context {
 		cancel()
 	}()
 	return ctx
-}
-
-// guard lets only the API server in, by its client certificate; anybody may ask
-// whether the node is well.
-func (a *Agent) guard(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
-			if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // the very value
-				metrics.CaughtPanic(p, "kubelet API")
-				panic(http.ErrAbortHandler)
-			}
-		}()
-		if r.URL.Path == "/healthz" && r.Method == http.MethodGet {
-			next.ServeHTTP(w, r)
-			return
-		}
-		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
-			http.Error(w, "Unauthorized", http.StatusUnauthorized)
-			return
-		}
-		user := r.TLS.VerifiedChains[0][0].Subject.CommonName
-		if !slices.Contains(a.Callers, user) {
-			http.Error(w, fmt.Sprintf("Forbidden (user=%s, verb=%s, resource=nodes, subresource(s)=[proxy])\n", user, verbOf(r.Method)), http.StatusForbidden)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-func verbOf(method string) string {
-	switch method {
-	case http.MethodPost:
-		return "create"
-	case http.MethodPut:
-		return "update"
-	case http.MethodDelete:
-		return "delete"
-	}
-	return "get"
 }
 
 func (a *Agent) routes() http.Handler {

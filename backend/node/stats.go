@@ -1,8 +1,11 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,10 +52,14 @@ type (
 		PodRef     podReference     `json:"podRef"`
 		StartTime  metav1.Time      `json:"startTime"`
 		Containers []containerStats `json:"containers"`
+		CPU        *cpuStats        `json:"cpu,omitempty"`
+		Memory     *memoryStats     `json:"memory,omitempty"`
 	}
 	nodeStats struct {
-		NodeName  string      `json:"nodeName"`
-		StartTime metav1.Time `json:"startTime"`
+		NodeName  string       `json:"nodeName"`
+		StartTime metav1.Time  `json:"startTime"`
+		CPU       *cpuStats    `json:"cpu,omitempty"`
+		Memory    *memoryStats `json:"memory,omitempty"`
 	}
 	summary struct {
 		Node nodeStats  `json:"node"`
@@ -61,14 +68,14 @@ type (
 )
 
 // usageOf gives what the containers of all pods use.
-func (a *Agent) usageOf(r *http.Request) []podStats {
+func (a *Agent) usageOf(ctx context.Context) []podStats {
 	out := []podStats{}
 	for _, p := range a.pods.List() {
 		s := podStats{PodRef: podReference{p.Name, p.Namespace, string(p.UID)}, Containers: []containerStats{}}
 		if p.Status.StartTime != nil {
 			s.StartTime = *p.Status.StartTime
 		}
-		list, err := a.Runtime.ListContainers(r.Context(), string(p.UID))
+		list, err := a.Runtime.ListContainers(ctx, string(p.UID))
 		if err != nil {
 			continue
 		}
@@ -76,19 +83,20 @@ func (a *Agent) usageOf(r *http.Request) []podStats {
 			if c.State != criRunning {
 				continue
 			}
-			use, err := a.Runtime.ContainerStats(r.Context(), c.Id)
+			use, err := a.Runtime.ContainerStats(ctx, c.Id)
 			if err != nil || use == nil {
 				continue
 			}
-			s.Containers = append(s.Containers, statsOf(c, use))
+			s.Containers = append(s.Containers, a.statsOf(c, use))
 		}
+		s.CPU, s.Memory = sumOf(s.Containers)
 		out = append(out, s)
 	}
 	return out
 }
 
-func statsOf(c *criContainer, use *cri.ContainerStats) containerStats {
-	now := metav1.NewTime(time.Now())
+func (a *Agent) statsOf(c *criContainer, use *cri.ContainerStats) containerStats {
+	now := metav1.NewTime(a.Clock())
 	value := func(v *cri.UInt64Value) *uint64 {
 		if v == nil {
 			return nil
@@ -105,26 +113,164 @@ func statsOf(c *criContainer, use *cri.ContainerStats) containerStats {
 	return s
 }
 
-func (a *Agent) serveSummary(w http.ResponseWriter, r *http.Request) {
-	writeJSON(w, summary{Node: nodeStats{NodeName: a.Name}, Pods: a.usageOf(r)})
-}
-
-// serveMetrics gives the resource metrics of kubelets.
-func (a *Agent) serveMetrics(w http.ResponseWriter, r *http.Request) {
-	var cpu, memory strings.Builder
-	for _, p := range a.usageOf(r) {
-		for _, c := range p.Containers {
-			labels := fmt.Sprintf("{container=%q,namespace=%q,pod=%q}", c.Name, p.PodRef.Namespace, p.PodRef.Name)
-			if c.CPU != nil && c.CPU.UsageCoreNanoSeconds != nil {
-				fmt.Fprintf(&cpu, "container_cpu_usage_seconds_total%s %g\n", labels, float64(*c.CPU.UsageCoreNanoSeconds)/1e9)
+// sumOf adds up what containers use; what is known of none stays unknown.
+func sumOf(containers []containerStats) (cpu *cpuStats, memory *memoryStats) {
+	add := func(sum **uint64, v *uint64) {
+		if v == nil {
+			return
+		}
+		if *sum == nil {
+			*sum = new(uint64)
+		}
+		**sum += *v
+	}
+	for i := range containers {
+		if c := containers[i].CPU; c != nil {
+			if cpu == nil {
+				cpu = &cpuStats{Time: c.Time}
 			}
-			if c.Memory != nil && c.Memory.WorkingSetBytes != nil {
-				fmt.Fprintf(&memory, "container_memory_working_set_bytes%s %d\n", labels, *c.Memory.WorkingSetBytes)
+			add(&cpu.UsageNanoCores, c.UsageNanoCores)
+			add(&cpu.UsageCoreNanoSeconds, c.UsageCoreNanoSeconds)
+		}
+		if m := containers[i].Memory; m != nil {
+			if memory == nil {
+				memory = &memoryStats{Time: m.Time}
 			}
+			add(&memory.UsageBytes, m.UsageBytes)
+			add(&memory.WorkingSetBytes, m.WorkingSetBytes)
 		}
 	}
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-	fmt.Fprintf(w, "# HELP container_cpu_usage_seconds_total Cumulative cpu time consumed by the container in core-seconds\n# TYPE container_cpu_usage_seconds_total counter\n%s", cpu.String())
-	fmt.Fprintf(w, "# HELP container_memory_working_set_bytes Current working set of the container in bytes\n# TYPE container_memory_working_set_bytes gauge\n%s", memory.String())
-	fmt.Fprintf(w, "# HELP kubelet_running_pods Number of pods that are on the node\n# TYPE kubelet_running_pods gauge\nkubelet_running_pods %d\n", len(a.pods.List()))
+	return cpu, memory
 }
+
+// What a node that only pretends uses for itself: a hundredth of a processor,
+// and some memory.
+const (
+	pretendedShare  = 100
+	pretendedMemory = 64 << 20
+)
+
+// nodeUsage gives what the whole node uses, its pods included: of the machine, or
+// what pods are said to use where nothing runs.
+func (a *Agent) nodeUsage(pods []podStats) nodeStats {
+	now := metav1.NewTime(a.Clock())
+	n := nodeStats{NodeName: a.Name, StartTime: metav1.NewTime(a.started), CPU: &cpuStats{Time: now}, Memory: &memoryStats{Time: now}}
+	if a.pretends == nil {
+		n.CPU.UsageCoreNanoSeconds = machineCPU()
+		n.Memory.WorkingSetBytes = machineMemory()
+		return n
+	}
+	cpu, memory := uint64(a.Clock().Sub(a.started))/pretendedShare, uint64(pretendedMemory)
+	for _, p := range pods {
+		if p.CPU != nil && p.CPU.UsageCoreNanoSeconds != nil {
+			cpu += *p.CPU.UsageCoreNanoSeconds
+		}
+		if p.Memory != nil && p.Memory.WorkingSetBytes != nil {
+			memory += *p.Memory.WorkingSetBytes
+		}
+	}
+	n.CPU.UsageCoreNanoSeconds, n.Memory.WorkingSetBytes = &cpu, &memory
+	return n
+}
+
+// machineCPU gives the processor time that the machine has used since its start,
+// in nanoseconds; nil where it does not tell.
+func machineCPU() *uint64 {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return nil
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	words := strings.Fields(line) // cpu user nice system idle iowait irq softirq steal ..., in hundredths of a second
+	if len(words) < 8 || words[0] != "cpu" {
+		return nil
+	}
+	var ticks uint64
+	for i, w := range words[1:min(len(words), 9)] {
+		n, err := strconv.ParseUint(w, 10, 64)
+		if err != nil {
+			return nil
+		}
+		if i != 3 && i != 4 {
+			ticks += n
+		}
+	}
+	used := ticks * uint64(10*time.Millisecond)
+	return &used
+}
+
+// machineMemory gives the machine's working set, in bytes: what is in use without
+// the file cache that can go; nil where the machine does not tell.
+func machineMemory() *uint64 {
+	b, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return nil
+	}
+	kib := map[string]uint64{}
+	for line := range strings.Lines(string(b)) {
+		if words := strings.Fields(line); len(words) > 1 {
+			kib[words[0]], _ = strconv.ParseUint(words[1], 10, 64)
+		}
+	}
+	used := (kib["MemTotal:"] - min(kib["MemTotal:"], kib["MemFree:"]+kib["Inactive(file):"])) << 10
+	return &used
+}
+
+func (a *Agent) serveSummary(w http.ResponseWriter, r *http.Request) {
+	pods := a.usageOf(r.Context())
+	writeJSON(w, summary{Node: a.nodeUsage(pods), Pods: pods})
+}
+
+// serveMetrics gives the resource metrics of kubelets, by which metrics-server
+// goes.
+func (a *Agent) serveMetrics(w http.ResponseWriter, r *http.Request) {
+	container, pod, node := series{of: "container"}, series{of: "pod"}, series{of: "node"}
+	var started strings.Builder
+	pods := a.usageOf(r.Context())
+	for _, p := range pods {
+		labels := fmt.Sprintf("namespace=%q,pod=%q", p.PodRef.Namespace, p.PodRef.Name)
+		for _, c := range p.Containers {
+			of := fmt.Sprintf("{container=%q,%s}", c.Name, labels)
+			container.add(of, c.CPU, c.Memory)
+			fmt.Fprintf(&started, "container_start_time_seconds%s %s\n", of, decimal(float64(c.StartTime.UnixMilli())/1e3))
+		}
+		pod.add("{"+labels+"}", p.CPU, p.Memory)
+	}
+	whole := a.nodeUsage(pods)
+	node.add("", whole.CPU, whole.Memory)
+
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	family := func(name, help, kind, lines string) {
+		fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n%s", name, help, name, kind, lines)
+	}
+	for _, s := range []*series{&container, &node, &pod} {
+		family(s.of+cpuName, "[STABLE] Cumulative cpu time consumed by the "+s.of+" in core-seconds", "counter", s.cpu.String())
+		family(s.of+memoryName, "[STABLE] Current working set of the "+s.of+" in bytes", "gauge", s.memory.String())
+	}
+	family("container_start_time_seconds", "[STABLE] Start time of the container since unix epoch in seconds", "gauge", started.String())
+	family("resource_scrape_error", "[STABLE] 1 if there was an error while getting container metrics, 0 otherwise", "gauge", "resource_scrape_error 0\n")
+	family("kubelet_running_pods", "[ALPHA] Number of pods that have a running pod sandbox", "gauge", fmt.Sprintf("kubelet_running_pods %d\n", len(pods)))
+}
+
+const (
+	cpuName    = "_cpu_usage_seconds_total"
+	memoryName = "_memory_working_set_bytes"
+)
+
+// series are the samples of processor time and memory of one kind of thing.
+type series struct {
+	of          string
+	cpu, memory strings.Builder
+}
+
+// add writes what is known, with the moment at which it was measured.
+func (s *series) add(labels string, cpu *cpuStats, memory *memoryStats) {
+	if cpu != nil && cpu.UsageCoreNanoSeconds != nil {
+		fmt.Fprintf(&s.cpu, "%s%s%s %s %d\n", s.of, cpuName, labels, decimal(float64(*cpu.UsageCoreNanoSeconds)/1e9), cpu.Time.UnixMilli())
+	}
+	if memory != nil && memory.WorkingSetBytes != nil {
+		fmt.Fprintf(&s.memory, "%s%s%s %d %d\n", s.of, memoryName, labels, *memory.WorkingSetBytes, memory.Time.UnixMilli())
+	}
+}
+
+func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/google/uuid"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -30,6 +31,14 @@ import (
 const (
 	AnnotationRunFor   = "sim.pilothouse.dev/run-for"   // a duration such as 5s
 	AnnotationExitCode = "sim.pilothouse.dev/exit-code" // 0 by default
+	// What each container uses, for metrics.
+	AnnotationCPU    = "sim.pilothouse.dev/cpu"    // what it requests by default, 1m at least
+	AnnotationMemory = "sim.pilothouse.dev/memory" // 16Mi by default
+)
+
+const (
+	leastCPU      = 1 // thousandths
+	defaultMemory = 16 << 20
 )
 
 // completion is how long the containers run of a pod that is to come to an end
@@ -347,8 +356,34 @@ func (*Runtime) UpdateContainerResources(context.Context, string, *cri.LinuxCont
 // ReopenContainerLog has nothing to write.
 func (*Runtime) ReopenContainerLog(context.Context, string) error { return nil }
 
-// ContainerStats has nothing to count.
-func (*Runtime) ContainerStats(context.Context, string) (*cri.ContainerStats, error) { return nil, nil }
+// ContainerStats gives what the pod's annotations say that a container uses, or
+// what it requests.
+func (r *Runtime) ContainerStats(_ context.Context, id string) (*cri.ContainerStats, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.containers[id]
+	if c == nil {
+		return nil, fmt.Errorf("container %s not found", id)
+	}
+	annotations := c.sandbox.config.Annotations
+	cpu := max(leastCPU, c.config.GetLinux().GetResources().GetCpuShares()*1000/1024)
+	if q, err := resource.ParseQuantity(annotations[AnnotationCPU]); err == nil {
+		cpu = max(0, q.MilliValue())
+	}
+	memory := int64(defaultMemory)
+	if q, err := resource.ParseQuantity(annotations[AnnotationMemory]); err == nil {
+		memory = max(0, q.Value())
+	}
+	now, ran := r.clock(), time.Duration(0)
+	if c.status.State == cri.ContainerState_CONTAINER_RUNNING {
+		ran = max(0, now.Sub(time.Unix(0, c.status.StartedAt)))
+	}
+	value := func(v int64) *cri.UInt64Value { return &cri.UInt64Value{Value: uint64(v)} }
+	return &cri.ContainerStats{
+		Cpu:    &cri.CpuUsage{Timestamp: now.UnixNano(), UsageNanoCores: value(cpu * 1e6), UsageCoreNanoSeconds: value(int64(ran.Seconds() * float64(cpu) * 1e6))},
+		Memory: &cri.MemoryUsage{Timestamp: now.UnixNano(), UsageBytes: value(memory), WorkingSetBytes: value(memory)},
+	}, nil
+}
 
 // Exec says that nothing runs.
 func (*Runtime) Exec(context.Context, string, []string, runtime.Streams) error {

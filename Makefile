@@ -11,7 +11,7 @@ RACE = ./backend/server/... ./backend/storage/... ./backend/watchcache/... ./bac
        ./backend/stream ./web/session/... ./web/terminal ./web/logs ./web/live ./web
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-short race bench fuzz generate generate-check lint e2e e2e-modules static static-check
+.PHONY: help build run test test-short race bench fuzz generate generate-check lint e2e e2e-modules e2e-real static static-check
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -66,6 +66,13 @@ e2e-modules: ## what e2e has in Go modules of its own: Helm, an API server, a co
 		echo "$$(dirname $$m)"; \
 		(cd "$$(dirname $$m)" && $(GO) vet ./... && $(GO) build -o /dev/null ./... tool && $(GO) test ./...) || exit 1; \
 	done
+
+e2e-real: ## CoreDNS, metrics-server, cert-manager and others on the server; not in test: builds for half an hour
+	@for m in e2e/real/*/; do \
+		echo "$$m"; mkdir -p bin/real/$$(basename $$m); \
+		(cd $$m && $(GO) vet . && $(GO) build -ldflags '-s -w' -o $(CURDIR)/bin/real/$$(basename $$m)/ ./... tool) || exit 1; \
+	done
+	PILOTHOUSE_REAL=$(CURDIR)/bin/real $(GO) test -count=1 -timeout 30m -v -run '^TestReal' ./e2e
 
 e2e: build static-check ## the built binary in a real browser
 	@command -v chromium chromium-browser google-chrome >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; }

@@ -12,9 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 // extension is an API server behind the one under test, as a process.
@@ -80,17 +77,7 @@ func extend(t *testing.T, k *kubectl) *extension {
 func startExtension(t *testing.T, p *process, token string) *extension {
 	t.Helper()
 	dir := t.TempDir()
-	kubeconfig := filepath.Join(dir, "kubeconfig")
-	config, err := clientcmd.LoadFromFile(p.kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name := range config.AuthInfos {
-		config.AuthInfos[name] = &clientcmdapi.AuthInfo{Token: token}
-	}
-	if err := clientcmd.WriteToFile(*config, kubeconfig); err != nil {
-		t.Fatal(err)
-	}
+	kubeconfig := withToken(t, p, token)
 	x := &extension{ended: make(chan struct{})}
 	x.Cmd = exec.Command(module(t, "aggregated", "."), "--kubeconfig="+kubeconfig, "--cert-dir="+dir, "--service=library.kube-system.svc")
 	x.Stderr = &x.output

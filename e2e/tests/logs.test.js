@@ -265,12 +265,101 @@ test('R19: the logs of what is selected are one', async () => {
   await live(p)
   for (const name of ['pick-a', 'pick-c']) await p.check(`tr:has(a:text-is("${name}")) input`)
   await p.click('[data-bulk] button >> text=Logs')
-  await p.waitForURL(/\/ui\/logs\?ns=shop&pods=pick-[ac]%2Cpick-[ac]/)
+  await p.waitForURL(/\/ui\/logs\?of=pods%2Fshop%2Fpick-a%2Cpods%2Fshop%2Fpick-c/)
   await until(async () => (await shown(p)).length === 2, wait)
   assert.deepEqual((await shown(p)).sort(), ['hello of pick-a', 'hello of pick-c'])
   assert.match(await p.textContent('.logfoot'), /xargs -P0 -I\{\} kubectl logs \{\} --prefix -n shop --all-containers -f/)
   node.log('shop/pick-c/main', 'later')
   await until(async () => (await shown(p)).includes('later'), wait)
+  await done(c)
+})
+
+test('R18: a range of times begins and ends', async () => {
+  await node.pod('shop', 'ranged')
+  const at = Date.parse('2026-03-04T05:00:00Z')
+  for (let i = 1; i <= 30; i++) node.log('shop/ranged/main', `number ${i}`, at + i * 60_000)
+  const c = await context({ timezoneId: 'Asia/Tokyo' })
+  const p = await login(server, c, 'token-admin', page('ranged', '&time=utc'))
+  await live(p)
+  await until(async () => /^30 lines/.test(await status(p)), wait)
+  await p.selectOption('[name=since]', 'range')
+  await until(async () => /^0 lines/.test(await status(p)), wait) // since an hour ago
+  await p.fill('[name=from]', '2026-03-04T05:10:00')
+  await until(async () => /^21 lines/.test(await status(p)), wait)
+  await p.fill('[name=to]', '2026-03-04T05:19:30')
+  await until(async () => /^10 lines · ended/.test(await status(p)), wait)
+  assert.deepEqual((await shown(p)).map((t) => t.replace(/.*number/, 'number')), numbered(10, 10))
+  assert.match(p.url(), /from=2026-03-04T05%3A10%3A00Z&.*to=2026-03-04T05%3A19%3A30Z/)
+  // What is seen of it is in the zone of the times.
+  await p.selectOption('[data-log=time]', 'local')
+  assert.equal(await p.inputValue('[name=to]'), '2026-03-04T14:19:30')
+  await p.reload()
+  await until(async () => /^10 lines · ended/.test(await status(p)), wait)
+  assert.equal(await p.inputValue('[name=since]'), 'range')
+  const [file] = await Promise.all([p.waitForEvent('download'), p.click('a[download] >> text=Download')])
+  assert.equal(Buffer.concat(await (await file.createReadStream()).toArray()).toString().trim().split('\n').length, 10)
+  await done(c)
+  // And without scripts, in UTC.
+  const plain = await context({ javaScriptEnabled: false })
+  const q = await login(server, plain, 'token-admin', page('ranged'))
+  await q.goto(server.url + page('ranged', '&since=range'))
+  await q.fill('[name=from]', '2026-03-04T05:28:00')
+  await q.click('.logbar button:visible >> text=Show')
+  assert.deepEqual(await shown(q), numbered(3, 28))
+  await done(plain)
+})
+
+test('R19: a selector shows pods of several namespaces as one log', async () => {
+  for (const name of ['north', 'south', 'west']) {
+    await server.create('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } })
+    await server.create(`/api/v1/namespaces/${name}/serviceaccounts`, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: name } }).catch(() => {})
+    await node.pod(name, 'gate', { labels: { app: 'gate' } })
+    node.log(`${name}/gate/main`, `hello of ${name}`)
+  }
+  const c = await context()
+  const p = await login(server, c, 'token-admin', '/ui/logs?ns=north,south&q=-l+app%3Dgate')
+  await until(async () => (await shown(p)).length === 2, wait)
+  assert.deepEqual((await shown(p)).sort(), ['hello of north', 'hello of south'])
+  assert.deepEqual((await p.$$eval('.logsource span', (l) => l.map((e) => e.textContent))).sort(), ['north/gate', 'south/gate'])
+  assert.match(await p.textContent('.logfoot'), /for n in north south; do kubectl logs -l app=gate --prefix -n \$n .* & done; wait/)
+  await node.pod('south', 'late', { labels: { app: 'gate' } })
+  node.log('south/late/main', 'joined')
+  await until(async () => (await shown(p)).includes('joined'), wait)
+  // All but some of them, by the picker.
+  await p.goto(server.url + '/ui/logs?ns=north&except=1&q=-l+app%3Dgate')
+  await until(async () => (await shown(p)).length === 3, wait)
+  assert.deepEqual((await shown(p)).sort(), ['hello of south', 'hello of west', 'joined'])
+  await p.click('.picker summary')
+  await p.check('.picker input[name=ns][value=west]')
+  await p.click('.picker button >> text=Show these')
+  await p.waitForURL(/ns=north%2Cwest/)
+  await until(async () => (await shown(p)).sort().join() === 'hello of north,hello of west', wait)
+  await done(c)
+})
+
+test('R19: pods that selected workloads get later join', async () => {
+  const names = [['north', 'ship'], ['south', 'pay']]
+  for (const [namespace, name] of names) {
+    await server.create(`/apis/apps/v1/namespaces/${namespace}/deployments`, {
+      apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name, namespace },
+      spec: { selector: { matchLabels: { app: name } }, template: { metadata: { labels: { app: name } }, spec: { containers: [{ name: 'main', image: 'i' }] } } },
+    })
+    await node.pod(namespace, name + '-1', { labels: { app: name } })
+    node.log(`${namespace}/${name}-1/main`, `first of ${name}`)
+  }
+  const c = await context()
+  const p = await login(server, c, 'token-admin', '/ui/apis/apps/v1/deployments?ns=north,south')
+  await live(p)
+  for (const [, name] of names) await p.check(`tr:has(a:text-is("${name}")) input`)
+  await p.click('[data-bulk] button >> text=Logs')
+  await p.waitForURL(/\/ui\/logs\?of=/)
+  await until(async () => (await shown(p)).length === 2, wait)
+  assert.match(await p.textContent('#main h1'), /2 deployments of 2 namespaces/)
+  for (const [namespace, name] of names) {
+    await node.pod(namespace, name + '-2', { labels: { app: name } })
+    node.log(`${namespace}/${name}-2/main`, `second of ${name}`)
+    await until(async () => (await shown(p)).includes(`second of ${name}`), wait)
+  }
   await done(c)
 })
 

@@ -58,7 +58,9 @@ class LogView {
     const { find, only, around, time, wrap, follow, clear, lines, pill } = this.part
     const set = (name, f) => { if (this.part[name]) f(this.part[name]) }
     this.form.addEventListener('submit', (e) => { e.preventDefault(); e.stopPropagation() })
-    for (const name of ['container', 'since', 'previous']) this.form.elements[name]?.addEventListener('change', () => this.ask())
+    for (const name of ['container', 'previous']) this.form.elements[name]?.addEventListener('change', () => this.ask())
+    this.form.elements.since.addEventListener('change', () => this.chooseSince())
+    for (const name of ['from', 'to']) this.form.elements[name].addEventListener('change', (e) => this.setEnd(e.target))
     let typing = 0
     find.addEventListener('input', () => { clearTimeout(typing); typing = setTimeout(() => this.look(), 120) })
     find.addEventListener('keydown', (e) => {
@@ -67,7 +69,7 @@ class LogView {
     })
     only.onclick = () => this.setOnly(!this.lines.only)
     around.onchange = () => { this.lines.around = Number(around.value); this.lines.relist(); this.draw(true) }
-    time.onchange = () => { kept('time', time.value); this.remember(); this.redraw() }
+    time.onchange = () => { kept('time', time.value); this.remember(); this.showEnds(); this.redraw() }
     wrap.onclick = () => this.setWrap(!this.wrap)
     follow.onclick = () => this.setFollow(!this.follow)
     pill.onclick = () => this.setFollow(true)
@@ -89,6 +91,7 @@ class LogView {
     find.value = q.get('find') ?? ''
     if (q.get('around')) { around.value = q.get('around'); this.lines.around = Number(around.value) || 0 }
     if (q.has('only')) this.setOnly(true, false)
+    this.showEnds()
     this.goal = this.inPage && location.hash.startsWith('#t=') ? decodeURIComponent(location.hash.slice(3)) : null
     if (this.goal) {
       this.follow = false
@@ -97,12 +100,55 @@ class LogView {
     this.look(false)
   }
 
+  // chooseSince shows another part of the log. A range begins an hour ago.
+  chooseSince() {
+    const { since, from, to } = this.form.elements
+    const ranged = since.value === 'range'
+    this.part.range.hidden = !ranged
+    if (ranged && !from.dataset.at && !to.dataset.at) {
+      from.dataset.at = isoTime(new Date(Math.floor(Date.now() / 60_000) * 60_000 - 3_600_000))
+      this.showEnds()
+    }
+    this.ask()
+    if (ranged) from.focus()
+  }
+
+  // showEnds writes the ends of the range in the zone in which times are shown.
+  showEnds() {
+    const utc = this.part.time.value === 'utc'
+    for (const name of ['from', 'to']) {
+      const input = this.form.elements[name]
+      const at = Date.parse(input.dataset.at)
+      input.value = at ? isoTime(new Date(utc ? at : at - new Date(at).getTimezoneOffset() * 60_000)).slice(0, -1) : ''
+      input.title = utc ? msg('UTC') : msg('Local time')
+    }
+  }
+
+  setEnd(input) {
+    const at = Date.parse(input.value + (this.part.time.value === 'utc' ? 'Z' : ''))
+    const iso = at ? isoTime(new Date(at)) : ''
+    if (iso === input.dataset.at) return
+    input.dataset.at = iso
+    this.ask()
+  }
+
+  // much says in an address how much of the log is wanted.
+  much(set) {
+    const { since, from, to } = this.form.elements
+    const ranged = since.value === 'range'
+    const [begin, end] = ranged ? [from.dataset.at, to.dataset.at] : ['', '']
+    set('since', begin || end ? '' : since.value)
+    set('from', begin)
+    set('to', end)
+  }
+
   // remember writes the options into the address of the page.
   remember() {
     if (!this.inPage) return
     const u = new URL(location)
     const set = (name, value) => value ? u.searchParams.set(name, value) : u.searchParams.delete(name)
-    for (const name of ['container', 'since']) set(name, this.form.elements[name]?.value)
+    set('container', this.form.elements.container?.value)
+    this.much(set)
     set('previous', this.form.elements.previous?.checked ? '1' : '')
     set('find', this.part.find.value)
     set('only', this.lines.only ? '1' : '')
@@ -115,14 +161,11 @@ class LogView {
   // address is what the server is asked for.
   address() {
     const u = new URL(this.el.dataset.logs, location)
-    for (const name of ['container', 'since']) {
-      const v = this.form.elements[name]?.value
-      if (v) u.searchParams.set(name, v)
-      else u.searchParams.delete(name)
-    }
-    if (this.form.elements.previous?.checked) u.searchParams.set('previous', '1')
-    else u.searchParams.delete('previous')
-    if (this.goal) {
+    const set = (name, v) => v ? u.searchParams.set(name, v) : u.searchParams.delete(name)
+    set('container', this.form.elements.container?.value)
+    this.much(set)
+    set('previous', this.form.elements.previous?.checked ? '1' : '')
+    if (this.goal && this.form.elements.since.value !== 'range') {
       u.searchParams.delete('since')
       u.searchParams.set('from', new Date(Date.parse(this.goal) - 5000).toISOString().replace(/\.\d+/, ''))
     }
@@ -205,19 +248,21 @@ class LogView {
       }
       return Object.assign(mine, s)
     })
-    const pods = new Set(sources.map((s) => s.pod))
-    const many = pods.size > 1 || sources.length > 1
+    const pods = [...new Set(sources.map(podOf))]
+    const many = pods.length > 1 || sources.length > 1
+    const places = new Set(sources.map((s) => s.namespace)).size > 1
+    const containers = this.containersDiffer()
     for (const s of this.sources.values()) {
       // One pod: its containers are told apart; many: the pods are.
-      s.label = pods.size > 1 ? short(s.pod) + (this.containersDiffer() ? '/' + s.container : '') : s.container
-      s.colour = (pods.size > 1 ? [...pods].indexOf(s.pod) : s.n) % colours
+      s.label = pods.length > 1 ? (places ? s.namespace + '/' : '') + short(s.pod) + (containers ? '/' + s.container : '') : s.container
+      s.colour = (pods.length > 1 ? pods.indexOf(podOf(s)) : s.n) % colours
     }
     if (many !== this.many) {
       this.many = many
       this.nodes.clear()
       this.part.rows.replaceChildren()
     }
-    this.labelCells = many ? Math.min(28, Math.max(...[...this.sources.values()].map((s) => s.label.length))) : 0
+    this.labelCells = many ? Math.min(places ? 36 : 28, Math.max(...[...this.sources.values()].map((s) => s.label.length))) : 0
     this.el.style.setProperty('--label', this.labelCells + 'ch')
     this.drawSources(many)
   }
@@ -242,7 +287,7 @@ class LogView {
       const off = this.lines.hidden.has(s.n)
       b.className = `logsource c${s.colour}`
       b.setAttribute('aria-pressed', String(!off))
-      b.title = `${s.pod}/${s.container}${s.note ? ': ' + noteOf(s) : ''}`
+      b.title = `${podOf(s)}/${s.container}${s.note ? ': ' + noteOf(s) : ''}`
       b.children[1].textContent = s.label
       b.children[2].textContent = s.state === 'live' ? '' : noteOf(s) || stages[s.state]
     }
@@ -480,7 +525,7 @@ class LogView {
       const name = document.createElement('span')
       name.className = `ls c${s.colour}`
       name.textContent = s.label
-      name.title = `${s.pod}/${s.container}`
+      name.title = `${podOf(s)}/${s.container}`
       el.append(name)
     }
     const text = document.createElement('span')
@@ -550,6 +595,10 @@ const stages = { waiting: msg('waiting'), live: msg('live'), ended: msg('ended')
 const notes = { deleted: msg('deleted'), stopped: msg('stopped') }
 const noteOf = (s) => notes[s.note] ?? s.note
 const stage = (s) => (s.note ? msg('{stage}: {note}', { stage: stages[s.state], note: noteOf(s) }) : stages[s.state])
+
+const podOf = (s) => `${s.namespace}/${s.pod}`
+
+const isoTime = (date) => date.toISOString().replace(/\.\d+/, '')
 
 // short is a pod's name without what is the same for all of its owner.
 const short = (pod) => pod.length > 24 ? '…' + pod.slice(-22) : pod

@@ -16,8 +16,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 )
@@ -53,14 +51,15 @@ type Feed struct {
 	room    *sync.Cond
 	sources []*source
 	byKey   map[string]*source
-	pods    map[string]*corev1.Pod // by UID
+	pods    map[string]*corev1.Pod // by UID, see slim
 	seen    map[string]position    // what the browser has of sources that are not there yet
 	lines   []Line
 	held    int
 	tooMany int
-	problem string
-	changed bool // sources or problem
-	closed  bool
+	// problems are why pods of a Pick cannot be seen, by its index.
+	problems map[int]string
+	changed  bool // sources or problems
+	closed   bool
 }
 
 // Open begins a feed. have is what the browser has already: "SOURCE TIME COUNT"
@@ -69,7 +68,7 @@ type Feed struct {
 func Open(ctx context.Context, c *client.Client, q Query, have []string, wake func(), explain func(error) string) (*Feed, error) {
 	f := &Feed{
 		client: c, query: q, wake: wake, explain: explain,
-		byKey: map[string]*source{}, pods: map[string]*corev1.Pod{}, seen: map[string]position{},
+		byKey: map[string]*source{}, pods: map[string]*corev1.Pod{}, seen: map[string]position{}, problems: map[int]string{},
 	}
 	f.room = sync.NewCond(&f.mu)
 	for _, h := range have {
@@ -77,9 +76,21 @@ func Open(ctx context.Context, c *client.Client, q Query, have []string, wake fu
 			f.seen[key] = p
 		}
 	}
-	version, watches, err := f.list(ctx)
+	picks, err := readPicks(q.Picks)
 	if err != nil {
 		return nil, err
+	}
+	versions := make([]string, len(picks))
+	follows := make([]bool, len(picks))
+	for i, p := range picks {
+		version, watches, err := f.list(ctx, p)
+		if err != nil && (len(f.problems) == len(picks)-1 || ctx.Err() != nil) {
+			return nil, err // nothing of it can be seen
+		}
+		versions[i], follows[i] = version, watches || err != nil
+		if err != nil {
+			f.problems[i] = explain(err)
+		}
 	}
 	ctx, f.cancel = context.WithCancel(context.Background())
 	f.mu.Lock()
@@ -87,8 +98,10 @@ func Open(ctx context.Context, c *client.Client, q Query, have []string, wake fu
 	f.changed = true
 	f.mu.Unlock()
 	wake()
-	if watches && q.Follow {
-		f.running.Go(metrics.Guarded("dashboard", func() { f.watch(ctx, version) }))
+	for i, p := range picks {
+		if follows[i] && q.Follow {
+			f.running.Go(metrics.Guarded("dashboard", func() { f.watch(ctx, i, p, versions[i]) }))
+		}
 	}
 	return f, nil
 }
@@ -106,77 +119,74 @@ func (f *Feed) Close() {
 // Move does nothing: the browser has all lines.
 func (*Feed) Move(int, int, string) {}
 
-func (f *Feed) options() metav1.ListOptions {
-	if f.query.Pod != "" {
-		return metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", f.query.Pod).String()}
-	}
-	return metav1.ListOptions{LabelSelector: f.query.Selector}
-}
-
-// list finds out which pods there are. Who may read one pod but not list them
-// sees its log all the same; watches is false then.
-func (f *Feed) list(ctx context.Context) (version string, watches bool, err error) {
+// list finds out which pods of a Pick there are. Who may read one pod but not
+// list them sees its log all the same; watches is false then.
+func (f *Feed) list(ctx context.Context, pick *picker) (version string, watches bool, err error) {
 	list := &corev1.PodList{}
-	err = f.client.List(ctx, pods, f.query.Namespace, f.options(), list)
-	if f.query.Pod != "" && (apierrors.IsForbidden(err) || err == nil && len(list.Items) == 0) {
+	err = f.client.List(ctx, pods, pick.Namespace, pick.options(), list)
+	if pick.Pod != "" && (apierrors.IsForbidden(err) || err == nil && len(list.Items) == 0) {
 		one := &corev1.Pod{}
-		if err := f.client.Get(ctx, pods, f.query.Namespace, f.query.Pod, one); err != nil {
+		if err := f.client.Get(ctx, pods, pick.Namespace, pick.Pod, one); err != nil {
 			return "", false, err
 		}
-		f.keep(one)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.pods[string(one.UID)] = slim(one)
 		return "", false, nil
 	}
 	if err != nil {
 		return "", false, err
 	}
 	f.mu.Lock()
-	clear(f.pods)
-	f.mu.Unlock()
+	defer f.mu.Unlock()
+	maps.DeleteFunc(f.pods, func(_ string, p *corev1.Pod) bool { return pick.Namespace == "" || pick.Namespace == p.Namespace })
 	for i := range list.Items {
-		f.keep(&list.Items[i])
+		if p := &list.Items[i]; pick.wants(p) {
+			f.pods[string(p.UID)] = slim(p)
+		}
 	}
 	return list.ResourceVersion, true, nil
 }
 
-func (f *Feed) keep(p *corev1.Pod) {
-	if !f.query.wants(p.Name) {
-		return
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	p.ManagedFields = nil
-	f.pods[string(p.UID)] = p
-}
-
-// watch follows the pods until ctx ends.
-func (f *Feed) watch(ctx context.Context, version string) {
+// watch follows the pods of a Pick until ctx ends. With no version they have yet
+// to be listed.
+func (f *Feed) watch(ctx context.Context, index int, pick *picker, version string) {
 	for ctx.Err() == nil {
-		o := f.options()
+		if version == "" {
+			v, _, err := f.list(ctx, pick)
+			if err != nil {
+				f.trouble(index, f.explain(err))
+				if !pause(ctx, watchRetry) {
+					return
+				}
+				continue
+			}
+			version = v
+			f.mu.Lock()
+			f.update(ctx, "")
+			f.mu.Unlock()
+			f.trouble(index, "")
+		}
+		o := pick.options()
 		o.ResourceVersion, o.AllowWatchBookmarks = version, true
-		err := f.client.Watch(ctx, pods, f.query.Namespace, o, func(e client.Event) error {
+		err := f.client.Watch(ctx, pods, pick.Namespace, o, func(e client.Event) error {
 			p := &corev1.Pod{}
 			if err := json.Unmarshal(e.Object, p); err != nil {
 				return err
 			}
 			version = p.ResourceVersion
-			f.event(ctx, e.Type, p)
+			f.event(ctx, e.Type, pick, p)
 			return nil
 		})
 		if ctx.Err() != nil || err == nil {
 			continue
 		}
+		version = ""
 		if !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err) {
-			f.trouble(f.explain(err))
+			f.trouble(index, f.explain(err))
 			if !pause(ctx, watchRetry) {
 				return
 			}
-		}
-		if v, _, err := f.list(ctx); err == nil {
-			version = v
-			f.mu.Lock()
-			f.update(ctx, "")
-			f.mu.Unlock()
-			f.trouble("")
 		}
 	}
 }
@@ -192,28 +202,44 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func (f *Feed) event(ctx context.Context, kind watch.EventType, p *corev1.Pod) {
-	if kind == watch.Bookmark || !f.query.wants(p.Name) {
+func (f *Feed) event(ctx context.Context, kind watch.EventType, pick *picker, p *corev1.Pod) {
+	if kind == watch.Bookmark {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if kind == watch.Deleted {
+	if kind == watch.Deleted || !pick.wants(p) {
 		delete(f.pods, string(p.UID))
 	} else {
-		p.ManagedFields = nil
-		f.pods[string(p.UID)] = p
+		f.pods[string(p.UID)] = slim(p)
 	}
 	f.update(ctx, string(p.UID))
 }
 
-func (f *Feed) trouble(why string) {
+// trouble notes why the pods of a Pick cannot be seen; nothing when they can.
+func (f *Feed) trouble(index int, why string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.problem != why {
-		f.problem, f.changed = why, true
-		f.wake()
+	if f.problems[index] == why {
+		return
 	}
+	if f.changed = true; why == "" {
+		delete(f.problems, index)
+	} else {
+		f.problems[index] = why
+	}
+	f.wake()
+}
+
+// problem is what keeps pods from being seen, of all Picks. The lock is held.
+func (f *Feed) problem() string {
+	var list []string
+	for _, i := range slices.Sorted(maps.Keys(f.problems)) {
+		if !slices.Contains(list, f.problems[i]) {
+			list = append(list, f.problems[i])
+		}
+	}
+	return strings.Join(list, " ")
 }
 
 // update begins the sources that are new, and tells those of a pod that it has
@@ -237,7 +263,7 @@ func (f *Feed) update(ctx context.Context, uid string) {
 				f.changed = true
 				continue
 			}
-			f.begin(ctx, key, p.Name, c)
+			f.begin(ctx, key, p, c)
 		}
 	}
 	for _, s := range f.sources {
@@ -271,9 +297,9 @@ const lastLines = 5 * time.Second
 
 func podOf(key string) string { uid, _, _ := strings.Cut(key, "/"); return uid }
 
-func (f *Feed) begin(ctx context.Context, key, pod string, c Container) {
+func (f *Feed) begin(ctx context.Context, key string, p *corev1.Pod, c Container) {
 	s := &source{
-		feed: f, index: len(f.sources), key: key, pod: pod, container: c,
+		feed: f, index: len(f.sources), key: key, namespace: p.Namespace, pod: p.Name, container: c,
 		changed: make(chan struct{}, 1), state: waiting, last: f.seen[key],
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
@@ -344,6 +370,7 @@ func (f *Feed) take(ctx context.Context, l Line) error {
 // sourceMessage is what a browser is told of a source.
 type sourceMessage struct {
 	Key       string `json:"key"`
+	Namespace string `json:"namespace,omitempty"`
 	Pod       string `json:"pod"`
 	Container string `json:"container"`
 	Kind      string `json:"kind,omitempty"`
@@ -370,9 +397,9 @@ func (f *Feed) Next() ([]byte, error) {
 	var m message
 	if f.changed {
 		for _, s := range f.sources {
-			m.Sources = append(m.Sources, sourceMessage{s.key, s.pod, s.container.Name, s.container.Kind, s.state, s.note})
+			m.Sources = append(m.Sources, sourceMessage{s.key, s.namespace, s.pod, s.container.Name, s.container.Kind, s.state, s.note})
 		}
-		m.TooMany, m.Problem, f.changed = f.tooMany, f.problem, false
+		m.TooMany, m.Problem, f.changed = f.tooMany, f.problem(), false
 	}
 	m.Lines = f.next()
 	if m.More = len(f.lines) > 0; m.More {

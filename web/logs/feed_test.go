@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -42,7 +45,7 @@ func (a *api) pod(name string) *corev1.Pod {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.logs[name] = make(chan string)
-	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID("u-" + name), ResourceVersion: "5"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c"}}}}
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "ns", Labels: map[string]string{"app": "a"}, UID: types.UID("u-" + name), ResourceVersion: "5"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c"}}}}
 	p.Status.Phase = corev1.PodRunning
 	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "c", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
 	return p
@@ -92,8 +95,14 @@ func (a *api) serve(_ context.Context, r *request.Request) (*request.Response, e
 			return nil, apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", fmt.Errorf("no"))
 		}
 		list := corev1.PodList{ListMeta: metav1.ListMeta{ResourceVersion: "5"}}
+		selector, err := labels.Parse(q.Get("labelSelector"))
+		if err != nil {
+			return nil, err
+		}
 		for _, p := range a.pods {
-			list.Items = append(list.Items, *p)
+			if (r.Path == "/api/v1/pods" || strings.HasPrefix(r.Path, "/api/v1/namespaces/"+p.Namespace+"/")) && selector.Matches(labels.Set(p.Labels)) {
+				list.Items = append(list.Items, *p)
+			}
 		}
 		raw, err := json.Marshal(list)
 		return &request.Response{Body: raw}, err
@@ -183,7 +192,7 @@ func stamp(second int) string { return fmt.Sprintf("2026-01-02T03:04:%02d.5Z ", 
 
 func TestManyPodsAreOneLog(t *testing.T) {
 	a := newAPI("one", "two")
-	_, next := follow(t, a, Query{Namespace: "ns", Selector: "app=a", Follow: true, Tail: 10})
+	_, next := follow(t, a, Query{Picks: []Pick{{Namespace: "ns", Selectors: []string{"app=a"}}}, Follow: true, Tail: 10})
 	a.say(t, "two", stamp(2)+"b\n")
 	a.say(t, "one", stamp(1)+"a\n"+stamp(3)+"c\n")
 	next("three lines", func(m *message) bool { return len(m.Lines) == 3 })
@@ -198,9 +207,108 @@ func TestManyPodsAreOneLog(t *testing.T) {
 	next("the end of the pod", func(m *message) bool { return m.Sources[2].Note == "deleted" && m.Sources[2].State == ended })
 }
 
+// Pods of several namespaces, of several selectors, and of names are one log; what
+// comes later joins when it is one of those.
+func TestPodsOfManyPlacesAreOneLog(t *testing.T) {
+	pod := func(a *api, name, namespace, app string) *corev1.Pod {
+		p := a.pod(name)
+		p.Namespace, p.Labels = namespace, map[string]string{"app": app}
+		return p
+	}
+	for name, one := range map[string]struct {
+		picks []Pick
+		want  string
+		late  string // of those that come later
+	}{
+		"namespaces":    {[]Pick{{Namespaces: []string{"shop", "bank"}, Selectors: []string{"app=web"}}}, "bank/b shop/a", "shop/late"},
+		"all but":       {[]Pick{{Namespaces: []string{"bank"}, Except: true, Selectors: []string{"app=web"}}}, "shop/a", "shop/late"},
+		"each by right": {[]Pick{{Namespace: "shop", Selectors: []string{"app=web"}}, {Namespace: "bank"}}, "bank/b bank/d shop/a", "shop/late"},
+		"workloads":     {[]Pick{{Namespace: "shop", Selectors: []string{"app=web", "app=api"}}}, "shop/a shop/c", "shop/late"},
+		"names too":     {[]Pick{{Namespace: "bank", Selectors: []string{"app=web"}, Pods: []string{"d"}}}, "bank/b bank/d", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAPI()
+			a.pods = []*corev1.Pod{pod(a, "a", "shop", "web"), pod(a, "b", "bank", "web"), pod(a, "c", "shop", "api"), pod(a, "d", "bank", "job")}
+			f, next := follow(t, a, Query{Picks: one.picks, Follow: true, Tail: 10})
+			sources := func(m *message) string {
+				var list []string
+				for _, s := range m.Sources {
+					list = append(list, s.Namespace+"/"+s.Pod)
+				}
+				slices.Sort(list)
+				return strings.Join(list, " ")
+			}
+			next("the pods", func(m *message) bool { return sources(m) == one.want })
+			if one.late == "" {
+				return
+			}
+			if len(one.picks) > 1 {
+				return // the fake cannot tell whose watch it is
+			}
+			a.tell(t, "ADDED", pod(a, "other", "shop", "job"))
+			a.tell(t, "ADDED", pod(a, "late", "shop", "web"))
+			next("the late pod", func(m *message) bool { return strings.Contains(sources(m), one.late) })
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			for _, p := range f.pods {
+				if p.Name == "other" && len(one.picks[0].Selectors) > 1 {
+					t.Error("a pod that nothing selects has joined")
+				}
+			}
+		})
+	}
+}
+
+// What may not be seen of a part is told; the rest is seen.
+func TestOneNamespaceMayBeForbidden(t *testing.T) {
+	a := newAPI("one")
+	deny := a.serve
+	c := client.New(func(ctx context.Context, r *request.Request) (*request.Response, error) {
+		if strings.HasPrefix(r.Path, "/api/v1/namespaces/secret/") {
+			return nil, apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", fmt.Errorf("not there"))
+		}
+		return deny(ctx, r)
+	}, &request.User{Name: "ann"}, "test")
+	explain := func(err error) string { return err.Error() }
+	f, err := Open(t.Context(), c, Query{Picks: []Pick{{Namespace: "ns"}, {Namespace: "secret"}}, Follow: true}, nil, func() {}, explain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	raw, err := f.Next()
+	if err != nil || !strings.Contains(string(raw), "not there") || !strings.Contains(string(raw), `"pod":"one"`) {
+		t.Errorf("got %s, %v", raw, err)
+	}
+	if _, err := Open(t.Context(), c, Query{Picks: []Pick{{Namespace: "secret"}}}, nil, func() {}, explain); !apierrors.IsForbidden(err) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestARangeEnds(t *testing.T) {
+	a := newAPI("one")
+	q := ParseQuery(url.Values{"from": {"2026-01-02T03:04:00Z"}, "to": {"2026-01-02T03:04:02"}})
+	if q.Follow || q.Tail != -1 {
+		t.Errorf("a range of the past asks for %+v", q)
+	}
+	q.Picks = []Pick{{Namespace: "ns", Pod: "one"}}
+	_, next := follow(t, a, q)
+	a.say(t, "one", "2026-01-02T03:04:01Z a\n2026-01-02T03:04:02Z b\n2026-01-02T03:04:02.5Z c\n")
+	m := next("the end", func(m *message) bool { return len(m.Sources) == 1 && m.Sources[0].State == ended })
+	if texts(m) != "a b" {
+		t.Errorf("got %q", texts(m))
+	}
+	// One that ends soon is followed until then.
+	q = ParseQuery(url.Values{"to": {time.Now().Add(2 * time.Second).Format(time.RFC3339)}})
+	q.Picks = []Pick{{Namespace: "ns", Pod: "one"}}
+	_, next = follow(t, a, q)
+	if m = next("the end of the time", func(m *message) bool { return len(m.Sources) == 1 && m.Sources[0].State == ended }); m.Sources[0].Note != "" {
+		t.Errorf("got %+v", m.Sources[0])
+	}
+}
+
 func TestALogGoesOnWhereItEnded(t *testing.T) {
 	a := newAPI("one")
-	_, next := follow(t, a, Query{Namespace: "ns", Pod: "one", Follow: true, Tail: 10}, "u-one/c 2026-01-02T03:04:01.500000000Z 1")
+	_, next := follow(t, a, Query{Picks: []Pick{{Namespace: "ns", Pod: "one"}}, Follow: true, Tail: 10}, "u-one/c 2026-01-02T03:04:01.500000000Z 1")
 	a.say(t, "one", stamp(1)+"a\n"+stamp(2)+"b\n")
 	if got := texts(next("a line", func(m *message) bool { return len(m.Lines) > 0 })); got != "b" {
 		t.Fatalf("got %q", got)
@@ -226,7 +334,7 @@ func TestALogGoesOnWhereItEnded(t *testing.T) {
 // A browser that takes nothing has the log wait, not the memory grow.
 func TestASlowBrowserHoldsTheLogUp(t *testing.T) {
 	a := newAPI("one")
-	f, next := follow(t, a, Query{Namespace: "ns", Pod: "one", Follow: true})
+	f, next := follow(t, a, Query{Picks: []Pick{{Namespace: "ns", Pod: "one"}}, Follow: true})
 	piece := strings.Repeat(strings.Repeat("x", 999)+"\n", 100)
 	held := make(chan int)
 	go func() {
@@ -258,11 +366,11 @@ func TestASlowBrowserHoldsTheLogUp(t *testing.T) {
 func TestWhoMayNotListReadsOnePodAllTheSame(t *testing.T) {
 	a := newAPI("one")
 	a.deny = true
-	_, next := follow(t, a, Query{Namespace: "ns", Pod: "one", Follow: true})
+	_, next := follow(t, a, Query{Picks: []Pick{{Namespace: "ns", Pod: "one"}}, Follow: true})
 	a.say(t, "one", "hello\n")
 	next("a line", func(m *message) bool { return texts(m) == "hello" })
 	c := client.New(a.serve, &request.User{Name: "ann"}, "test")
-	if _, err := Open(t.Context(), c, Query{Namespace: "ns", Selector: "a=b"}, nil, func() {}, nil); !apierrors.IsForbidden(err) {
+	if _, err := Open(t.Context(), c, Query{Picks: []Pick{{Namespace: "ns", Selectors: []string{"a=b"}}}}, nil, func() {}, nil); !apierrors.IsForbidden(err) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -270,7 +378,7 @@ func TestWhoMayNotListReadsOnePodAllTheSame(t *testing.T) {
 func TestDownloadsAreWhole(t *testing.T) {
 	a := newAPI("one", "two")
 	c := client.New(a.serve, &request.User{Name: "ann"}, "test")
-	write, err := Download(t.Context(), c, Query{Namespace: "ns", Selector: "app=a", Tail: -1}, func(err error) string { return err.Error() })
+	write, err := Download(t.Context(), c, Query{Picks: []Pick{{Namespace: "ns", Selectors: []string{"app=a"}}}, Tail: -1}, func(err error) string { return err.Error() })
 	if err != nil {
 		t.Fatal(err)
 	}

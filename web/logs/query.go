@@ -7,7 +7,6 @@ package logs
 
 import (
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,12 +16,8 @@ import (
 
 // Query is what somebody wants to see.
 type Query struct {
-	Namespace string
-	// Pod is the name of the one pod, empty for all that Selector selects.
-	Pod      string
-	Selector string
-	// Pods are the names of the only pods, empty for all.
-	Pods []string
+	// Picks say of which pods.
+	Picks []Pick
 	// Container is the name of the only container of each pod, empty for all.
 	Container string
 	// Previous asks for the log of the container before its last restart.
@@ -32,8 +27,9 @@ type Query struct {
 	Tail int64
 	// Since is how old lines are at most; 0 for any age.
 	Since time.Duration
-	// From is the time from which lines are wanted; zero for any.
-	From time.Time
+	// From is the time from which lines are wanted, To that up to which, both
+	// included; zero for any.
+	From, To time.Time
 	// Follow tells that new lines are wanted too.
 	Follow bool
 }
@@ -57,13 +53,32 @@ func ParseQuery(v url.Values) Query {
 			q.Since, q.Tail = d, -1
 		}
 	}
-	if at, err := time.Parse(time.RFC3339, v.Get("from")); err == nil {
-		q.From, q.Since, q.Tail = at, 0, -1
+	q.From, q.To = parseTime(v.Get("from")), parseTime(v.Get("to"))
+	if q.Ranged() {
+		q.Since, q.Tail, q.Follow = 0, -1, !q.isOver()
 	}
 	return q
 }
 
-func (q *Query) wants(pod string) bool { return len(q.Pods) == 0 || slices.Contains(q.Pods, pod) }
+// Ranged tells whether lines of a range of times are wanted.
+func (q *Query) Ranged() bool { return !q.From.IsZero() || !q.To.IsZero() }
+
+// parseTime reads a time of an address. One without a zone is what a form sends
+// without scripts: it is in UTC.
+func parseTime(s string) time.Time {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04"} {
+		if at, err := time.Parse(layout, s); err == nil {
+			return at
+		}
+	}
+	return time.Time{}
+}
+
+// isOver tells whether no more lines of the range can come.
+func (q *Query) isOver() bool { return !q.To.IsZero() && !time.Now().Before(q.To) }
+
+// isPast tells whether a line is of after the range.
+func (q *Query) isPast(at int64) bool { return !q.To.IsZero() && at > q.To.UnixNano() }
 
 // parameters are those of the API's request for the log of one container.
 func (q *Query) parameters(container string, follow bool) url.Values {

@@ -2,9 +2,11 @@ package logs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 
 	"pilothouse/backend/client"
 	"pilothouse/backend/request"
@@ -13,12 +15,14 @@ import (
 )
 
 // Read gives the lines of one pod's log as they are, those of several
-// containers one container after the other.
-func Read(ctx context.Context, c *client.Client, q Query) ([]string, error) {
+// containers one container after the other, the first most of each. The Query has
+// one Pick, of one pod.
+func Read(ctx context.Context, c *client.Client, q Query, most int) ([]string, error) {
+	of := q.Picks[0]
 	names := []string{q.Container}
 	if q.Container == "" {
 		pod := &corev1.Pod{}
-		if err := c.Get(ctx, pods, q.Namespace, q.Pod, pod); err != nil {
+		if err := c.Get(ctx, pods, of.Namespace, of.Pod, pod); err != nil {
 			return nil, err
 		}
 		names = names[:0]
@@ -28,23 +32,51 @@ func Read(ctx context.Context, c *client.Client, q Query) ([]string, error) {
 	}
 	var lines []string
 	for _, name := range names {
+		before := len(lines)
 		split := &splitter{line: func(p []byte) error {
-			lines = append(lines, parseLine(0, p).text)
+			l := parseLine(0, p)
+			if q.isPast(l.at) || len(lines)-before >= most {
+				return errPast
+			}
+			lines = append(lines, l.text)
 			return nil
 		}}
-		if err := copyLog(ctx, c, q, q.Pod, name, split); err != nil {
-			return lines, err
+		err := copyLog(ctx, c, q, of.Namespace, of.Pod, name, split)
+		if err == nil {
+			err = split.end()
 		}
-		if err := split.end(); err != nil {
+		if err != nil && !errors.Is(err, errPast) {
 			return lines, err
 		}
 	}
 	return lines, nil
 }
 
+// copyRange is copyLog up to the end of the query's range.
+func copyRange(ctx context.Context, c *client.Client, q Query, namespace, pod, container string, w request.ChunkWriter) error {
+	if q.To.IsZero() {
+		return copyLog(ctx, c, q, namespace, pod, container, w)
+	}
+	split := &splitter{line: func(p []byte) error {
+		if l := parseLine(0, p); q.isPast(l.at) {
+			return errPast
+		}
+		_, err := w.Write(append(p[:len(p):len(p)], '\n'))
+		return err
+	}}
+	err := copyLog(ctx, c, q, namespace, pod, container, split)
+	if err == nil {
+		err = split.end()
+	}
+	if errors.Is(err, errPast) {
+		return nil
+	}
+	return err
+}
+
 // copyLog writes the log of one container as it is now.
-func copyLog(ctx context.Context, c *client.Client, q Query, pod, container string, w request.ChunkWriter) error {
-	call := client.Call{Method: http.MethodGet, Path: client.Path(pods, q.Namespace, pod, "log"), Query: q.parameters(container, false), Accept: "text/plain, */*"}
+func copyLog(ctx context.Context, c *client.Client, q Query, namespace, pod, container string, w request.ChunkWriter) error {
+	call := client.Call{Method: http.MethodGet, Path: client.Path(pods, namespace, pod, "log"), Query: q.parameters(container, false), Accept: "text/plain, */*"}
 	resp, err := c.Send(ctx, call)
 	switch {
 	case err != nil:
@@ -58,31 +90,79 @@ func copyLog(ctx context.Context, c *client.Client, q Query, pod, container stri
 	return err
 }
 
+// ContainerNames are the names of the containers of all pods of a query, in their
+// order.
+func ContainerNames(ctx context.Context, c *client.Client, q Query) ([]string, error) {
+	f, err := find(ctx, c, q)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, p := range f.pods {
+		for _, one := range Containers(&p.Spec) {
+			if !slices.Contains(names, one.Name) {
+				names = append(names, one.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// find finds out which pods there are, without following them. It is an error
+// only when none of the Picks can be seen.
+func find(ctx context.Context, c *client.Client, q Query) (*Feed, error) {
+	picks, err := readPicks(q.Picks)
+	if err != nil {
+		return nil, err
+	}
+	f := &Feed{client: c, query: q, pods: map[string]*corev1.Pod{}, problems: map[int]string{}}
+	for i, p := range picks {
+		if _, _, err := f.list(ctx, p); err != nil {
+			if f.problems[i] = err.Error(); len(f.problems) == len(picks) {
+				return nil, err
+			}
+		}
+	}
+	return f, nil
+}
+
 // Download gives what writes whole logs, those of several containers one after
 // the other, each below a line with its name. The error of a single log is
 // given at once; that of one among many is written in its place.
 func Download(ctx context.Context, c *client.Client, q Query, explain func(error) string) (func(ctx context.Context, w request.ChunkWriter) error, error) {
-	f := &Feed{client: c, query: q, pods: map[string]*corev1.Pod{}}
-	if _, _, err := f.list(ctx); err != nil {
+	f, err := find(ctx, c, q)
+	if err != nil {
 		return nil, err
 	}
-	type part struct{ pod, container string }
+	type part struct{ namespace, pod, container string }
 	var parts []part
+	several := false // namespaces
 	for _, p := range f.inOrder() {
 		for _, one := range Containers(&p.Spec) {
 			if q.Container == "" || one.Name == q.Container {
-				parts = append(parts, part{p.Name, one.Name})
+				parts = append(parts, part{p.Namespace, p.Name, one.Name})
+				several = several || p.Namespace != parts[0].namespace
 			}
 		}
 	}
 	return func(ctx context.Context, w request.ChunkWriter) error {
+		if problem := f.problem(); problem != "" {
+			if _, err := io.WriteString(w, problem+"\n"); err != nil {
+				return err
+			}
+		}
 		for _, p := range parts {
 			if len(parts) > 1 {
-				if _, err := fmt.Fprintf(w, "==> %s/%s <==\n", p.pod, p.container); err != nil {
+				name := p.pod + "/" + p.container
+				if several {
+					name = p.namespace + "/" + name
+				}
+				if _, err := fmt.Fprintf(w, "==> %s <==\n", name); err != nil {
 					return err
 				}
 			}
-			if err := copyLog(ctx, c, q, p.pod, p.container, w); err != nil {
+			if err := copyRange(ctx, c, q, p.namespace, p.pod, p.container, w); err != nil {
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}

@@ -2,6 +2,7 @@ package logs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -69,6 +70,7 @@ type source struct {
 	feed      *Feed
 	index     int
 	key       string
+	namespace string
 	pod       string
 	container Container
 
@@ -100,7 +102,7 @@ func (s *source) run(ctx context.Context) {
 			return
 		}
 		q := &s.feed.query
-		if !q.Follow || q.Previous || s.feed.isOver(s) && err == nil {
+		if !q.Follow || q.Previous || q.isOver() || s.feed.isOver(s) && err == nil {
 			s.feed.mark(s, ended, s.reason(err))
 			return
 		}
@@ -140,14 +142,23 @@ func (s *source) sleep(ctx context.Context, d time.Duration) bool {
 	return false
 }
 
-// read asks for the log once and takes its lines until it ends.
+// errPast ends the reading of a log behind the end of a range.
+var errPast = errors.New("the end of the range")
+
+// read asks for the log once and takes its lines until it ends, or the range
+// does.
 func (s *source) read(ctx context.Context) error {
 	q := s.feed.query
+	if q.Follow && !q.To.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, q.To)
+		defer cancel()
+	}
 	again := resume{seen: s.last}
 	if s.last.at != 0 {
 		q.From, q.Since, q.Tail = time.Unix(0, s.last.at), 0, -1
 	}
-	path := client.Path(pods, s.feed.query.Namespace, s.pod, "log")
+	path := client.Path(pods, s.namespace, s.pod, "log")
 	call := client.Call{Method: http.MethodGet, Path: path, Query: q.parameters(s.container.Name, q.Follow && !q.Previous), Accept: "text/plain, */*"}
 	resp, err := s.feed.client.Send(ctx, call)
 	if err != nil {
@@ -157,6 +168,9 @@ func (s *source) read(ctx context.Context) error {
 		l := parseLine(s.index, p)
 		if !again.isNew(l.at) {
 			return nil
+		}
+		if q.isPast(l.at) {
+			return errPast
 		}
 		s.saw(l.at)
 		return s.feed.take(ctx, l)
@@ -174,6 +188,9 @@ func (s *source) read(ctx context.Context) error {
 	}
 	if err == nil {
 		err = split.end()
+	}
+	if errors.Is(err, errPast) || q.isOver() && errors.Is(err, context.DeadlineExceeded) {
+		return nil
 	}
 	return err
 }

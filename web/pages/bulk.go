@@ -56,7 +56,7 @@ func bulk(ctx context.Context, c *Call) (*Answer, error) {
 		return nil, err
 	}
 	if reads {
-		return c.logsOf(ctx, targets)
+		return c.logsOf(&s, targets)
 	}
 	v := view.Bulk{
 		FormToken: c.FormToken(), Act: c.Form.Get("act"), List: s.url(), All: c.Form.Get("all") != "", More: max(0, len(targets)-shownNames),

@@ -2,7 +2,6 @@ package pages
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -16,8 +15,6 @@ import (
 	"pilothouse/web/view"
 
 	"github.com/a-h/templ"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -71,15 +68,16 @@ func hasLogs(o *loaded) bool {
 // log.
 func (o *loaded) logQuery(v url.Values) logs.Query {
 	q := logs.ParseQuery(v)
-	q.Namespace = o.namespace
+	pick := logs.Pick{Namespace: o.namespace}
 	if isPod(o) {
-		q.Pod = o.name
+		pick.Pod = o.name
 		if q.Container == "" {
 			q.Container = mainContainer(&o.object)
 		}
 	} else {
-		q.Selector = selectorOf(&o.object)
+		pick.Selectors = []string{selectorOf(&o.object)}
 	}
+	q.Picks = []logs.Pick{pick}
 	if q.Container == allContainers {
 		q.Container = ""
 	}
@@ -104,7 +102,7 @@ func logsTab(ctx context.Context, c *Call, o *loaded, v *view.Object) (templ.Com
 	l := logView(q, c.Query, v.Path)
 	l.Title = v.Name
 	l.Keep = []view.Param{{Name: "tab", Value: "logs"}}
-	l.Many = q.Pod == "" || q.Container == ""
+	l.Many = !isPod(o) || q.Container == ""
 	for _, one := range containers(&o.object) {
 		l.Containers = append(l.Containers, containerOption(one, q.Container))
 	}
@@ -116,7 +114,7 @@ func logsTab(ctx context.Context, c *Call, o *loaded, v *view.Object) (templ.Com
 	} else if q.Container != "" && !slices.ContainsFunc(l.Containers, func(o view.Option) bool { return o.Chosen }) {
 		l.Containers = append(l.Containers, view.Option{Value: q.Container, Text: q.Container, Chosen: true})
 	}
-	l.Command = logCommand(q)
+	l.Command = o.logCommand(&q)
 	return tmpl.LogView(l), nil
 }
 
@@ -140,76 +138,56 @@ func hasRestarted(pod *unstructured.Unstructured) bool {
 	return false
 }
 
+// sinceRange is the choice of a range of times, which from and to are.
+const sinceRange = "range"
+
 // sinces are the choices of how much of a log is wanted.
 var sinces = []view.Option{
 	{Value: "tail100", Text: "Last 100 lines"}, {Value: "", Text: "Last 1,000 lines"}, {Value: "tail10000", Text: "Last 10,000 lines"}, {Value: "tail100000", Text: "Last 100,000 lines"},
 	{Value: "1m", Text: "Last minute"}, {Value: "5m", Text: "Last 5 minutes"}, {Value: "15m", Text: "Last 15 minutes"}, {Value: "1h", Text: "Last hour"},
-	{Value: "6h", Text: "Last 6 hours"}, {Value: "24h", Text: "Last 24 hours"}, {Value: "all", Text: "Everything"},
+	{Value: "6h", Text: "Last 6 hours"}, {Value: "24h", Text: "Last 24 hours"}, {Value: "all", Text: "Everything"}, {Value: sinceRange, Text: "From … to …"},
 }
 
 // logView is what all pages of logs have.
 func logView(q logs.Query, v url.Values, path string) view.Logs {
-	l := view.Logs{Path: path, Previous: q.Previous}
+	l := view.Logs{Path: path, Previous: q.Previous, Ranged: q.Ranged() || v.Get("since") == sinceRange, From: stamp(q.From), To: stamp(q.To)}
 	own := url.Values{}
-	for _, name := range []string{"tab", "ns", "q", "pods", "container", "since", "previous", "from"} {
+	for _, name := range []string{"tab", "ns", "except", "q", "of", "container", "since", "previous", "from", "to"} {
 		if s := v.Get(name); s != "" {
 			own.Set(name, s)
 		}
 	}
 	l.URL = join(path, own)
-	l.Download = join(path, with(own, "download", "log", "since", "all", "from", ""))
-	known := false
+	l.Download = join(path, with(own, "download", "log", "since", "all"))
+	chosen, known := v.Get("since"), false
+	if l.Ranged {
+		chosen = sinceRange
+	}
 	for _, s := range sinces {
-		s.Chosen = s.Value == v.Get("since")
+		s.Chosen = s.Value == chosen
 		known = known || s.Chosen
 		l.Since = append(l.Since, s)
 	}
 	if !known {
-		l.Since = append(l.Since, view.Option{Value: v.Get("since"), Text: "Last " + v.Get("since"), Chosen: true})
-	}
-	if !q.From.IsZero() {
-		l.Keep = append(l.Keep, view.Param{Name: "from", Value: v.Get("from")})
+		l.Since = append(l.Since, view.Option{Value: chosen, Text: "Last " + chosen, Chosen: true})
 	}
 	return l
 }
 
+// stamp is a time as an address has it.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
 // logCommand is the same for kubectl.
-func logCommand(q logs.Query) string {
-	var b strings.Builder
-	b.WriteString("kubectl logs")
-	switch {
-	case q.Pod != "":
-		b.WriteString(" " + q.Pod)
-	case q.Selector != "":
-		fmt.Fprintf(&b, " -l %s --prefix", quote(q.Selector))
-	case len(q.Pods) > 0:
-		b.WriteString(" {} --prefix")
+func (o *loaded) logCommand(q *logs.Query) string {
+	if isPod(o) {
+		return "kubectl logs " + o.name + " -n " + o.namespace + logFlags(q, false)
 	}
-	if q.Namespace != "" {
-		b.WriteString(" -n " + q.Namespace)
-	}
-	if q.Container != "" {
-		b.WriteString(" -c " + q.Container)
-	} else {
-		b.WriteString(" --all-containers")
-	}
-	if q.Previous {
-		b.WriteString(" --previous")
-	} else {
-		b.WriteString(" -f")
-	}
-	switch {
-	case q.Since > 0:
-		b.WriteString(" --since=" + strings.TrimSuffix(strings.TrimSuffix(q.Since.String(), "0s"), "0m"))
-	case !q.From.IsZero():
-		b.WriteString(" --since-time=" + q.From.UTC().Format(time.RFC3339))
-	case q.Tail >= 0:
-		fmt.Fprintf(&b, " --tail=%d", q.Tail)
-	}
-	if len(q.Pods) > 0 {
-		return "printf '%s\\n' " + strings.Join(q.Pods, " ") + " | xargs -P0 -I{} " + b.String()
-	}
-	return b.String()
+	return "kubectl logs -l " + quote(selectorOf(&o.object)) + " --prefix -n " + o.namespace + logFlags(q, true)
 }
 
 func quote(s string) string {
@@ -226,9 +204,11 @@ func (c *Call) firstLines(ctx context.Context, q logs.Query, l *view.Logs) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, firstTimeout)
 	defer cancel()
-	q.Follow, q.Tail = false, firstLines
-	q.Since, q.From = 0, time.Time{}
-	lines, err := logs.Read(ctx, c.Client, q)
+	q.Follow = false
+	if !q.Ranged() {
+		q.Tail, q.Since = firstLines, 0
+	}
+	lines, err := logs.Read(ctx, c.Client, q, firstLines)
 	if err != nil {
 		l.Problem = c.reason(err)
 		return
@@ -236,94 +216,41 @@ func (c *Call) firstLines(ctx context.Context, q logs.Query, l *view.Logs) {
 	l.First = lines
 }
 
-// logsPage shows the logs of the pods that a selector selects.
+// logsPage shows the logs of many pods as one.
 func logsPage(ctx context.Context, c *Call) (*Answer, error) {
-	q, err := selectorQuery(c.Query)
+	m, err := c.manyLogs(ctx, c.Query)
 	if err != nil {
 		return nil, err
 	}
 	if c.Query.Get("download") == "log" {
-		return c.downloadLogs(ctx, q, "logs")
+		return c.downloadLogs(ctx, m.query, "logs")
 	}
-	l := logView(q, c.Query, "/ui/logs")
-	l.Title, l.Many, l.CanPrevious = "Pods "+q.Selector, true, true
-	l.Keep = append(l.Keep, view.Param{Name: "ns", Value: q.Namespace})
-	if len(q.Pods) > 0 {
-		l.Title = fmt.Sprintf("%d pods of %s", len(q.Pods), q.Namespace)
-	}
-	for _, name := range []string{"q", "pods"} {
+	l := logView(m.query, c.Query, "/ui/logs")
+	l.Title, l.Many, l.CanPrevious = m.title(c.Language), true, true
+	for _, name := range []string{"ns", "except", "q", "of"} {
 		if value := c.Query.Get(name); value != "" {
 			l.Keep = append(l.Keep, view.Param{Name: name, Value: value})
 		}
 	}
-	l.Containers = []view.Option{{Value: "", Text: "All containers", Chosen: q.Container == ""}}
-	names, err := c.containerNames(ctx, q)
+	l.Containers = []view.Option{{Value: "", Text: "All containers", Chosen: m.query.Container == ""}}
+	names, err := logs.ContainerNames(ctx, c.Client, m.query)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
-		l.Containers = append(l.Containers, view.Option{Value: name, Text: name, Chosen: q.Container == name})
+		l.Containers = append(l.Containers, view.Option{Value: name, Text: name, Chosen: m.query.Container == name})
 	}
-	l.Command = logCommand(q)
-	list := listPath(podsResource, q.Namespace)
+	l.Command = m.command()
+	from := listPath(podsResource, "")
+	if m.of != nil {
+		from = listPath(m.of[0].gvr, m.of[0].namespace)
+	} else {
+		from = m.list.url()
+	}
 	return &Answer{
-		Title: "Logs", Body: tmpl.LogsPage(l), Fragment: c.Panel, Current: listPath(podsResource, ""),
-		Crumbs: []view.Link{{Text: groupName(""), Href: "/ui/"}, {Text: "pods", Href: join(list, with(nil, "q", c.Query.Get("q")))}, {Text: "logs"}},
+		Title: "Logs", Body: tmpl.LogsPage(l), Fragment: c.Panel, Current: listPath(podsResource, ""), Picker: m.picker(c.Query),
+		Crumbs: []view.Link{{Text: groupName(""), Href: "/ui/"}, {Text: "pods", Href: from}, {Text: "logs"}},
 	}, nil
-}
-
-// selectorQuery reads the address of the page of a selector: ns is a namespace,
-// q a filter as lists have it, of which a log knows -l only, pods the names of
-// the only pods.
-func selectorQuery(v url.Values) (logs.Query, error) {
-	q := logs.ParseQuery(v)
-	q.Namespace = v.Get("ns")
-	if q.Container == allContainers {
-		q.Container = ""
-	}
-	o, err := feedOptions(v.Get("q"), "")
-	if err == nil && o.FieldSelector != "" {
-		err = fmt.Errorf("logs of many pods take a selector of labels only: -l")
-	}
-	if err != nil {
-		return q, queryError{err}
-	}
-	if q.Namespace == "" {
-		return q, queryError{fmt.Errorf("logs of many pods need a namespace: ns=NAME")}
-	}
-	q.Selector = o.LabelSelector
-	for name := range strings.SplitSeq(v.Get("pods"), ",") {
-		if name = strings.TrimSpace(name); name != "" && len(q.Pods) < mostPods {
-			q.Pods = append(q.Pods, name)
-		}
-	}
-	return q, nil
-}
-
-// mostPods bounds the pods that are asked for their containers.
-const mostPods = 100
-
-func (c *Call) containerNames(ctx context.Context, q logs.Query) ([]string, error) {
-	list, limit := &corev1.PodList{}, int64(mostPods)
-	if len(q.Pods) > 0 {
-		limit = 0 // they may be anywhere in the list
-	}
-	if err := c.Client.List(ctx, podsResource, q.Namespace, metav1.ListOptions{LabelSelector: q.Selector, Limit: limit}, list); err != nil {
-		return nil, err
-	}
-	var names []string
-	for i := range list.Items {
-		if len(q.Pods) > 0 && !slices.Contains(q.Pods, list.Items[i].Name) {
-			continue
-		}
-		for _, one := range logs.Containers(&list.Items[i].Spec) {
-			if !slices.Contains(names, one.Name) {
-				names = append(names, one.Name)
-			}
-		}
-	}
-	slices.Sort(names)
-	return names, nil
 }
 
 // openLogs follows the log of a page's address.
@@ -337,7 +264,11 @@ func (c *Call) openLogs(ctx context.Context, u *url.URL, have []string, wake fun
 
 func (c *Call) queryOf(ctx context.Context, u *url.URL) (logs.Query, error) {
 	if u.Path == "/ui/logs" {
-		return selectorQuery(u.Query())
+		m, err := c.manyLogs(ctx, u.Query())
+		if err != nil {
+			return logs.Query{}, err
+		}
+		return m.query, nil
 	}
 	a, ok := parseAddress(c.Registry.Table(), u.Path)
 	if !ok || a.name == "" {

@@ -13,7 +13,11 @@ type Logs struct {
 	Many       bool
 	Containers []Option
 	Since      []Option
-	Previous   bool
+	// Ranged tells that lines of a range of times are shown, From and To in the
+	// form of RFC 3339, each empty for an open end.
+	Ranged   bool
+	From, To string
+	Previous bool
 	// CanPrevious tells that there may be a log of before a restart.
 	CanPrevious bool
 	// First are lines for browsers without scripts, and for the first moment.

@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-
 	"golang.org/x/sys/unix"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )

@@ -43,7 +43,9 @@ import (
 type Server struct {
 	options *config.Options
 
-	engine storage.Engine
+	// stored is the engine as it stores values; engine opens what is sealed.
+	stored, engine storage.Engine
+	encryption     encryption
 	// fresh tells that there was nothing in storage.
 	fresh    bool
 	registry *registry.Registry
@@ -122,10 +124,11 @@ func New(o *config.Options) (_ *Server, err error) {
 }
 
 func (s *Server) openStorage() (err error) {
-	if s.engine, err = openEngine(s.ctx, &s.options.Storage); err != nil {
+	if s.stored, err = openEngine(s.ctx, &s.options.Storage); err != nil {
 		return storageTrouble(&s.options.Storage, err)
 	}
-	return nil
+	s.engine, err = s.wrap(s.stored)
+	return err
 }
 
 // storageTrouble says in a user's words why the storage does not open.
@@ -219,6 +222,9 @@ func (s *Server) runBackground() {
 	s.keep("authentication", func() { s.authentication.run(s.ctx, certificateInterval) })
 	s.keep("authorization", func() { s.authorization.configured.Run(s.ctx, certificateInterval) })
 	s.keep("certificates", func() { s.publishTrust(s.ctx, certificateInterval) })
+	if s.options.Storage.EncryptionReload {
+		s.keep("encryption", func() { s.encryption.follow(s.ctx, certificateInterval) })
+	}
 	s.keep("compaction", func() {
 		if err := storage.RunCompaction(s.ctx, s.engine, s.compaction()); err != nil {
 			klog.ErrorS(err, "Compaction has stopped")
@@ -289,8 +295,8 @@ func (s *Server) Close() {
 	s.waitForBackground()
 	s.closeAudit()
 	s.closeTracing()
-	if s.engine != nil {
-		if err := s.engine.Close(); err != nil {
+	if s.stored != nil {
+		if err := s.stored.Close(); err != nil {
 			klog.ErrorS(err, "Close storage")
 		}
 	}

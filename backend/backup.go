@@ -22,7 +22,7 @@ func (s *Server) serveBackup(_ context.Context, r *request.Request) (*request.Re
 		user = r.User.Name
 	}
 	return &request.Response{ContentType: "application/octet-stream", Chunked: func(ctx context.Context, w request.ChunkWriter) error {
-		revision, err := storage.Backup(ctx, s.engine, w)
+		revision, err := storage.Backup(ctx, s.stored, w) // what is sealed stays it
 		klog.InfoS("Backup", "revision", revision, "user", user, "audit-ID", id, "err", err)
 		if err != nil {
 			return err // the client sees that the end is missing

@@ -60,7 +60,7 @@ func TestBadSettingsAreNamedInOneLine(t *testing.T) {
 		}
 	}
 	check("unknown flag: --no-such-flag", []string{"--no-such-flag"})
-	check("unknown flag: --encryption-provider-config", []string{"--encryption-provider-config=x"})
+	check("unknown flag: --egress-selector-config-file", []string{"--egress-selector-config-file=x"})
 	check(`"many" for "--secure-port"`, []string{"--secure-port=many"})
 	check("--secure-port 70000", []string{"--secure-port=70000"})
 	check("--bind-address", []string{"--bind-address=localhost"})

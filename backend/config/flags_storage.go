@@ -20,6 +20,10 @@ type Storage struct {
 	// kube-apiserver, after five to ten minutes.
 	HistoryRetention time.Duration
 	HistorySize      int
+	// EncryptionConfig is the file that says what is sealed in storage; empty
+	// for nothing. EncryptionReload follows it.
+	EncryptionConfig string
+	EncryptionReload bool
 }
 
 // Etcd is a cluster that holds the objects instead of the data folder.
@@ -48,6 +52,8 @@ func (o *Storage) addFlags(fs *pflag.FlagSet) {
 	o.AddFlags(fs)
 	fs.DurationVar(&o.HistoryRetention, "history-retention", 24*time.Hour, "How long old versions of objects and deleted ones are kept, in the data folder or in etcd. 0 keeps them for some minutes, as kube-apiserver does.")
 	fs.IntVar(&o.HistorySize, "history-maxsize", 512, "How many megabytes of old versions are kept; the oldest go first. 0 is no limit.")
+	fs.StringVar(&o.EncryptionConfig, "encryption-provider-config", "", "File with an EncryptionConfiguration: which resources are encrypted in storage, and with what.")
+	fs.BoolVar(&o.EncryptionReload, "encryption-provider-config-automatic-reload", false, "Takes what --encryption-provider-config says anew when it has changed.")
 }
 
 func (o *Etcd) addFlags(fs *pflag.FlagSet) {

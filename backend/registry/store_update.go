@@ -7,6 +7,7 @@ import (
 
 	"pilothouse/backend/request"
 	"pilothouse/backend/scheme"
+	"pilothouse/backend/storage"
 	"pilothouse/backend/watchcache"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -159,12 +160,13 @@ func (u *update) prepare(ctx context.Context, obj, old scheme.Object) (finish fu
 
 // draftUpdate encodes the updated object; nil means that it is what is stored
 // already, but for the times in managedFields, which are then the stored ones.
+// What storage would keep in another way now is written though it is the same.
 func (u *update) draftUpdate(obj, old scheme.Object, current *watchcache.Object) (*draft, error) {
 	d, err := u.draft(u.key, obj, u.hub.Revision()+1)
 	if err != nil {
 		return nil, err
 	}
-	if !sameLength(d.object, current) {
+	if !sameLength(d.object, current) || u.storedOtherwise(u.prefix+u.key) {
 		return d, nil
 	}
 	if sameBytes(d.object, current) {
@@ -186,6 +188,13 @@ func (u *update) draftUpdate(obj, old scheme.Object, current *watchcache.Object)
 	}
 	scheme.SetManagedFields(obj, managed)
 	return d, nil
+}
+
+// storedOtherwise tells whether storage would keep the value of a key in another
+// way now.
+func (s *Store) storedOtherwise(key string) bool {
+	r, ok := s.engine.(storage.Resealer)
+	return ok && r.Old(key)
 }
 
 // sameLength compares the lengths of two objects' JSON without their

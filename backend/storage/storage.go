@@ -69,6 +69,13 @@ type Expiring interface {
 	Expires()
 }
 
+// Resealer is an engine whose values can come to be written differently.
+type Resealer interface {
+	// Old tells whether the key's value is to be written again, though it has not
+	// changed, when somebody writes it.
+	Old(key string) bool
+}
+
 // Historian is an engine that can tell what became of single keys.
 type Historian interface {
 	// Changes calls f for the events of the keys in [from, to) after the revision

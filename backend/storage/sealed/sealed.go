@@ -31,7 +31,7 @@ type Engine struct {
 }
 
 // Wrap gives an engine that seals what it hands to inner, and what it is told by.
-// The engine is a Historian, Sizer, Shared and Expiring where inner is.
+// The engine is a Historian, Sizer, Shared, Expiring and Noting where inner is.
 func Wrap(inner storage.Engine, chains *Chains) (storage.Engine, *Engine) {
 	e := &Engine{Engine: inner, labels: map[string]string{}}
 	e.chains.Store(chains)
@@ -50,6 +50,7 @@ func (e *Engine) as(inner storage.Engine) storage.Engine {
 	cluster, ok := inner.(interface {
 		storage.Shared
 		storage.Expiring
+		storage.Noting
 	})
 	if !ok {
 		return f
@@ -86,6 +87,7 @@ type shared struct {
 	cluster interface {
 		storage.Shared
 		storage.Expiring
+		storage.Noting
 	}
 }
 
@@ -94,6 +96,11 @@ func (s *shared) Sync(ctx context.Context) error { return s.cluster.Sync(ctx) }
 
 // Expires tells that inner is Expiring.
 func (s *shared) Expires() {}
+
+// Notes are inner's: they are not sealed.
+func (s *shared) Notes(ctx context.Context, records []storage.Record) error {
+	return s.cluster.Notes(ctx, records)
+}
 
 // Load gives the live records, opened. One that no provider opens ends it: a
 // server without it would take its name for free.

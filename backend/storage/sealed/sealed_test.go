@@ -10,9 +10,19 @@ import (
 
 	"pilothouse/backend/storage"
 	"pilothouse/backend/storage/badger"
+	"pilothouse/backend/storage/etcd"
 	"pilothouse/backend/storage/memory"
 	"pilothouse/backend/storage/storagetest"
 )
+
+// All that the engine of a cluster can do, one over it can.
+var _ interface {
+	storage.Shared
+	storage.Expiring
+	storage.Noting
+	storage.Historian
+	storage.Sizer
+} = (*etcd.Engine)(nil)
 
 // secret is a key of n bytes in base64.
 func secret(n int, of byte) string {

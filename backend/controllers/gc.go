@@ -6,17 +6,14 @@ import (
 	"encoding/json"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"pilothouse/backend/controllers/loop"
-	"pilothouse/backend/metrics"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/watchcache"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/klog/v2"
 )
 
 // item names one object by where it is and by its UID.
@@ -54,85 +51,18 @@ const collectors = 4
 func newCollector(d Deps) func(context.Context) error {
 	c := &collector{Deps: d, q: loop.NewQueue[item]("garbage_collector_attempt_to_delete"), dependents: map[types.UID]map[item]bool{}, waiting: map[item]bool{}, owners: map[item][]metav1.OwnerReference{}}
 	c.remote.Store(&remoteKinds{})
+	here := loop.Follower{Deps: d, Initial: true, Want: collected, Event: c.event}
 	return func(ctx context.Context) error {
-		return loop.Together(ctx, c.follow, c.followRemote, func(ctx context.Context) error { return c.q.Work(ctx, collectors, c.process) })
-	}
-}
-
-// follow watches every resource that can be deleted, also those that come later.
-func (c *collector) follow(ctx context.Context) error {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	watching := map[*registry.Store]context.CancelFunc{}
-	for {
-		changed := c.Registry.Changed()
-		now := c.stores()
-		for store, stop := range watching {
-			if !now[store] {
-				stop()
-				delete(watching, store)
-			}
-		}
-		for store := range now {
-			if watching[store] != nil {
-				continue
-			}
-			own, stop := context.WithCancel(ctx)
-			watching[store] = stop
-			wg.Go(metrics.Kept(own, "controller", func() { c.watch(own, store) }))
-		}
-		select {
-		case <-ctx.Done():
-			for _, stop := range watching {
-				stop()
-			}
-			return ctx.Err()
-		case <-changed:
-		}
+		return loop.Together(ctx, here.Run, c.followRemote, func(ctx context.Context) error { return c.q.Work(ctx, collectors, c.process) })
 	}
 }
 
 // notCollected are resources that Kubernetes' collector leaves alone.
 var notCollected = map[schema.GroupResource]bool{{Resource: "events"}: true, {Group: "events.k8s.io", Resource: "events"}: true}
 
-func (c *collector) stores() map[*registry.Store]bool {
-	out := map[*registry.Store]bool{}
-	for _, group := range c.Registry.Table().Groups() {
-		for _, version := range group.Versions {
-			for _, e := range version.Entries {
-				if e.Store != nil && e.Resource.StoredAs == nil && can(e.Resource, "delete") && can(e.Resource, "watch") && !notCollected[e.Resource.GroupResource()] {
-					out[e.Store] = true
-				}
-			}
-		}
-	}
-	return out
-}
-
-// watch follows one resource until ctx ends or the resource goes.
-func (c *collector) watch(ctx context.Context, store *registry.Store) {
-	for ctx.Err() == nil {
-		err := loop.Protect(ctx, func(ctx context.Context) error {
-			w, err := store.Watch(ctx, registry.WatchOptions{})
-			if err != nil {
-				return err
-			}
-			defer w.Close()
-			for {
-				events, err := w.Next(ctx, 0)
-				if err != nil {
-					return err
-				}
-				for i := range events {
-					c.event(store, &events[i])
-				}
-			}
-		})
-		if ctx.Err() == nil {
-			klog.V(2).InfoS("Garbage collector watches again", "resource", store.Resource().Name, "err", err)
-			loop.Wait(ctx, 100*time.Millisecond)
-		}
-	}
+// collected tells whether objects of a resource can be owned and owners.
+func collected(r *registry.Resource) bool {
+	return can(r, "delete") && !notCollected[r.GroupResource()]
 }
 
 // lifeline is the part of an object's metadata that collection goes by.

@@ -18,6 +18,6 @@ export async function allRoutes(server, pod) {
     '/ui/search?q=cart', '/ui/whoami', '/ui/sessions', '/ui/help', '/ui/access', '/ui/whocan', '/ui/whocan?verb=get&resource=pods', '/ui/subject?kind=ServiceAccount&name=job-controller&ns=kube-system', '/ui/nowhere',
     '/ui/requests', '/ui/requests?what=all', '/ui/requests/look-1', '/ui/audit', '/ui/changes', '/ui/changes?since=x', page + '?tab=history',
     '/ui/explore', '/ui/explore?q=liveness', '/ui/explore/kind?gv=apis/apps/v1&kind=Deployment', '/ui/explore/kind?gv=api/v1&kind=Pod&field=spec.containers',
-    '/ui/explore/op?gv=api/v1&method=POST&path=/api/v1/namespaces/{namespace}/configmaps', '/ui/explore/op?gv=api/v1&method=GET&path=/api/v1/pods', '/ui/api/v1/pods?view=watch', page + '?tab=watch', '/ui/api/v1/pods?view=watch&from=x', '/ui/window', `/ui/logs?ns=${namespace}&pods=${name}`,
+    '/ui/explore/op?gv=api/v1&method=POST&path=/api/v1/namespaces/{namespace}/configmaps', '/ui/explore/op?gv=api/v1&method=GET&path=/api/v1/pods', '/ui/api/v1/pods?view=watch', page + '?tab=watch', '/ui/api/v1/pods?view=watch&from=x', '/ui/window', `/ui/logs?of=pods/${namespace}/${name}`,
   ]
 }

@@ -78,7 +78,7 @@ func New(o Options) (*Dashboard, error) {
 	d.site = pages.Site{
 		Registry: o.Registry, Pool: rows.NewPool(ctx), Sessions: sessions, Links: session.NewLinks(o.Clock),
 		Logins: o.Logins, Begun: session.NewBox(), Jobs: jobs.New(ctx), Docs: apidoc.New(), Terminals: terminal.New(ctx),
-		Authenticate: o.Authenticator.Authenticate, Authorizer: o.Authorizer, WhoCan: o.WhoCan, Clock: o.Clock, Trend: samples, Prefs: kept, Undo: undo.NewTable(o.Clock), Started: o.Clock(), Version: o.Version,
+		Authenticate: o.Authenticator.Authenticate, Authorizer: o.Authorizer, WhoCan: o.WhoCan, Clock: o.Clock, Trend: samples, Prefs: kept, Undo: undo.NewTable(o.Clock), Answers: pages.NewAnswers(o.Clock), Started: o.Clock(), Version: o.Version,
 	}
 	return d, nil
 }

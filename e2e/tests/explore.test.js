@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { cluster, crd } from '../fixture.js'
-import { Server, context, done, figure, live, login, quiet, quit, until } from '../harness.js'
+import { Server, context, done, figure, live, login, quiet, quit, tasks, until } from '../harness.js'
 
 let server
 before(async () => {
@@ -169,5 +169,35 @@ test('the editor completes fields and values from the API', async () => {
   await quiet(page) // the editor takes no answer to what has only just been asked
   await page.keyboard.press('Enter')
   await until(async () => /\n {2}replicas: $/.test(await page.inputValue('textarea')))
+  await done(c)
+})
+
+test('R23: an answer of 5 MB is shown whole and holds nothing up', async () => {
+  await server.create('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'large' } })
+  const data = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`orders.archive.partition-${String(i).padStart(4, '0')}`, `s3://archive/orders/2026/${i}.parquet?rows=${i * 7919}&checksum=${'0123456789abcdef'.repeat(2)}`]))
+  await server.many(40, (i) => server.create('/api/v1/namespaces/large/configmaps', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: `archive-${i}`, namespace: 'large' }, data }))
+  const c = await context({ acceptDownloads: true })
+  const page = await login(server, c, 'token-admin', '/ui/explore/op?gv=api/v1&method=GET&path=/api/v1/namespaces/{namespace}/configmaps&p.namespace=large')
+  await quiet(page)
+  await page.evaluate(() => {
+    window.long = []
+    new PerformanceObserver((l) => { for (const e of l.getEntries()) window.long.push(e.duration) }).observe({ type: 'longtask' })
+  })
+  const work = await tasks(c, page, async () => {
+    await page.click('[data-testid=try] button.primary')
+    await page.waitForFunction(() => /^[\d,]+ lines$/.test(document.querySelector('[data-answer-cut]')?.textContent), null, { timeout: 60_000 })
+    await page.$eval('pre.answer', (e) => { e.scrollTop = e.scrollHeight })
+    await page.waitForFunction(() => document.querySelector('pre.answer .ln:last-child')?.textContent === '}\n', null, { timeout: 60_000 })
+  })
+  const lines = Number((await page.textContent('[data-answer-cut]')).replace(/\D/g, ''))
+  assert.equal(await page.getAttribute('pre.answer .ln:last-child', 'data-n'), String(lines))
+  assert.ok(lines > 40_000, `${lines} lines`)
+  assert.ok(await page.$$eval('pre.answer .ln', (l) => l.length) < 200)
+  const [file] = await Promise.all([page.waitForEvent('download'), page.click('[data-testid=result] a[download]')])
+  const text = Buffer.concat(await (await file.createReadStream()).toArray()).toString()
+  assert.ok(text.length > 5_000_000, `${text.length} bytes`)
+  assert.equal(JSON.parse(text).items.filter((o) => o.metadata.name.startsWith('archive-')).length, 40)
+  figure('R23 longest task of an answer of 5 MB', Math.max(0, ...await page.evaluate(() => window.long)), 100, { slack: 30 })
+  figure('R23 longest task of an answer of 5 MB, its own work', work.longest, 100)
   await done(c)
 })

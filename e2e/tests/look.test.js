@@ -30,6 +30,20 @@ async function check(page, what) {
   return found.map((f) => `${what}: ${f}`)
 }
 
+// outOfReach are the controls of bars that one would have to scroll sideways to,
+// without a sign that there are any. Tabs and tables may.
+function outOfReach() {
+  return [...document.querySelectorAll('button, a.button, select, input, summary')].filter((e) => {
+    const box = e.getBoundingClientRect()
+    if (!box.width || e.closest('.tabs, table, pre, .code, .vh, .cm-editor') || getComputedStyle(e).visibility === 'hidden') return false
+    for (let p = e.parentElement; p; p = p.parentElement) {
+      const clip = p.getBoundingClientRect()
+      if (getComputedStyle(p).overflowX !== 'visible' && (box.right > clip.right + 1 || box.left < clip.left - 1)) return true
+    }
+    return box.right > innerWidth + 1
+  }).map((e) => `"${e.textContent.trim().slice(0, 30) || e.name}" in ${e.parentElement.className || e.parentElement.localName}`)
+}
+
 // Every theme and width with AXE=all; without, each theme once and the widths
 // that differ most.
 const looks = process.env.AXE === 'all'
@@ -47,6 +61,7 @@ for (const [theme, width] of looks) {
       found.push(...await check(page, route))
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
       if (wide > 0) found.push(`${route} is ${wide} px too wide`)
+      found.push(...(await page.evaluate(outOfReach)).map((what) => `${route}: ${what} is out of reach`))
     }
     assert.deepEqual(found, [])
     c.faults = []

@@ -2,8 +2,15 @@
 // is in the namespace that was typed.
 import { $ } from './html.js'
 
-/** start completes the names of the form that tries an operation. */
+/** start completes the names of the form that tries an operation, and shows all of
+ * a large answer. */
 export function start(root) {
+  const answer = $('[data-answer^="/"]', root)
+  if (answer) import('./answer.js').then((m) => m.start(answer))
+  names(root)
+}
+
+function names(root) {
   const list = $('datalist[data-live]', root)
   const form = list?.closest('form')
   if (!form) return

@@ -1,9 +1,7 @@
 package pages
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -25,6 +23,8 @@ import (
 const (
 	// maxShown is how much of an answer a page shows.
 	maxShown = 256 << 10
+	// maxFirst is how much of it there is at first where a script loads the rest.
+	maxFirst = 16 << 10
 	// maxChoices is how many names are offered for a parameter.
 	maxChoices = 200
 )
@@ -260,27 +260,30 @@ func (c *Call) send(ctx context.Context, call client.Call) (*view.TryResult, err
 			r.Headers = append(r.Headers, view.Param{Name: h.Name, Value: h.Value})
 		}
 	}
-	r.Lines, r.Cut = bodyLines(resp)
+	c.show(r, resp)
 	return r, nil
 }
 
-// bodyLines is an answer's body to be read, JSON indented.
-func bodyLines(resp *request.Response) (lines []view.Line, cut string) {
-	body := resp.Body
-	if strings.Contains(resp.ContentType, "json") && len(body) <= 4*maxShown {
-		var out bytes.Buffer
-		if json.Indent(&out, bytes.TrimSpace(body), "", "  ") == nil {
-			body = out.Bytes()
-		}
-	}
+// show fills in the answer's body as far as a page shows it. A script that asked
+// loads what is more by itself.
+func (c *Call) show(r *view.TryResult, resp *request.Response) {
+	body := indented(resp.ContentType, resp.Body)
 	if len(body) > maxShown {
-		cut = fmt.Sprintf("The answer has %d bytes; its first %d are shown.", len(body), maxShown)
-		body = body[:maxShown]
+		most := maxShown
+		if r.Whole = c.keepAnswer(resp); r.Whole != "" && c.R.Header.Get("X-Pilothouse") != "" {
+			most = maxFirst
+		}
+		r.Cut = c.T("The answer has %d bytes; its first %d are shown.", len(body), most)
+		body = body[:most]
 	}
+	r.Lines = bodyLines(body)
+}
+
+func bodyLines(body []byte) (lines []view.Line) {
 	for i, l := range strings.Split(strings.ToValidUTF8(strings.TrimSuffix(string(body), "\n"), "�"), "\n") {
 		lines = append(lines, view.Line{Number: i + 1, Parts: []view.Part{{Text: l}}})
 	}
-	return lines, cut
+	return lines
 }
 
 // curl is the request for curl, without the credential.

@@ -28,6 +28,7 @@ var All = []Page{
 	{Method: "GET", Path: "/ui/explore/op", Serve: exploreOp},
 	{Method: "GET", Path: "/ui/explore/names", Serve: exploreNames},
 	{Method: "POST", Path: "/ui/try", Serve: try},
+	{Method: "GET", Path: answersPath, Serve: answerPage},
 	{Method: "POST", Path: "/ui/complete", Serve: complete},
 	{Method: "POST", Path: "/ui/lint", Serve: lint},
 	{Method: "POST", Path: "/ui/hover", Serve: hover},

@@ -55,8 +55,9 @@ type Site struct {
 	Trend *trend.Trend
 	// Prefs are what users keep; nil where nothing is kept.
 	Prefs *prefs.Table
-	// Undo has what users did a moment ago.
+	// Undo has what users did a moment ago, Answers what the explorer was answered.
 	Undo    *undo.Table
+	Answers *Answers
 	Clock   func() time.Time
 	Started time.Time
 	Version string

@@ -112,5 +112,6 @@ type TryResult struct {
 	Headers                []Param
 	Warnings               []string
 	Lines                  []Line
-	Cut                    string
+	// Cut tells that Lines are the beginning only; Whole is the address of all.
+	Cut, Whole string
 }

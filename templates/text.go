@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 )
 
@@ -22,7 +23,7 @@ func density(dense bool) string {
 	return "comfortable"
 }
 
-func densityText(dense bool) string {
+func densityText(dense bool) messages.Text {
 	if dense {
 		return "Comfortable rows"
 	}

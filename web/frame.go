@@ -58,21 +58,21 @@ func (d *Dashboard) picker(ctx context.Context, c *pages.Call, p *pages.Picker) 
 	if p == nil {
 		return nil
 	}
-	n := &view.Namespaces{Label: "all", Action: p.All, Except: p.Except}
+	n := &view.Namespaces{Label: c.T("all"), Action: p.All, Except: p.Except}
 	for _, k := range slices.Sorted(maps.Keys(p.Keep)) {
 		n.Hidden = append(n.Hidden, view.Param{Name: k, Value: p.Keep.Get(k)})
 	}
 	if len(p.Chosen) > 0 {
 		n.Label = strings.Join(p.Chosen, ", ")
 		if p.Except {
-			n.Label = "all but " + n.Label
+			n.Label = c.T("all but %s", n.Label)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, pickerTimeout)
 	defer cancel()
 	names, err := c.NamespaceNames(ctx)
 	if err != nil {
-		n.Error = "You may not list namespaces; these are the ones in which you may see something."
+		n.Error = c.T("You may not list namespaces; these are the ones in which you may see something.")
 	}
 	for _, name := range p.Chosen {
 		if !slices.Contains(names, name) {

@@ -55,7 +55,7 @@ func (d *Dashboard) respond(ctx context.Context, c *pages.Call, a *pages.Answer)
 		body, err := d.render(templ.WithNonce(ctx, nonce), c, a)
 		if err != nil {
 			klog.ErrorS(err, "Render page", "path", c.R.Path, "audit-ID", c.R.ID)
-			return &request.Response{Status: http.StatusInternalServerError, ContentType: "text/plain; charset=utf-8", Body: []byte("The page could not be made.\n")}
+			return &request.Response{Status: http.StatusInternalServerError, ContentType: "text/plain; charset=utf-8", Body: []byte(c.T("The page could not be made.") + "\n")}
 		}
 		p.ContentType, p.Body = "text/html; charset=utf-8", body
 		p.Header = append(p.Header, request.HeaderLine{Name: "Content-Language", Value: c.Language.Tag})
@@ -107,14 +107,14 @@ func (d *Dashboard) fault(c *pages.Call, err error) *request.Response {
 }
 
 func (d *Dashboard) missing(c *pages.Call) *request.Response {
-	f := &view.Fault{Title: "Not found", Message: "There is no page at " + c.R.Path + ".", Code: http.StatusNotFound, Reason: "NotFound", Back: &view.Link{Text: "All resources", Href: "/ui/"}}
+	f := &view.Fault{Title: c.T("Not found"), Message: c.T("There is no page at %s.", c.R.Path), Code: http.StatusNotFound, Reason: "NotFound", Back: &view.Link{Text: c.T("All resources"), Href: "/ui/"}}
 	return d.respond(context.Background(), c, &pages.Answer{Status: f.Code, Title: f.Title, Body: tmpl.Fault(f), Crumbs: []view.Link{{Text: f.Title}}})
 }
 
 // toLogin sends a browser to the login, and tells a script that it has to.
 func (d *Dashboard) toLogin(c *pages.Call) *request.Response {
 	if c.R.Method != http.MethodGet || c.R.Header.Get("X-Pilothouse") != "" {
-		f := &view.Fault{Title: "You are not logged in", Message: "Your session has ended.", Code: http.StatusUnauthorized, Reason: "Unauthorized", Back: &view.Link{Text: "Log in", Href: "/login"}}
+		f := &view.Fault{Title: c.T("You are not logged in"), Message: c.T("Your session has ended."), Code: http.StatusUnauthorized, Reason: "Unauthorized", Back: &view.Link{Text: c.T("Log in"), Href: "/login"}}
 		return d.respond(context.Background(), c, &pages.Answer{Status: f.Code, Title: f.Title, Bare: true, Fragment: c.Panel, Body: tmpl.Fault(f)})
 	}
 	return redirect("/login?next=" + url.QueryEscape(c.URL()))

@@ -173,8 +173,8 @@ func (d *Dashboard) readForm(c *pages.Call, p *pages.Page) error {
 	return nil
 }
 
-func forbidden(text string) error {
-	return &apierrors.StatusError{ErrStatus: pages.Refused(text)}
+func forbidden(text messages.Text) error {
+	return pages.Refused(text)
 }
 
 // live answers the handshake of a tab's websocket.
@@ -188,7 +188,7 @@ func (d *Dashboard) live(c *pages.Call) (*request.Response, error) {
 		Explain: func(err error) any {
 			f, ok := c.Fault(err)
 			if pages.IsQuery(err) {
-				return map[string]any{"problem": err.Error()}
+				return map[string]any{"problem": c.Problem(err)}
 			}
 			if !ok {
 				klog.ErrorS(err, "Live part of a page", "audit-ID", c.R.ID)

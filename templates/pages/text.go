@@ -1,35 +1,28 @@
 package pages
 
 import (
+	"context"
 	"strconv"
 
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 
 	"github.com/a-h/templ"
 )
 
-func scope(namespaced bool) string {
+func scope(namespaced bool) messages.Text {
 	if namespaced {
 		return "namespaced"
 	}
 	return "cluster"
 }
 
-// thousands is a number with commas.
-func thousands(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
 // Empty says why a list shows nothing.
-func Empty(l view.List) string {
+func Empty(ctx context.Context, l view.List) string {
 	if l.All > 0 {
-		return "None of " + thousands(l.All) + " matches."
+		return messages.T(ctx, "None of %d matches.", l.All)
 	}
-	return "There are no " + l.Resource + "."
+	return messages.T(ctx, "There are no %s.", l.Resource)
 }
 
 // rowIndex is a row's place for screen readers. Live rows have none: the browser
@@ -81,28 +74,29 @@ func checkName(c *view.Check) string {
 
 func index(n int) string { return strconv.Itoa(n) }
 
-func resultHead(done bool) string {
+func resultHead(done bool) messages.Text {
 	if done {
 		return "Result"
 	}
 	return "Would be"
 }
 
-func jobText(j view.Job) string {
-	s := thousands(j.Done) + " of " + thousands(j.Total)
+// jobText is how far work is.
+func jobText(ctx context.Context, j view.Job) string {
+	s := messages.T(ctx, "%d of %d", j.Done, j.Total)
 	if j.Failed > 0 {
-		s += ", " + thousands(j.Failed) + " failed"
+		s = messages.T(ctx, "%d of %d, %d failed", j.Done, j.Total, j.Failed)
 	}
 	switch {
 	case j.Cancelled:
-		s += ", cancelled"
+		return messages.T(ctx, "%s, cancelled", s)
 	case !j.Running:
-		s += ", done"
+		return messages.T(ctx, "%s, done", s)
 	}
 	return s
 }
 
-func wideText(wide bool) string {
+func wideText(wide bool) messages.Text {
 	if wide {
 		return "Fewer columns"
 	}
@@ -128,9 +122,9 @@ func bulkBack(b view.Bulk) string {
 
 // columnLabel names a cell by its column, for small screens; the first one is
 // what the row is about.
-func columnLabel(columns []string, i int) templ.Attributes {
+func columnLabel(ctx context.Context, columns []messages.Text, i int) templ.Attributes {
 	if i == 0 || i >= len(columns) {
 		return nil
 	}
-	return templ.Attributes{"data-l": columns[i]}
+	return templ.Attributes{"data-l": messages.T(ctx, columns[i])}
 }

@@ -2,8 +2,9 @@ package apidoc
 
 import (
 	"slices"
-	"strconv"
 	"strings"
+
+	"pilothouse/web/messages"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -12,7 +13,8 @@ import (
 // Lines and columns count from 1; End is the column after the last one.
 type Problem struct {
 	Line, Column, End int
-	Text              string
+	// Text is what is wrong, an error of messages.Errorf.
+	Text error
 	// Weak tells what may only not be there yet.
 	Weak bool
 }
@@ -35,7 +37,7 @@ func (d *Document) Check(root *Schema, n *yaml.Node) []Problem {
 	return c.list
 }
 
-func (c *checker) add(n *yaml.Node, weak bool, text string) {
+func (c *checker) add(n *yaml.Node, weak bool, text messages.Text, args ...any) {
 	if len(c.list) >= maxProblems {
 		return
 	}
@@ -44,7 +46,7 @@ func (c *checker) add(n *yaml.Node, weak bool, text string) {
 	if n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 {
 		width += 2
 	}
-	c.list = append(c.list, Problem{Line: n.Line, Column: n.Column, End: n.Column + max(1, width), Text: text, Weak: weak})
+	c.list = append(c.list, Problem{Line: n.Line, Column: n.Column, End: n.Column + max(1, width), Text: messages.Errorf(text, args...), Weak: weak})
 }
 
 // value checks a value; at is what a problem of it as a whole is shown at.
@@ -64,7 +66,7 @@ func (c *checker) value(s *Schema, n, at *yaml.Node, name string) {
 		c.object(s, n, at, name)
 	case s.Type == "object":
 		if n.Kind != yaml.MappingNode {
-			c.add(at, false, name+" takes an object")
+			c.add(at, false, "%s takes an object", name)
 		}
 	case s.Type != "":
 		c.scalar(s, n, at, name)
@@ -73,7 +75,7 @@ func (c *checker) value(s *Schema, n, at *yaml.Node, name string) {
 
 func (c *checker) items(s *Schema, n, at *yaml.Node, name string) {
 	if n.Kind != yaml.SequenceNode {
-		c.add(at, false, name+" takes a list of "+c.doc.TypeOf(s.Items))
+		c.add(at, false, "%s takes a list of %s", name, c.doc.TypeOf(s.Items))
 		return
 	}
 	for _, item := range n.Content {
@@ -83,14 +85,14 @@ func (c *checker) items(s *Schema, n, at *yaml.Node, name string) {
 
 func (c *checker) object(s *Schema, n, at *yaml.Node, name string) {
 	if n.Kind != yaml.MappingNode {
-		c.add(at, false, name+" takes an object: "+c.doc.TypeOf(s))
+		c.add(at, false, "%s takes an object: %s", name, c.doc.TypeOf(s))
 		return
 	}
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		if seen[key.Value] {
-			c.add(key, false, key.Value+" is there twice")
+			c.add(key, false, "%s is there twice", key.Value)
 		}
 		seen[key.Value] = true
 		switch field := s.Properties[key.Value]; {
@@ -100,12 +102,16 @@ func (c *checker) object(s *Schema, n, at *yaml.Node, name string) {
 			c.value(s.Map.Schema, value, key, key.Value)
 		case s.Preserve || key.Value == "<<":
 		default:
-			c.add(key, false, "unknown field "+strconv.Quote(key.Value)+near(key.Value, s))
+			if meant := near(key.Value, s); meant != "" {
+				c.add(key, false, "unknown field %q; %s?", key.Value, meant)
+			} else {
+				c.add(key, false, "unknown field %q", key.Value)
+			}
 		}
 	}
 	for _, r := range s.Required {
 		if !seen[r] {
-			c.add(at, true, r+" is required")
+			c.add(at, true, "%s is required", r)
 		}
 	}
 }
@@ -114,7 +120,7 @@ func (c *checker) object(s *Schema, n, at *yaml.Node, name string) {
 func near(name string, s *Schema) string {
 	for _, other := range s.Names() {
 		if strings.EqualFold(other, name) || strings.HasPrefix(strings.ToLower(other), strings.ToLower(name)) || len(name) > 3 && distance(other, name) <= 2 {
-			return "; " + other + "?"
+			return other
 		}
 	}
 	return ""
@@ -140,14 +146,17 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-var typeWords = map[string]string{"string": "a string", "integer": "an integer", "number": "a number", "boolean": "true or false"}
+// typeTexts say which type a field takes.
+var typeTexts = map[string]messages.Text{
+	"string": "%s takes a string", "integer": "%s takes an integer", "number": "%s takes a number", "boolean": "%s takes true or false",
+}
 
 // oldBooleans are words that the API's YAML reads as true and false.
 var oldBooleans = []string{"yes", "no", "on", "off", "y", "n"}
 
 func (c *checker) scalar(s *Schema, n, at *yaml.Node, name string) {
 	if n.Kind != yaml.ScalarNode {
-		c.add(at, false, name+" takes "+typeWords[s.Type])
+		c.add(at, false, typeTexts[s.Type], name)
 		return
 	}
 	tag := n.Tag
@@ -166,11 +175,11 @@ func (c *checker) scalar(s *Schema, n, at *yaml.Node, name string) {
 		fits = tag == "!!bool"
 	}
 	if !fits {
-		hint := ""
+		text := typeTexts[s.Type]
 		if s.Type == "string" {
-			hint = "; put it into quotes"
+			text = "%s takes a string; put it into quotes"
 		}
-		c.add(n, false, name+" takes "+typeWords[s.Type]+hint)
+		c.add(n, false, text, name)
 		return
 	}
 	if len(s.Enum) == 0 {
@@ -181,6 +190,6 @@ func (c *checker) scalar(s *Schema, n, at *yaml.Node, name string) {
 		known = append(known, strings.Trim(string(e), `"`))
 	}
 	if !slices.Contains(known, n.Value) {
-		c.add(n, false, name+" takes one of "+strings.Join(known, ", "))
+		c.add(n, false, "%s takes one of %s", name, strings.Join(known, ", "))
 	}
 }

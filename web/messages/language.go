@@ -91,6 +91,10 @@ func Choose(chosen, accept string) *Language {
 	return Languages[i]
 }
 
+// context4 ends what tells two messages apart that are the same in English, as
+// in gettext: "time\x04To". It is not printed.
+const context4 = '\x04'
+
 type key struct{}
 
 // With gives a context whose messages are in a language.
@@ -108,11 +112,13 @@ func From(ctx context.Context) *Language {
 
 // pattern is the translation of a message.
 func (l *Language) pattern(text string) string {
-	if l == nil || l.table == nil {
-		return text
+	if l != nil && l.table != nil {
+		if f, ok := l.table()[text]; ok {
+			return f[plural.Other]
+		}
 	}
-	if f, ok := l.table()[text]; ok {
-		return f[plural.Other]
+	if i := strings.IndexByte(text, context4); i >= 0 {
+		return text[i+1:]
 	}
 	return text
 }

@@ -34,7 +34,7 @@ func access(ctx context.Context, c *Call) (*Answer, error) {
 	t := c.Registry.Table()
 	v := view.Access{Namespace: ns, Verbs: accessVerbs, Command: "kubectl auth can-i --list -n " + shellQuote(ns), Rows: accessRows(t, rules.Status.ResourceRules, ns)}
 	if rules.Status.Incomplete {
-		v.Incomplete = "Not all rules are known: " + rules.Status.EvaluationError
+		v.Incomplete = c.T("Not all rules are known: %s", rules.Status.EvaluationError)
 	}
 	for _, r := range rules.Status.NonResourceRules {
 		v.Paths = append(v.Paths, view.Param{Name: strings.Join(r.Verbs, " "), Value: strings.Join(r.NonResourceURLs, " ")})
@@ -47,7 +47,7 @@ func access(ctx context.Context, c *Call) (*Answer, error) {
 		v.Check = check
 		v.Command = strings.TrimSpace("kubectl auth can-i "+shellQuote(verb)+" "+shellQuote(check.Resource)+" "+check.Name) + " -n " + shellQuote(ns)
 	}
-	return &Answer{Title: "What can I do", Body: tmpl.Access(v), Crumbs: []view.Link{{Text: "What can I do"}}}, nil
+	return &Answer{Title: c.T("What can I do"), Body: tmpl.Access(v), Crumbs: []view.Link{{Text: c.T("What can I do")}}}, nil
 }
 
 // accessRows lays rules over the resources that are served.

@@ -41,11 +41,11 @@ func applyPage(_ context.Context, c *Call) (*Answer, error) {
 		}
 		v.Text = skeleton(a, v.Namespace)
 	}
-	return applyAnswer(v, http.StatusOK), nil
+	return c.applyAnswer(v, http.StatusOK), nil
 }
 
-func applyAnswer(v view.Apply, status int) *Answer {
-	return &Answer{Status: status, Title: "Apply YAML", Body: tmpl.Apply(v), Crumbs: []view.Link{{Text: "Apply YAML"}}}
+func (c *Call) applyAnswer(v view.Apply, status int) *Answer {
+	return &Answer{Status: status, Title: c.T("Apply YAML"), Body: tmpl.Apply(v), Crumbs: []view.Link{{Text: c.T("Apply YAML")}}}
 }
 
 // skeleton is the least that an object of a kind has.
@@ -93,7 +93,7 @@ func apply(ctx context.Context, c *Call) (*Answer, error) {
 			return nil, err
 		}
 		v.Fault = f
-		return applyAnswer(v, f.Code), nil
+		return c.applyAnswer(v, f.Code), nil
 	}
 	v.Done = c.Form.Get("act") == "save" || c.Form.Get("only") != ""
 	only, forced := onlyOf(c.Form.Get("only"))
@@ -119,7 +119,7 @@ func apply(ctx context.Context, c *Call) (*Answer, error) {
 	if v.Failures > 0 {
 		status = http.StatusUnprocessableEntity
 	}
-	return applyAnswer(v, status), nil
+	return c.applyAnswer(v, status), nil
 }
 
 // onlyOf reads which documents alone are to be applied: numbers with commas
@@ -169,11 +169,11 @@ func (c *Call) documents(text, namespace string) ([]document, error) {
 			list = append(list, c.document(len(list)+1, item, namespace))
 		}
 		if len(list) > maxDocuments {
-			return nil, &apierrors.StatusError{ErrStatus: statusBadRequest("There are more than 500 documents.")}
+			return nil, badRequest("There are more than %d documents.", maxDocuments)
 		}
 	}
 	if len(list) == 0 {
-		return nil, &apierrors.StatusError{ErrStatus: statusBadRequest("There is no document in the text.")}
+		return nil, badRequest("There is no document in the text.")
 	}
 	sort.SliceStable(list, func(i, j int) bool { return orderOf(list[i].object.GetKind()) < orderOf(list[j].object.GetKind()) })
 	return list, nil
@@ -184,7 +184,7 @@ func (c *Call) document(number int, u unstructured.Unstructured, namespace strin
 	gvk := u.GroupVersionKind()
 	e, ok := c.Registry.Table().ForKind(gvk)
 	if !ok {
-		d.err = &apierrors.StatusError{ErrStatus: statusNotFound("the server has no kind " + gvk.Kind + " in " + gvk.GroupVersion().String())}
+		d.err = notFound("the server has no kind %s in %s", gvk.Kind, gvk.GroupVersion())
 		return d
 	}
 	if e.Resource.Namespaced && u.GetNamespace() == "" {

@@ -11,6 +11,7 @@ import (
 
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/jobs"
+	"pilothouse/web/messages"
 	"pilothouse/web/rows"
 	"pilothouse/web/undo"
 	"pilothouse/web/view"
@@ -60,7 +61,7 @@ func bulk(ctx context.Context, c *Call) (*Answer, error) {
 	}
 	v := view.Bulk{
 		FormToken: c.FormToken(), Act: c.Form.Get("act"), List: s.url(), All: c.Form.Get("all") != "", More: max(0, len(targets)-shownNames),
-		Verb: fmt.Sprintf("%s %d %s", act.verb, len(targets), a.entry.Resource.Name), Asks: act.asks, One: localPath(c.Form.Get("one")), Change: strings.TrimSpace(c.Form.Get("change")),
+		Verb: messages.Said(c.T(act.many, len(targets), a.entry.Resource.Name)), Asks: act.asks, One: localPath(c.Form.Get("one")), Change: strings.TrimSpace(c.Form.Get("change")),
 	}
 	for i, t := range targets {
 		if !v.All {
@@ -74,19 +75,19 @@ func bulk(ctx context.Context, c *Call) (*Answer, error) {
 		v.Typed = fmt.Sprint(len(targets))
 	}
 	if c.Form.Get("confirm") == "" || len(targets) == 0 {
-		return bulkAnswer(v, a, http.StatusOK), nil
+		return c.bulkAnswer(v, a, http.StatusOK), nil
 	}
 	switch {
 	case v.Typed != "" && c.Form.Get("typed") != v.Typed:
-		v.Problem = "Type the number of objects: " + v.Typed
+		v.Problem = c.T("Type the number of objects: %s", v.Typed)
 	case act.wrong != nil:
-		v.Problem = act.wrong(v.Change)
+		v.Problem = c.T(act.wrong(v.Change))
 	}
 	if v.Problem != "" {
-		return bulkAnswer(v, a, http.StatusBadRequest), nil
+		return c.bulkAnswer(v, a, http.StatusBadRequest), nil
 	}
 	if v.One != "" && len(targets) == 1 {
-		v.Verb = act.verb + " " + a.entry.Resource.Kind + " " + targets[0].name
+		v.Verb = messages.Said(c.T(act.one, a.entry.Resource.Kind, targets[0].name))
 		return c.doOne(ctx, act, v, targets[0])
 	}
 	return c.startJob(v, targets, act)
@@ -100,9 +101,9 @@ func localPath(path string) string {
 	return path
 }
 
-func bulkAnswer(v view.Bulk, a address, status int) *Answer {
+func (c *Call) bulkAnswer(v view.Bulk, a address, status int) *Answer {
 	return &Answer{
-		Status: status, Title: v.Verb, Body: tmpl.Bulk(v), Current: listPath(a.gvr, ""),
+		Status: status, Title: c.T(v.Verb), Body: tmpl.Bulk(v), Current: listPath(a.gvr, ""),
 		Crumbs: []view.Link{{Text: groupName(a.gvr.Group), Href: "/ui/resources"}, {Text: a.entry.Resource.Name, Href: v.List}, {Text: v.Act}},
 	}
 }
@@ -145,8 +146,8 @@ func (c *Call) targets(ctx context.Context, s *listState) ([]target, error) {
 func (c *Call) startJob(v view.Bulk, targets []target, d *doing) (*Answer, error) {
 	// The request ends long before the work does: what goes on has a Call of
 	// its own.
-	worker := &Call{Site: c.Site, R: c.R, Session: c.Session, Client: c.Client}
-	change := undo.New(v.Verb)
+	worker := &Call{Site: c.Site, Language: c.Language, R: c.R, Session: c.Session, Client: c.Client}
+	change := undo.New(c.T(v.Verb))
 	if len(targets) > undo.MaxObjects {
 		change.Take() // more than is kept: nothing is read for it
 	}
@@ -157,9 +158,9 @@ func (c *Call) startJob(v view.Bulk, targets []target, d *doing) (*Answer, error
 			Run: func(ctx context.Context) error { return undoing(ctx, worker, d, change, t, v.Change) },
 		}
 	}
-	j, err := c.Jobs.Start(c.Session.User.Name, v.Verb, v.List, items)
+	j, err := c.Jobs.Start(c.Session.User.Name, c.T(v.Verb), v.List, items)
 	if err != nil {
-		return nil, apierrors.NewTooManyRequests(err.Error(), 5)
+		return nil, apierrors.NewTooManyRequests(c.Language.Error(err), 5)
 	}
 	change.Job = j.ID
 	c.Undo.Keep(c.Session.ID, change)

@@ -88,11 +88,11 @@ func (c *Call) completions(ctx context.Context, p apidoc.Place) ([]completion, e
 	if p.Value {
 		return valueCompletions(d.Resolve(s)), nil
 	}
-	return fieldCompletions(d, s, p), nil
+	return c.fieldCompletions(d, s, p), nil
 }
 
 // fieldCompletions are the fields of the object around a position that it has not yet.
-func fieldCompletions(d *apidoc.Document, s *apidoc.Schema, p apidoc.Place) []completion {
+func (c *Call) fieldCompletions(d *apidoc.Document, s *apidoc.Schema, p apidoc.Place) []completion {
 	inner := d.Inner(s)
 	var list []completion
 	for _, name := range inner.Names() {
@@ -110,7 +110,7 @@ func fieldCompletions(d *apidoc.Document, s *apidoc.Schema, p apidoc.Place) []co
 			one.Apply = name + ":" + below
 		}
 		if slices.Contains(inner.Required, name) {
-			one.Boost, one.Detail = 10, one.Detail+", required"
+			one.Boost, one.Detail = 10, c.T("%s, required", one.Detail)
 		}
 		list = append(list, one)
 	}

@@ -2,7 +2,6 @@ package pages
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 
@@ -28,7 +27,7 @@ func deletePage(ctx context.Context, c *Call, o *loaded) (*Answer, error) {
 		}
 		v.Fault = f
 	}
-	return deleteAnswer(v, o.address, http.StatusOK), nil
+	return c.deleteAnswer(v, o.address, http.StatusOK), nil
 }
 
 func (c *Call) deleteView(ctx context.Context, o *loaded) view.Delete {
@@ -46,10 +45,10 @@ func (c *Call) deleteView(ctx context.Context, o *loaded) view.Delete {
 	return v
 }
 
-func deleteAnswer(v view.Delete, a address, status int) *Answer {
+func (c *Call) deleteAnswer(v view.Delete, a address, status int) *Answer {
 	crumbs := objectCrumbs(a)
 	crumbs[len(crumbs)-1].Href = v.Path
-	return &Answer{Status: status, Title: "Delete " + v.Name, Body: tmpl.Delete(v), Current: listPath(a.gvr, ""), Crumbs: append(crumbs, view.Link{Text: "delete"})}
+	return &Answer{Status: status, Title: c.T("Delete %s", v.Name), Body: tmpl.Delete(v), Current: listPath(a.gvr, ""), Crumbs: append(crumbs, view.Link{Text: c.T("delete")})}
 }
 
 func (c *Call) deleteObject(ctx context.Context, o *loaded, uid, propagation string, dryRun bool) error {
@@ -80,8 +79,8 @@ func remove(ctx context.Context, c *Call) (*Answer, error) {
 	}
 	v := c.deleteView(ctx, o)
 	if v.Typed != "" && c.Form.Get("typed") != v.Typed {
-		v.Problem = "Type the name as it is: " + v.Typed
-		return deleteAnswer(v, a, http.StatusBadRequest), nil
+		v.Problem = c.T("Type the name as it is: %s", v.Typed)
+		return c.deleteAnswer(v, a, http.StatusBadRequest), nil
 	}
 	if err := c.deleteObject(ctx, o, c.Form.Get("uid"), c.Form.Get("propagation"), false); err != nil {
 		f, ok := c.Fault(err)
@@ -89,8 +88,8 @@ func remove(ctx context.Context, c *Call) (*Answer, error) {
 			return nil, err
 		}
 		v.Fault = f
-		return deleteAnswer(v, a, f.Code), nil
+		return c.deleteAnswer(v, a, f.Code), nil
 	}
-	c.offerUndo(fmt.Sprintf("%s %s was deleted.", v.Kind, v.Name), undo.Object{Path: v.Path, Before: o.raw})
+	c.offerUndo(c.T("%s %s was deleted.", v.Kind, v.Name), undo.Object{Path: v.Path, Before: o.raw})
 	return &Answer{Redirect: listPath(a.gvr, a.namespace)}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"pilothouse/backend/registry"
+	"pilothouse/web/messages"
 	"pilothouse/web/undo"
 	"pilothouse/web/view"
 
@@ -19,10 +20,12 @@ import (
 
 // doing is a change that can be made to one object or to many.
 type doing struct {
-	// past is what was done, after "was"; final tells that it cannot be taken
-	// back.
-	name, verb, past string
-	final            bool
+	name string
+	// verb is its button; one and many ask for it, of a kind and a name or of a
+	// number and a resource; done tells of it. final tells that it cannot be
+	// taken back.
+	verb, one, many, done messages.Text
+	final                 bool
 	// on tells the types that it is for; verbs and sub are the right that it
 	// needs.
 	on       func(e *registry.Entry) bool
@@ -31,8 +34,8 @@ type doing struct {
 	resource schema.GroupVersionResource // of the right, where it is not the object's own
 	// asks is what is asked for before, empty for nothing; wrong tells what is
 	// wrong with the answer.
-	asks  string
-	wrong func(change string) string
+	asks  messages.Text
+	wrong func(change string) messages.Text
 	do    func(ctx context.Context, c *Call, t target, change string) error
 	// shown narrows it down to objects on whose page it has a button; nil for
 	// none.
@@ -41,18 +44,18 @@ type doing struct {
 
 // doings are what can be done, in the order of the buttons.
 var doings = []doing{
-	{name: "scale", verb: "Scale", past: "scaled", on: ofTypes("apps", "deployments", "statefulsets", "replicasets").or("", "replicationcontrollers"), verbs: "patch", sub: "scale", asks: "Replicas", wrong: wrongReplicas, do: scaleTarget, shown: always},
-	{name: "restart", verb: "Restart", past: "restarted", on: ofTypes("apps", "deployments", "statefulsets", "daemonsets").test, verbs: "patch", do: restartTarget, shown: always},
-	{name: "pause", verb: "Pause", past: "paused", on: ofTypes("apps", "deployments").test, verbs: "patch", do: setField(true, "spec", "paused"), shown: unless("spec", "paused")},
-	{name: "resume", verb: "Resume", past: "resumed", on: ofTypes("apps", "deployments").test, verbs: "patch", do: setField(nil, "spec", "paused"), shown: when("spec", "paused")},
-	{name: "suspend", verb: "Suspend", past: "suspended", on: ofTypes("batch", "cronjobs", "jobs").test, verbs: "patch", do: setField(true, "spec", "suspend"), shown: unless("spec", "suspend")},
-	{name: "unsuspend", verb: "Go on", past: "resumed", on: ofTypes("batch", "cronjobs", "jobs").test, verbs: "patch", do: setField(false, "spec", "suspend"), shown: when("spec", "suspend")},
-	{name: "trigger", verb: "Run now", past: "run", final: true, on: ofTypes("batch", "cronjobs").test, verbs: "create", resource: batchv1.SchemeGroupVersion.WithResource("jobs"), do: triggerTarget, shown: always},
-	{name: "cordon", verb: "Cordon", past: "cordoned", on: ofTypes("", "nodes").test, verbs: "patch", do: setField(true, "spec", "unschedulable"), shown: unless("spec", "unschedulable")},
-	{name: "uncordon", verb: "Uncordon", past: "uncordoned", on: ofTypes("", "nodes").test, verbs: "patch", do: setField(nil, "spec", "unschedulable"), shown: when("spec", "unschedulable")},
-	{name: "label", verb: "Label", past: "labelled", on: patchable, verbs: "patch", asks: "KEY=VALUE, or KEY- to remove it", wrong: wrongPair, do: setMetadata("labels")},
-	{name: "annotate", verb: "Annotate", past: "annotated", on: patchable, verbs: "patch", asks: "KEY=VALUE, or KEY- to remove it", wrong: wrongPair, do: setMetadata("annotations")},
-	{name: "delete", verb: "Delete", past: "deleted", on: func(e *registry.Entry) bool { return can(e, "delete") }, verbs: "delete", do: deleteTarget},
+	{name: "scale", verb: "Scale", one: "Scale %s %s", many: "Scale %d %s", done: "%s %s was scaled.", on: ofTypes("apps", "deployments", "statefulsets", "replicasets").or("", "replicationcontrollers"), verbs: "patch", sub: "scale", asks: "Replicas", wrong: wrongReplicas, do: scaleTarget, shown: always},
+	{name: "restart", verb: "Restart", one: "Restart %s %s", many: "Restart %d %s", done: "%s %s was restarted.", on: ofTypes("apps", "deployments", "statefulsets", "daemonsets").test, verbs: "patch", do: restartTarget, shown: always},
+	{name: "pause", verb: "Pause", one: "Pause %s %s", many: "Pause %d %s", done: "%s %s was paused.", on: ofTypes("apps", "deployments").test, verbs: "patch", do: setField(true, "spec", "paused"), shown: unless("spec", "paused")},
+	{name: "resume", verb: "Resume", one: "Resume %s %s", many: "Resume %d %s", done: "%s %s was resumed.", on: ofTypes("apps", "deployments").test, verbs: "patch", do: setField(nil, "spec", "paused"), shown: when("spec", "paused")},
+	{name: "suspend", verb: "Suspend", one: "Suspend %s %s", many: "Suspend %d %s", done: "%s %s was suspended.", on: ofTypes("batch", "cronjobs", "jobs").test, verbs: "patch", do: setField(true, "spec", "suspend"), shown: unless("spec", "suspend")},
+	{name: "unsuspend", verb: "Go on", one: "Go on %s %s", many: "Go on %d %s", done: "%s %s was resumed.", on: ofTypes("batch", "cronjobs", "jobs").test, verbs: "patch", do: setField(false, "spec", "suspend"), shown: when("spec", "suspend")},
+	{name: "trigger", verb: "Run now", one: "Run now %s %s", many: "Run now %d %s", done: "%s %s was run.", final: true, on: ofTypes("batch", "cronjobs").test, verbs: "create", resource: batchv1.SchemeGroupVersion.WithResource("jobs"), do: triggerTarget, shown: always},
+	{name: "cordon", verb: "Cordon", one: "Cordon %s %s", many: "Cordon %d %s", done: "%s %s was cordoned.", on: ofTypes("", "nodes").test, verbs: "patch", do: setField(true, "spec", "unschedulable"), shown: unless("spec", "unschedulable")},
+	{name: "uncordon", verb: "Uncordon", one: "Uncordon %s %s", many: "Uncordon %d %s", done: "%s %s was uncordoned.", on: ofTypes("", "nodes").test, verbs: "patch", do: setField(nil, "spec", "unschedulable"), shown: when("spec", "unschedulable")},
+	{name: "label", verb: "Label", one: "Label %s %s", many: "Label %d %s", done: "%s %s was labelled.", on: patchable, verbs: "patch", asks: "KEY=VALUE, or KEY- to remove it", wrong: wrongPair, do: setMetadata("labels")},
+	{name: "annotate", verb: "Annotate", one: "Annotate %s %s", many: "Annotate %d %s", done: "%s %s was annotated.", on: patchable, verbs: "patch", asks: "KEY=VALUE, or KEY- to remove it", wrong: wrongPair, do: setMetadata("annotations")},
+	{name: "delete", verb: "Delete", one: "Delete %s %s", many: "Delete %d %s", done: "%s %s was deleted.", on: func(e *registry.Entry) bool { return can(e, "delete") }, verbs: "delete", do: deleteTarget},
 }
 
 // doingOf finds a doing by its name; nil when a type has no such.
@@ -97,14 +100,14 @@ func unless(path ...string) func(o *loaded) bool {
 	return func(o *loaded) bool { return dig(o.object.Object, path...) != true }
 }
 
-func wrongReplicas(change string) string {
+func wrongReplicas(change string) messages.Text {
 	if n, err := strconv.Atoi(change); err != nil || n < 0 {
 		return "Write how many replicas there are to be: a number from 0."
 	}
 	return ""
 }
 
-func wrongPair(change string) string {
+func wrongPair(change string) messages.Text {
 	if !strings.Contains(change, "=") && !strings.HasSuffix(change, "-") {
 		return "Write KEY=VALUE, or KEY- to remove it."
 	}
@@ -170,14 +173,14 @@ func doPage(_ context.Context, c *Call, o *loaded) (*Answer, error) {
 		return nil, notServed(c.URL())
 	}
 	v := view.Bulk{
-		FormToken: c.FormToken(), Act: d.name, Verb: d.verb + " " + o.object.GetKind() + " " + o.name, List: listPath(o.gvr, o.namespace), Asks: d.asks,
+		FormToken: c.FormToken(), Act: d.name, Verb: messages.Said(c.T(d.one, o.object.GetKind(), o.name)), List: listPath(o.gvr, o.namespace), Asks: d.asks,
 		One: objectPath(o.gvr, o.namespace, o.name), Selected: []string{string(o.object.GetUID()) + " " + o.namespace + "/" + o.name}, Names: []string{strings.TrimPrefix(o.namespace+"/"+o.name, "/")},
 	}
 	if d.name == "scale" {
 		v.Change = digText(o.object.Object, "spec", "replicas")
 	}
 	v.Command = d.command(c, o)
-	return bulkAnswer(v, o.address, http.StatusOK), nil
+	return c.bulkAnswer(v, o.address, http.StatusOK), nil
 }
 
 // command is the same for kubectl, empty where it has none.
@@ -201,14 +204,14 @@ func (d *doing) command(c *Call, o *loaded) string {
 
 // doOne does something with one object while its page waits.
 func (c *Call) doOne(ctx context.Context, d *doing, v view.Bulk, t target) (*Answer, error) {
-	change := undo.New(fmt.Sprintf("%s %s was %s.", t.entry.Resource.Kind, t.name, d.past))
+	change := undo.New(c.T(d.done, t.entry.Resource.Kind, t.name))
 	if err := undoing(ctx, c, d, change, t, v.Change); err != nil {
 		f, ok := c.Fault(err)
 		if !ok {
 			return nil, err
 		}
 		v.Fault = f
-		return bulkAnswer(v, t.address, f.Code), nil
+		return c.bulkAnswer(v, t.address, f.Code), nil
 	}
 	c.Undo.Keep(c.Session.ID, change)
 	return &Answer{Redirect: v.One}, nil

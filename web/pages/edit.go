@@ -3,7 +3,6 @@ package pages
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -16,7 +15,6 @@ import (
 	"pilothouse/web/undo"
 	"pilothouse/web/view"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 )
@@ -43,7 +41,7 @@ func (c *Call) editAnswer(v view.Edit, a address, status int) *Answer {
 	crumbs := objectCrumbs(a)
 	crumbs[len(crumbs)-1].Href = v.Path
 	return &Answer{
-		Status: status, Title: "Edit " + v.Name, Body: tmpl.Edit(v), Current: listPath(a.gvr, ""), Crumbs: append(crumbs, view.Link{Text: "edit"}),
+		Status: status, Title: c.T("Edit %s", v.Name), Body: tmpl.Edit(v), Current: listPath(a.gvr, ""), Crumbs: append(crumbs, view.Link{Text: c.T("edit")}),
 	}
 }
 
@@ -78,7 +76,7 @@ func save(ctx context.Context, c *Call) (*Answer, error) {
 func unix(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") }
 
 func badText(err error) error {
-	return &apierrors.StatusError{ErrStatus: statusBadRequest("The text is not YAML: " + strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))}
+	return badRequest("The text is not YAML: %s", strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))
 }
 
 // saveText does what the form asks for; the status is 303 after a save.
@@ -118,7 +116,7 @@ func (c *Call) saveText(ctx context.Context, o *loaded, v *view.Edit) (int, erro
 	if err != nil {
 		return 0, err
 	}
-	c.offerUndo(fmt.Sprintf("%s %s was saved.", v.Kind, v.Name), undo.Object{Path: v.Path, Before: o.raw, After: resp.Body})
+	c.offerUndo(c.T("%s %s was saved.", v.Kind, v.Name), undo.Object{Path: v.Path, Before: o.raw, After: resp.Body})
 	return http.StatusSeeOther, nil
 }
 
@@ -137,7 +135,7 @@ func (c *Call) rebase(o *loaded, v *view.Edit, mine map[string]any) (bool, error
 	merged, conflicts := mergeBy(base, was, live, "", func(field string) string { return c.Form.Get("choice." + field) })
 	if slices.ContainsFunc(conflicts, func(f view.Conflict) bool { return f.Choice == "" }) {
 		v.Conflicts, v.Panes = conflicts, conflictPanes(base, was, live)
-		v.Note = "Someone else has changed the object meanwhile, in the same fields. Choose whose values are to stay, or change your text; nothing is written before."
+		v.Note = c.T("Someone else has changed the object meanwhile, in the same fields. Choose whose values are to stay, or change your text; nothing is written before.")
 		return false, nil
 	}
 	tree, _ := merged.(map[string]any)
@@ -155,9 +153,9 @@ func (c *Call) rebase(o *loaded, v *view.Edit, mine map[string]any) (bool, error
 	}
 	clear(mine)
 	maps.Copy(mine, tree)
-	v.Note = "Someone else has changed the object meanwhile, in other fields. Your changes were put on top of theirs."
+	v.Note = c.T("Someone else has changed the object meanwhile, in other fields. Your changes were put on top of theirs.")
 	if len(conflicts) > 0 {
-		v.Note = "Your changes and those of others are together now, with the values that you chose."
+		v.Note = c.T("Your changes and those of others are together now, with the values that you chose.")
 	}
 	v.Text, v.BaseVersion = text, o.object.GetResourceVersion()
 	return true, nil

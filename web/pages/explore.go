@@ -9,6 +9,7 @@ import (
 
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/apidoc"
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -46,13 +47,13 @@ func explore(ctx context.Context, c *Call) (*Answer, error) {
 	if v.Query != "" {
 		v.Hits = searchDocs(docs, strings.ToLower(v.Query), v.Group)
 		if len(v.Hits) == 0 {
-			v.Note = "Nothing in the API's description has this text."
+			v.Note = c.T("Nothing in the API's description has this text.")
 		}
 	} else {
-		v.Sections = exploreSections(docs, &v)
+		v.Sections = exploreSections(c.Language, docs, &v)
 		c.markVersions(v.Sections)
 	}
-	return &Answer{Title: "API explorer", Body: tmpl.Explore(v), Crumbs: []view.Link{{Text: "API explorer"}}}, nil
+	return &Answer{Title: c.T("API explorer"), Body: tmpl.Explore(v), Crumbs: []view.Link{{Text: c.T("API explorer")}}}, nil
 }
 
 // groupOf is the group of a document's path, "other" for what is no resource.
@@ -80,7 +81,7 @@ func opHref(d *apidoc.Document, o *apidoc.Operation) string {
 }
 
 // exploreSections puts the operations in rows of resources.
-func exploreSections(docs []*apidoc.Document, v *view.Explore) []view.ExploreSection {
+func exploreSections(l *messages.Language, docs []*apidoc.Document, v *view.Explore) []view.ExploreSection {
 	var list []view.ExploreSection
 	for _, d := range docs {
 		if v.Group != "" && groupOf(d.Path) != v.Group {
@@ -88,12 +89,12 @@ func exploreSections(docs []*apidoc.Document, v *view.Explore) []view.ExploreSec
 		}
 		rows := map[string]*exploreRow{}
 		for _, o := range d.Operations {
-			addOperation(rows, d, o, v)
+			addOperation(l, rows, d, o, v)
 		}
 		s := view.ExploreSection{Name: strings.TrimPrefix(strings.TrimPrefix(d.Path, "apis/"), "api/"), Path: d.Path}
 		s.Level, s.Meaning = stability(gvOf(d.Path).Version)
 		for _, name := range sortedKeys(rows) {
-			rows[name].sortOut()
+			rows[name].sortOut(l)
 			s.Rows = append(s.Rows, rows[name].ExploreRow)
 		}
 		if len(s.Rows) > 0 {
@@ -128,11 +129,11 @@ var actionOrder = []string{"list", "watch", "get", "post", "put", "patch", "dele
 
 // sortOut orders a row's operations, and tells those of all namespaces from
 // those of one.
-func (r *exploreRow) sortOut() {
+func (r *exploreRow) sortOut(l *messages.Language) {
 	for i := range r.Operations {
 		o := &r.Operations[i]
 		if r.Namespaced && !strings.Contains(o.Title, "{namespace}") {
-			o.Action += " (all)"
+			o.Action = l.T("%s (all)", o.Action)
 		}
 	}
 	slices.SortStableFunc(r.Operations, func(a, b view.ExploreOperation) int { return actionRank(a.Action) - actionRank(b.Action) })
@@ -146,7 +147,7 @@ func actionRank(action string) int {
 	return len(actionOrder)
 }
 
-func addOperation(rows map[string]*exploreRow, d *apidoc.Document, o *apidoc.Operation, v *view.Explore) {
+func addOperation(l *messages.Language, rows map[string]*exploreRow, d *apidoc.Document, o *apidoc.Operation, v *view.Explore) {
 	resource, namespaced := resourceOf(d.Path, o.Path)
 	_, _, sub := strings.Cut(resource, "/")
 	switch {
@@ -175,7 +176,7 @@ func addOperation(rows map[string]*exploreRow, d *apidoc.Document, o *apidoc.Ope
 		return // the old way to watch, beside ?watch=true
 	}
 	if strings.HasSuffix(o.Path, "/{path}") {
-		action += " below"
+		action = l.T("%s below", action)
 	}
 	row.Operations = append(row.Operations, view.ExploreOperation{Action: action, Href: opHref(d, o), Title: o.Method + " " + o.Path})
 }
@@ -217,7 +218,7 @@ func searchDocs(docs []*apidoc.Document, q, group string) []view.ExploreHit {
 		}
 		for _, o := range d.Operations {
 			if strings.Contains(strings.ToLower(o.Path), q) || strings.Contains(strings.ToLower(o.ID), q) {
-				add(3, view.ExploreHit{What: o.Method, Text: o.Path, Note: o.Description, Href: opHref(d, o)})
+				add(3, view.ExploreHit{What: messages.Said(o.Method), Text: o.Path, Note: o.Description, Href: opHref(d, o)})
 			}
 		}
 		for _, name := range sortedKeys(d.Schemas) {

@@ -10,6 +10,7 @@ import (
 	"pilothouse/backend/registry"
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/apidoc"
+	"pilothouse/web/messages"
 	"pilothouse/web/rows"
 	"pilothouse/web/view"
 
@@ -59,7 +60,7 @@ func exploreKind(ctx context.Context, c *Call) (*Answer, error) {
 		}
 		return join("/ui/explore/kind", with(url.Values{"gv": {doc}, "name": {name}}, "field", field))
 	}
-	v := schemaPage(d, s, kind, path, href)
+	v := c.schemaPage(d, s, kind, path, href)
 	v.GroupVersion = strings.TrimPrefix(strings.TrimPrefix(doc, "apis/"), "api/")
 	v.Level, v.Meaning = stability(gvOf(doc).Version)
 	gvk := gvOf(doc).WithKind(kind)
@@ -71,10 +72,10 @@ func exploreKind(ctx context.Context, c *Call) (*Answer, error) {
 			c.aboutKind(ctx, d, e, &v)
 		}
 	}
-	return &Answer{Title: v.Title, Body: tmpl.Schema(v), Crumbs: []view.Link{{Text: "API explorer", Href: "/ui/explore"}, {Text: v.Title}}}, nil
+	return &Answer{Title: v.Title, Body: tmpl.Schema(v), Crumbs: []view.Link{{Text: c.T("API explorer"), Href: "/ui/explore"}, {Text: v.Title}}}, nil
 }
 
-func schemaPage(d *apidoc.Document, s *apidoc.Schema, kind string, path []string, href func(string) string) view.SchemaPage {
+func (c *Call) schemaPage(d *apidoc.Document, s *apidoc.Schema, kind string, path []string, href func(string) string) view.SchemaPage {
 	resolved, inner := d.Resolve(s), d.Inner(s)
 	v := view.SchemaPage{Title: kind, Type: d.TypeOf(s), Description: resolved.Description, Facts: constraints(resolved)}
 	v.Trail = []view.Link{{Text: kind, Href: href("")}}
@@ -91,7 +92,7 @@ func schemaPage(d *apidoc.Document, s *apidoc.Schema, kind string, path []string
 			field.Href = href(strings.Join(append(slices.Clone(path), f), "."))
 		}
 		for _, fact := range constraints(r) {
-			field.Notes = append(field.Notes, fact.Name+": "+fact.Text)
+			field.Notes = append(field.Notes, c.T("%s: %s", fact.Name, fact.Text))
 		}
 		v.Fields = append(v.Fields, field)
 	}
@@ -101,7 +102,7 @@ func schemaPage(d *apidoc.Document, s *apidoc.Schema, kind string, path []string
 // constraints are what a schema says besides its type.
 func constraints(s *apidoc.Schema) []view.Fact {
 	var list []view.Fact
-	add := func(name, text string) {
+	add := func(name messages.Text, text string) {
 		if text != "" {
 			list = append(list, view.Fact{Name: name, Cell: view.Cell{Text: text}})
 		}
@@ -139,9 +140,9 @@ func (c *Call) aboutKind(ctx context.Context, d *apidoc.Document, e *registry.En
 		return
 	}
 	v.ListHref = listPath(e.GVR(), "")
-	v.Objects = "Objects"
+	v.Objects = c.T("Objects")
 	if _, list, total, err := rows.First(ctx, c.Client, rows.Key{GVR: e.GVR()}, 1); err == nil {
-		v.Objects = "Objects: " + strconv.Itoa(total)
+		v.Objects = c.T("Objects: %d", total)
 		if len(list) > 0 {
 			v.Example = c.example(ctx, e.GVR(), list[0])
 		}

@@ -16,7 +16,6 @@ import (
 	"pilothouse/web/rows"
 	"pilothouse/web/view"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/yaml"
 )
 
@@ -35,13 +34,13 @@ func exploreOp(ctx context.Context, c *Call) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return operationAnswer(v, http.StatusOK), nil
+	return c.operationAnswer(v, http.StatusOK), nil
 }
 
-func operationAnswer(v *view.OperationPage, status int) *Answer {
+func (c *Call) operationAnswer(v *view.OperationPage, status int) *Answer {
 	return &Answer{
 		Status: status, Title: v.Method + " " + v.Path, Body: tmpl.Operation(*v),
-		Crumbs: []view.Link{{Text: "API explorer", Href: "/ui/explore"}, {Text: v.Method + " " + v.Path}},
+		Crumbs: []view.Link{{Text: c.T("API explorer"), Href: "/ui/explore"}, {Text: v.Method + " " + v.Path}},
 	}
 }
 
@@ -192,7 +191,7 @@ func try(ctx context.Context, c *Call) (*Answer, error) {
 		}
 		v.Try.Fault = f
 	}
-	return operationAnswer(v, http.StatusOK), nil
+	return c.operationAnswer(v, http.StatusOK), nil
 }
 
 // tryCall makes the request of the form.
@@ -202,7 +201,7 @@ func (c *Call) tryCall(o *apidoc.Operation, v *view.OperationPage) (client.Call,
 		switch {
 		case p.In == "path":
 			if p.Value == "" || strings.Contains(p.Value, "/") && p.Name != "path" {
-				return call, badRequest("The parameter " + p.Name + " needs a value without a slash.")
+				return call, badRequest("The parameter %s needs a value without a slash.", p.Name)
 			}
 			call.Path = strings.ReplaceAll(call.Path, "{"+p.Name+"}", p.Value)
 		case p.In == "query" && p.Value != "":
@@ -227,8 +226,6 @@ func (c *Call) tryCall(o *apidoc.Operation, v *view.OperationPage) (client.Call,
 	}
 	return call, nil
 }
-
-func badRequest(text string) error { return &apierrors.StatusError{ErrStatus: statusBadRequest(text)} }
 
 // send makes the request.
 func (c *Call) send(ctx context.Context, call client.Call) (*view.TryResult, error) {

@@ -1,10 +1,14 @@
 package pages
 
-import "strings"
+import (
+	"strings"
+
+	"pilothouse/web/messages"
+)
 
 // stability is what a version's name promises, in Kubernetes' words and in what
 // they mean (its deprecation policy); nothing for what is no version.
-func stability(version string) (level, meaning string) {
+func stability(version string) (level string, meaning messages.Text) {
 	switch {
 	case !strings.HasPrefix(version, "v") || len(version) < 2 || version[1] < '0' || version[1] > '9':
 		return "", ""

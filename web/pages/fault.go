@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,12 +18,15 @@ func (c *Call) Fault(err error) (f *view.Fault, ok bool) {
 	var api apierrors.APIStatus
 	if !errors.As(err, &api) {
 		return &view.Fault{
-			Title: "Something went wrong", Message: "The server's log tells more.", Code: http.StatusInternalServerError,
+			Title: c.T("Something went wrong"), Message: c.T("The server's log tells more."), Code: http.StatusInternalServerError,
 			Reason: "InternalError", AuditID: c.R.ID,
 		}, false
 	}
 	s := api.Status()
-	f = &view.Fault{Title: title(&s), Message: s.Message, Reason: string(s.Reason), Code: int(s.Code), AuditID: c.R.ID}
+	f = &view.Fault{Title: c.T(title(&s)), Message: s.Message, Reason: string(s.Reason), Code: int(s.Code), AuditID: c.R.ID}
+	if own, ok := errors.AsType[*refusal](err); ok {
+		f.Message = c.Language.Error(own.text)
+	}
 	if s.Details != nil {
 		for _, cause := range s.Details.Causes {
 			f.Causes = append(f.Causes, view.Cause{Field: cause.Field, Message: cause.Message})
@@ -34,7 +38,7 @@ func (c *Call) Fault(err error) (f *view.Fault, ok bool) {
 	return f, true
 }
 
-func title(s *metav1.Status) string {
+func title(s *metav1.Status) messages.Text {
 	switch s.Reason {
 	case metav1.StatusReasonForbidden:
 		return "You may not do this"

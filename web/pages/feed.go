@@ -11,6 +11,7 @@ import (
 
 	"pilothouse/backend/client"
 	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/messages"
 	"pilothouse/web/rows"
 	"pilothouse/web/view"
 
@@ -34,8 +35,8 @@ func feed(_ context.Context, c *Call, a address) (*Answer, error) {
 		status = http.StatusBadRequest
 	}
 	return &Answer{
-		Status: status, Title: "Watch " + v.Kind, Body: tmpl.Feed(v), Current: listPath(a.gvr, ""),
-		Crumbs: []view.Link{{Text: groupName(a.gvr.Group), Href: "/ui/resources"}, {Text: a.entry.Resource.Name, Href: v.ListHref}, {Text: "watch"}},
+		Status: status, Title: c.T("Watch %s", v.Kind), Body: tmpl.Feed(v), Current: listPath(a.gvr, ""),
+		Crumbs: []view.Link{{Text: groupName(a.gvr.Group), Href: "/ui/resources"}, {Text: a.entry.Resource.Name, Href: v.ListHref}, {Text: c.T("watch")}},
 	}, nil
 }
 
@@ -59,7 +60,7 @@ func (c *Call) feedView(s *listState) view.Feed {
 	}
 	o, err := feedOptions(s.filter, from)
 	if err != nil {
-		v.Problem = err.Error()
+		v.Problem = c.Problem(err)
 		return v
 	}
 	v.Command = s.command(c.Registry.Table()) + " --watch --output-watch-events"
@@ -80,10 +81,10 @@ func feedOptions(filter, from string) (metav1.ListOptions, error) {
 		return metav1.ListOptions{}, err
 	}
 	if len(f.Words)+len(f.Not) > 0 {
-		return metav1.ListOptions{}, fmt.Errorf("a watch takes selectors only: -l and -f")
+		return metav1.ListOptions{}, messages.Errorf("a watch takes selectors only: -l and -f")
 	}
 	if n, err := strconv.ParseUint(from, 10, 63); from != "" && (err != nil || n == 0) {
-		return metav1.ListOptions{}, fmt.Errorf("%q is not a version to watch from: it is a number, like metadata.resourceVersion", from)
+		return metav1.ListOptions{}, messages.Errorf("%q is not a version to watch from: it is a number, like metadata.resourceVersion", from)
 	}
 	return metav1.ListOptions{LabelSelector: f.Labels.String(), FieldSelector: f.Fields, AllowWatchBookmarks: true, ResourceVersion: from}, nil
 }

@@ -206,7 +206,7 @@ func (f *liveFeed) event(t watch.EventType, object map[string]any) view.FeedEven
 	case t == watch.Bookmark:
 		v.Name, v.Note = "", "nothing more up to this version"
 	case t == watch.Added:
-		v.Note = "created " + text(meta["creationTimestamp"])
+		v.Note = messages.Said(f.call.T("created %s", text(meta["creationTimestamp"])))
 	case was != nil && t == watch.Modified:
 		v.Changes, v.More = changes(was, object)
 	case t == watch.Modified:

@@ -3,9 +3,12 @@ package pages
 import (
 	"context"
 	"errors"
+	"net/http"
 
+	"pilothouse/web/messages"
 	"pilothouse/web/session"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -17,17 +20,35 @@ func (c *Call) FormToken() string {
 	return session.FormToken(c.Secret)
 }
 
-func statusNotFound(message string) metav1.Status {
-	return metav1.Status{Status: metav1.StatusFailure, Code: 404, Reason: metav1.StatusReasonNotFound, Message: message}
+// refusal is an error of the dashboard's own: a Status as the API's errors are,
+// with a text that can be said in the user's language.
+type refusal struct {
+	*apierrors.StatusError
+	text error
 }
 
-func statusBadRequest(message string) metav1.Status {
-	return metav1.Status{Status: metav1.StatusFailure, Code: 400, Reason: metav1.StatusReasonBadRequest, Message: message}
+func refuse(code int32, reason metav1.StatusReason, text messages.Text, args []any) error {
+	said := messages.Errorf(text, args...)
+	return &refusal{&apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: code, Reason: reason, Message: said.Error()}}, said}
 }
 
-// Refused is the status of a request that did not come from where it has to.
-func Refused(message string) metav1.Status {
-	return metav1.Status{Status: metav1.StatusFailure, Code: 403, Reason: metav1.StatusReasonForbidden, Message: message}
+func notFound(text messages.Text, args ...any) error {
+	return refuse(http.StatusNotFound, metav1.StatusReasonNotFound, text, args)
+}
+
+func badRequest(text messages.Text, args ...any) error {
+	return refuse(http.StatusBadRequest, metav1.StatusReasonBadRequest, text, args)
+}
+
+// refuseAs is badRequest with an error of messages.Errorf.
+func refuseAs(err error) error {
+	e := apierrors.NewBadRequest(err.Error())
+	return &refusal{e, err}
+}
+
+// Refused is the error of a request that did not come from where it has to.
+func Refused(text messages.Text) error {
+	return refuse(http.StatusForbidden, metav1.StatusReasonForbidden, text, nil)
 }
 
 func isContext(err error) bool {

@@ -11,6 +11,7 @@ import (
 	"pilothouse/backend/request"
 
 	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -28,7 +29,7 @@ func whoAmI(ctx context.Context, c *Call) (*Answer, error) {
 	}
 	u := review.Status.UserInfo
 	v := view.WhoAmI{Groups: u.Groups, Command: "kubectl auth whoami", FormToken: c.FormToken()}
-	fact := func(name, value, moment string) {
+	fact := func(name messages.Text, value, moment string) {
 		if value != "" {
 			v.Facts = append(v.Facts, view.Fact{Name: name, Cell: view.Cell{Text: value, Time: moment}})
 		}
@@ -41,7 +42,7 @@ func whoAmI(ctx context.Context, c *Call) (*Answer, error) {
 	for _, k := range sortedKeys(u.Extra) {
 		v.Extra = append(v.Extra, view.Param{Name: k, Value: strings.Join(u.Extra[k], ", ")})
 	}
-	return &Answer{Title: "Who am I", Body: tmpl.WhoAmI(v), Crumbs: []view.Link{{Text: "Who am I"}}}, nil
+	return &Answer{Title: c.T("Who am I"), Body: tmpl.WhoAmI(v), Crumbs: []view.Link{{Text: c.T("Who am I")}}}, nil
 }
 
 // actAs has the session's requests be made as someone else, as kubectl --as
@@ -92,7 +93,7 @@ func sessions(ctx context.Context, c *Call) (*Answer, error) {
 		row.Ends = !row.Current && (v.Ends || row.User == c.Session.User.Name)
 		v.Rows = append(v.Rows, row)
 	}
-	return &Answer{Title: "Sessions", Body: tmpl.Sessions(v), Crumbs: []view.Link{{Text: "Sessions"}}}, nil
+	return &Answer{Title: c.T("Sessions"), Body: tmpl.Sessions(v), Crumbs: []view.Link{{Text: c.T("Sessions")}}}, nil
 }
 
 // endSession ends one of the user's own sessions, or of another's for whoever may
@@ -114,19 +115,19 @@ func endSession(ctx context.Context, c *Call) (*Answer, error) {
 }
 
 // help lists the keys; the dialog behind ? has those that work at the moment.
-func help(context.Context, *Call) (*Answer, error) {
-	v := view.Help{Keys: []view.Param{
-		{Name: "j k ↓ ↑", Value: "next row, row before"},
-		{Name: "Home End", Value: "first row, last row"},
-		{Name: "Enter o", Value: "open the object beside the list, as a page"},
-		{Name: "x X", Value: "select the row, all rows up to it"},
-		{Name: "d y v r a", Value: "overview, YAML, events, related objects, access"},
-		{Name: "e Delete c", Value: "edit, delete, create"},
-		{Name: "/ n", Value: "filter, namespaces"},
-		{Name: "g p", Value: "go to pods; also d deployments, s services, n nodes, c config maps, e events, j jobs, i ingresses, o overview, h all resources"},
-		{Name: "Ctrl-K :", Value: "search, jump, command"},
-		{Name: "p", Value: "pause live updates, go on"},
-		{Name: "? Esc", Value: "keys that work at the moment; back"},
+func help(_ context.Context, c *Call) (*Answer, error) {
+	v := view.Help{Keys: []view.Key{
+		{Keys: "j k ↓ ↑", Text: "next row, row before"},
+		{Keys: "Home End", Text: "first row, last row"},
+		{Keys: "Enter o", Text: "open the object beside the list, as a page"},
+		{Keys: "x X", Text: "select the row, all rows up to it"},
+		{Keys: "d y v r a", Text: "overview, YAML, events, related objects, access"},
+		{Keys: "e Delete c", Text: "edit, delete, create"},
+		{Keys: "/ n", Text: "filter, namespaces"},
+		{Keys: "g p", Text: "go to pods; also d deployments, s services, n nodes, c config maps, e events, j jobs, i ingresses, o overview, h all resources"},
+		{Keys: "Ctrl-K :", Text: "search, jump, command"},
+		{Keys: "p", Text: "pause live updates, go on"},
+		{Keys: "? Esc", Text: "keys that work at the moment; back"},
 	}}
-	return &Answer{Title: "Keyboard", Body: tmpl.Help(v), Crumbs: []view.Link{{Text: "Keyboard"}}}, nil
+	return &Answer{Title: c.T("Keyboard"), Body: tmpl.Help(v), Crumbs: []view.Link{{Text: c.T("Keyboard")}}}, nil
 }

@@ -22,7 +22,7 @@ func jobPage(_ context.Context, c *Call) (*Answer, error) {
 		return exportJob(j)
 	}
 	v := c.jobView(j)
-	return &Answer{Title: v.Title, Body: tmpl.Job(v), Crumbs: []view.Link{{Text: "Back to the list", Href: v.Back}, {Text: v.Title}}}, nil
+	return &Answer{Title: v.Title, Body: tmpl.Job(v), Crumbs: []view.Link{{Text: c.T("Back to the list"), Href: v.Back}, {Text: v.Title}}}, nil
 }
 
 func (c *Call) job(path string) *jobs.Job {

@@ -2,9 +2,9 @@ package pages
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -16,7 +16,7 @@ import (
 func roleBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	var role rbacv1.ClusterRole // has all that a Role has
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.object.Object, &role); err != nil {
-		return []view.Block{{Title: "Rules", Note: err.Error()}}
+		return []view.Block{{Title: "Rules", Note: messages.Said(err.Error())}}
 	}
 	blocks := []view.Block{{Title: "Rules", Table: rulesTable(role.Rules)}}
 	if role.AggregationRule != nil {
@@ -31,7 +31,7 @@ func roleBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 }
 
 func rulesTable(rules []rbacv1.PolicyRule) *view.Table {
-	t := &view.Table{Columns: []string{"Verbs", "Resources or paths", "API groups", "Only names"}, Empty: "It grants nothing."}
+	t := &view.Table{Columns: []messages.Text{"Verbs", "Resources or paths", "API groups", "Only names"}, Empty: "It grants nothing."}
 	for i := range rules {
 		r := ruleRow(&rules[i])
 		t.Rows = append(t.Rows, plain(r.Verbs, r.Resources+r.Paths, r.Groups, r.Names))
@@ -42,7 +42,7 @@ func rulesTable(rules []rbacv1.PolicyRule) *view.Table {
 // bindingsTo are the bindings that grant a role, with whom they grant it to.
 func (c *Call) bindingsTo(ctx context.Context, o *loaded) view.Block {
 	b := view.Block{Title: "Granted by"}
-	t := &view.Table{Columns: []string{"Binding", "Where", "To"}, Empty: "No binding grants this role."}
+	t := &view.Table{Columns: []messages.Text{"Binding", "Where", "To"}, Empty: "No binding grants this role."}
 	add := func(binding view.Link, where string, ref rbacv1.RoleRef, subjects []rbacv1.Subject) {
 		if ref.Kind != o.object.GetKind() || ref.Name != o.name {
 			return
@@ -55,26 +55,26 @@ func (c *Call) bindingsTo(ctx context.Context, o *loaded) view.Block {
 	}
 	var own rbacv1.RoleBindingList
 	if err := c.Client.List(ctx, rbacGVR("rolebindings"), o.namespace, metav1.ListOptions{}, &own); err != nil {
-		b.Note = c.reason(err)
+		b.Note = messages.Said(c.reason(err))
 		return b
 	}
 	for i := range own.Items {
 		x := &own.Items[i]
-		add(view.Link{Text: x.Name, Href: objectPath(rbacGVR("rolebindings"), x.Namespace, x.Name)}, "namespace "+x.Namespace, x.RoleRef, x.Subjects)
+		add(view.Link{Text: x.Name, Href: objectPath(rbacGVR("rolebindings"), x.Namespace, x.Name)}, c.T("namespace %s", x.Namespace), x.RoleRef, x.Subjects)
 	}
 	if o.namespace == "" {
 		var cluster rbacv1.ClusterRoleBindingList
 		if err := c.Client.List(ctx, rbacGVR("clusterrolebindings"), "", metav1.ListOptions{}, &cluster); err != nil {
-			b.Note = c.reason(err)
+			b.Note = messages.Said(c.reason(err))
 			return b
 		}
 		for i := range cluster.Items {
 			x := &cluster.Items[i]
-			add(view.Link{Text: x.Name, Href: objectPath(rbacGVR("clusterrolebindings"), "", x.Name)}, "whole cluster", x.RoleRef, x.Subjects)
+			add(view.Link{Text: x.Name, Href: objectPath(rbacGVR("clusterrolebindings"), "", x.Name)}, c.T("whole cluster"), x.RoleRef, x.Subjects)
 		}
 	}
 	b.Table = t
-	b.Title = fmt.Sprintf("Granted by · %d", len(t.Rows))
+	b.Title = messages.Said(c.T("Granted by · %d", len(t.Rows)))
 	return b
 }
 
@@ -84,8 +84,12 @@ func bindingBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	var f factList
 	role := roleLink(kind, name, o.namespace)
 	f.link("Role", kind+" "+role.Text, role.Href)
-	f.add("Where", map[bool]string{true: "the whole cluster", false: "namespace " + o.namespace}[o.namespace == ""])
-	t := &view.Table{Columns: []string{"Kind", "Name"}, Empty: "It grants the role to nobody."}
+	if o.namespace == "" {
+		f.add("Where", c.T("the whole cluster"))
+	} else {
+		f.add("Where", c.T("namespace %s", o.namespace))
+	}
+	t := &view.Table{Columns: []messages.Text{"Kind", "Name"}, Empty: "It grants the role to nobody."}
 	for _, m := range objects(o.object.Object["subjects"]) {
 		s := rbacv1.Subject{Kind: text(m["kind"]), Name: text(m["name"]), Namespace: text(m["namespace"])}
 		t.Rows = append(t.Rows, []view.Cell{{Text: s.Kind}, linked(subjectName(s), subjectHref(s))})
@@ -103,19 +107,21 @@ func bindingBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 		rules = r.Rules
 	}
 	if err != nil {
-		return append(blocks, view.Block{Title: "Rules of the role", Note: c.reason(err)})
+		return append(blocks, view.Block{Title: "Rules of the role", Note: messages.Said(c.reason(err))})
 	}
 	return append(blocks, view.Block{Title: "Rules of the role", Table: rulesTable(rules)})
 }
 
-func accountBlocks(_ context.Context, _ *Call, o *loaded) []view.Block {
+func accountBlocks(_ context.Context, c *Call, o *loaded) []view.Block {
 	var f factList
 	f.add("User name", "system:serviceaccount:"+o.namespace+":"+o.name)
-	f.link("Roles", "what it may do", subjectHref(rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Name: o.name, Namespace: o.namespace}))
-	f.add("Mounts its token", map[any]string{true: "yes", false: "no"}[o.object.Object["automountServiceAccountToken"]])
+	f.link("Roles", c.T("what it may do"), subjectHref(rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Name: o.name, Namespace: o.namespace}))
+	if mounts, ok := o.object.Object["automountServiceAccountToken"].(bool); ok {
+		f.add("Mounts its token", c.yesNo(mounts))
+	}
 	for _, field := range []string{"secrets", "imagePullSecrets"} {
 		for _, name := range fieldOf(o.object.Object[field], "name") {
-			f.link(map[string]string{"secrets": "Secret", "imagePullSecrets": "Pull secret"}[field], name, objectPath(core("secrets"), o.namespace, name))
+			f.link(map[string]messages.Text{"secrets": "Secret", "imagePullSecrets": "Pull secret"}[field], name, objectPath(core("secrets"), o.namespace, name))
 		}
 	}
 	return []view.Block{{Title: "Account", Facts: f}}

@@ -3,11 +3,11 @@ package pages
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 )
 
@@ -22,10 +22,10 @@ func jobBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	}
 	var f factList
 	f.add("Active", digText(status, "active"))
-	f.add("Failed", fmt.Sprintf("%d of at most %d", digInt(status, "failed"), digInt(spec, "backoffLimit")))
+	f.add("Failed", c.T("%d of at most %d", digInt(status, "failed"), digInt(spec, "backoffLimit")))
 	f.add("At the same time", digText(spec, "parallelism"))
 	f.add("Completion mode", digText(spec, "completionMode"))
-	f.add("Suspended", boolWord(dig(spec, "suspend")))
+	f.add("Suspended", c.boolWord(dig(spec, "suspend")))
 	f.moment("Started", digText(status, "startTime"))
 	f.moment("Completed", digText(status, "completionTime"))
 	f.add("Took", tookText(digText(status, "startTime"), digText(status, "completionTime")))
@@ -44,9 +44,9 @@ func jobBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	return blocks
 }
 
-func boolWord(v any) string {
+func (c *Call) boolWord(v any) string {
 	if v == true {
-		return "yes"
+		return c.T("yes")
 	}
 	return ""
 }
@@ -73,18 +73,18 @@ func cronJobBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	var f factList
 	zone := digText(spec, "timeZone")
 	f.add("Schedule", strings.TrimSpace(digText(spec, "schedule")+" "+zone))
-	f.add("Suspended", boolWord(dig(spec, "suspend")))
+	f.add("Suspended", c.boolWord(dig(spec, "suspend")))
 	f.moment("Last scheduled", digText(status, "lastScheduleTime"))
 	f.moment("Last success", digText(status, "lastSuccessfulTime"))
-	f.add("When one still runs", map[string]string{"Allow": "start another (Allow)", "Forbid": "skip (Forbid)", "Replace": "replace it (Replace)"}[digText(spec, "concurrencyPolicy")])
+	f.add("When one still runs", c.T(map[string]messages.Text{"Allow": "start another (Allow)", "Forbid": "skip (Forbid)", "Replace": "replace it (Replace)"}[digText(spec, "concurrencyPolicy")]))
 	f.add("Starts at most late by", secondsText(dig(spec, "startingDeadlineSeconds")))
-	f.add("Kept", digText(spec, "successfulJobsHistoryLimit")+" successful, "+digText(spec, "failedJobsHistoryLimit")+" failed")
+	f.add("Kept", c.T("%s successful, %s failed", digText(spec, "successfulJobsHistoryLimit"), digText(spec, "failedJobsHistoryLimit")))
 	b := view.Block{Title: "Schedule", Facts: f}
 	if dig(spec, "suspend") != true {
 		if next := nextTimes(digText(spec, "schedule"), zone, c.Clock(), 3); len(next) > 0 {
 			var texts []string
 			for _, at := range next {
-				texts = append(texts, at.Format("Mon 2 Jan 15:04 MST")+" (in "+age(at.Sub(c.Clock()))+")")
+				texts = append(texts, c.T("%s (in %s)", at.Format("Mon 2 Jan 15:04 MST"), age(at.Sub(c.Clock()))))
 			}
 			b.Facts = append(b.Facts, view.Fact{Name: "Next", Cell: view.Cell{Text: strings.Join(texts, ", ")}})
 		}
@@ -96,13 +96,13 @@ func cronJobBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	}
 	list, err := c.listObjects(ctx, a, o.namespace, "")
 	if err != nil {
-		return append(blocks, view.Block{Title: "Jobs", Note: c.reason(err)})
+		return append(blocks, view.Block{Title: "Jobs", Note: messages.Said(c.reason(err))})
 	}
 	list = slices.DeleteFunc(list, func(m map[string]any) bool { return !ownedBy(m, string(o.object.GetUID())) })
 	slices.SortFunc(list, func(a, b map[string]any) int {
 		return cmp.Compare(digText(b, "metadata", "creationTimestamp"), digText(a, "metadata", "creationTimestamp"))
 	})
-	t := &view.Table{Columns: []string{"Job", "State", "Succeeded", "Failed", "Took", "Started"}, Empty: "It has not made one yet."}
+	t := &view.Table{Columns: []messages.Text{"Job", "State", "Succeeded", "Failed", "Took", "Started"}, Empty: "It has not made one yet."}
 	for _, m := range list[:min(len(list), shownRelated)] {
 		state, tone := jobState(m)
 		name := digText(m, "metadata", "name")
@@ -111,7 +111,7 @@ func cronJobBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 			{Text: tookText(digText(m, "status", "startTime"), digText(m, "status", "completionTime"))}, timed(digText(m, "status", "startTime")),
 		})
 	}
-	return append(blocks, view.Block{Title: fmt.Sprintf("Jobs · %d", len(list)), Table: t})
+	return append(blocks, view.Block{Title: messages.Said(c.T("Jobs · %d", len(list))), Table: t})
 }
 
 // jobState is a job's state in a word.

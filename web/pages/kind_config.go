@@ -5,10 +5,10 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
-	"fmt"
 	"strings"
 	"time"
 
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 )
 
@@ -22,19 +22,19 @@ func usedByBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 func secretBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	var f factList
 	f.add("Type", text(o.object.Object["type"]))
-	f.add("Immutable", boolWord(o.object.Object["immutable"]))
+	f.add("Immutable", c.boolWord(o.object.Object["immutable"]))
 	if account := o.object.GetAnnotations()["kubernetes.io/service-account.name"]; account != "" {
 		f.link("Token of", account, objectPath(core("serviceaccounts"), o.namespace, account))
 	}
 	blocks := []view.Block{{Title: "Secret", Facts: f}}
-	if b := certificateBlock(digText(o.object.Object, "data", "tls.crt")); b.Facts != nil {
+	if b := c.certificateBlock(digText(o.object.Object, "data", "tls.crt")); b.Facts != nil {
 		blocks = append(blocks, b)
 	}
 	return append(blocks, c.usedBy(ctx, o))
 }
 
 // certificateBlock is what stands in a certificate; empty for what is none.
-func certificateBlock(encoded string) view.Block {
+func (c *Call) certificateBlock(encoded string) view.Block {
 	raw, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
 		return view.Block{}
@@ -45,7 +45,7 @@ func certificateBlock(encoded string) view.Block {
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return view.Block{Title: "Certificate", Note: "It cannot be read: " + err.Error()}
+		return view.Block{Title: "Certificate", Note: messages.Said(c.T("It cannot be read: %s", err))}
 	}
 	var f factList
 	f.add("For", cert.Subject.String())
@@ -56,11 +56,11 @@ func certificateBlock(encoded string) view.Block {
 	f.add("Names", strings.Join(names, ", "))
 	f.add("By", cert.Issuer.String())
 	left := time.Until(cert.NotAfter)
-	valid := fmt.Sprintf("until %s, %s left", cert.NotAfter.UTC().Format("2 Jan 2006 15:04 UTC"), age(left))
+	valid := c.T("until %s, %s left", cert.NotAfter.UTC().Format("2 Jan 2006 15:04 UTC"), age(left))
 	tone := view.Good
 	switch {
 	case left < 0:
-		valid, tone = "expired on "+cert.NotAfter.UTC().Format("2 Jan 2006 15:04 UTC"), view.Bad
+		valid, tone = c.T("expired on %s", cert.NotAfter.UTC().Format("2 Jan 2006 15:04 UTC")), view.Bad
 	case left < 14*24*time.Hour:
 		tone = view.Warn
 	}
@@ -79,12 +79,12 @@ func (c *Call) usedBy(ctx context.Context, o *loaded) view.Block {
 	pods := referrer{podResource, func(o map[string]any, r *refList) { podRefs(o["spec"], r) }, nil}
 	list, err := c.listObjects(ctx, a, o.namespace, "")
 	if err != nil {
-		b.Note = c.reason(err)
+		b.Note = messages.Said(c.reason(err))
 		return b
 	}
-	b.Table = &view.Table{Columns: []string{"Pod", "As"}, Empty: "No pod of this namespace mentions it."}
+	b.Table = &view.Table{Columns: []messages.Text{"Pod", "As"}, Empty: "No pod of this namespace mentions it."}
 	for _, p := range list {
-		how, uses := names(pods, p, o, nil)
+		how, uses := c.naming(pods, p, o, nil)
 		if !uses {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"pilothouse/web/apidoc"
+	"pilothouse/web/messages"
 	"pilothouse/web/rows"
 	"pilothouse/web/view"
 
@@ -24,12 +25,12 @@ func definitionBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	f.add("Categories", strings.Join(stringList(dig(names, "categories")), ", "))
 	f.add("Conversion", digText(spec, "conversion", "strategy"))
 	f.add("Stored as", strings.Join(stringList(dig(o.object.Object, "status", "storedVersions")), ", "))
-	t := &view.Table{Columns: []string{"Version", "Served", "Stored", "Subresources", "Columns", "Schema"}}
+	t := &view.Table{Columns: []messages.Text{"Version", "Served", "Stored", "Subresources", "Columns", "Schema"}}
 	for _, v := range objects(dig(spec, "versions")) {
 		gv := schema.GroupVersion{Group: digText(spec, "group"), Version: text(v["name"])}
 		name := view.Cell{Text: text(v["name"])}
 		if v["deprecated"] == true {
-			name.Text, name.Tone = name.Text+" deprecated", view.Warn
+			name.Text, name.Tone = c.T("%s deprecated", name.Text), view.Warn
 		}
 		var columns []string
 		for _, k := range objects(v["additionalPrinterColumns"]) {
@@ -37,8 +38,8 @@ func definitionBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 		}
 		subresources, _ := v["subresources"].(map[string]any)
 		t.Rows = append(t.Rows, []view.Cell{
-			name, {Text: yesNo(v["served"])}, {Text: yesNo(v["storage"])}, {Text: strings.Join(sortedKeys(subresources), ", ")}, {Text: strings.Join(columns, ", ")},
-			linked("fields", kindPage(apidoc.PathOf(gv), digText(names, "kind"), "")),
+			name, {Text: c.yesNo(v["served"] == true)}, {Text: c.yesNo(v["storage"] == true)}, {Text: strings.Join(sortedKeys(subresources), ", ")}, {Text: strings.Join(columns, ", ")},
+			linked(c.T("fields"), kindPage(apidoc.PathOf(gv), digText(names, "kind"), "")),
 		})
 	}
 	blocks := []view.Block{{Title: "Type", Facts: f}, {Title: "Versions", Table: t}}
@@ -46,18 +47,18 @@ func definitionBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	if !ok {
 		return append(blocks, view.Block{Title: "Objects", Note: "It is not served yet."})
 	}
-	b := view.Block{Title: "Objects", More: &view.Link{Text: "as a list", Href: listPath(a.gvr, "")}}
+	b := view.Block{Title: "Objects", More: &view.Link{Text: c.T("as a list"), Href: listPath(a.gvr, "")}}
 	if _, _, total, err := rows.First(ctx, c.Client, rows.Key{GVR: a.gvr}, 1); err != nil {
-		b.Note = c.reason(err)
+		b.Note = messages.Said(c.reason(err))
 	} else {
-		b.Note = "There are " + thousandsText(total) + "."
+		b.Note = messages.Said(c.N(total, "There is %d.", "There are %d."))
 	}
 	return append(blocks, b)
 }
 
-func yesNo(v any) string {
-	if v == true {
-		return "yes"
+func (c *Call) yesNo(v bool) string {
+	if v {
+		return c.T("yes")
 	}
-	return "no"
+	return c.T("no")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"pilothouse/web/messages"
 	"pilothouse/web/rows"
 	"pilothouse/web/view"
 )
@@ -18,14 +19,14 @@ func namespaceBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	if a, ok := c.served("", "resourcequotas"); ok {
 		list, err := c.listObjects(ctx, a, o.name, "")
 		if err != nil {
-			blocks = append(blocks, view.Block{Title: "Quotas", Note: c.reason(err)})
+			blocks = append(blocks, view.Block{Title: "Quotas", Note: messages.Said(c.reason(err))})
 		}
 		for _, m := range list {
 			name := digText(m, "metadata", "name")
-			blocks = append(blocks, view.Block{Title: "Quota " + name, Gauges: quotaGauges(m), More: &view.Link{Text: "open", Href: objectPath(a.gvr, o.name, name)}})
+			blocks = append(blocks, view.Block{Title: messages.Said(c.T("Quota %s", name)), Gauges: quotaGauges(m), More: &view.Link{Text: c.T("verb\x04open"), Href: objectPath(a.gvr, o.name, name)}})
 		}
 	}
-	t := &view.Table{Columns: []string{"Kind", "Objects"}}
+	t := &view.Table{Columns: []messages.Text{"Kind", "Objects"}}
 	for _, gr := range namespaceCounts {
 		a, ok := c.served(gr.Group, gr.Resource)
 		if !ok {
@@ -34,11 +35,11 @@ func namespaceBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 		a.namespace = o.name
 		cell := view.Cell{Num: true}
 		if c.may(ctx, right{verb: "list", address: a}) != nil {
-			cell.Text = "not yours to list"
+			cell.Text = c.T("not yours to list")
 		} else if _, _, total, err := rows.First(ctx, c.Client, rows.Key{GVR: a.gvr, Namespace: o.name}, 1); err != nil {
 			cell.Text = c.reason(err)
 		} else {
-			cell.Text = thousandsText(total)
+			cell.Text = c.Number(total)
 		}
 		t.Rows = append(t.Rows, []view.Cell{linked(plural(a.entry.Resource.Kind), listPath(a.gvr, o.name)), cell})
 	}
@@ -46,7 +47,7 @@ func namespaceBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	if a, ok := c.served("", "limitranges"); ok {
 		list, _ := c.listObjects(ctx, a, o.name, "") // who may not list limits sees none
 		for _, m := range list {
-			blocks = append(blocks, view.Block{Title: "Limits " + digText(m, "metadata", "name"), Table: limitTable(m)})
+			blocks = append(blocks, view.Block{Title: messages.Said(c.T("Limits %s", digText(m, "metadata", "name"))), Table: limitTable(m)})
 		}
 	}
 	return blocks
@@ -69,7 +70,7 @@ func quotaGauges(o map[string]any) []view.Gauge {
 		if used == "" {
 			used = "0"
 		}
-		list = append(list, gauge(name, used, text(hard[name])))
+		list = append(list, gauge(messages.Said(name), used, text(hard[name])))
 	}
 	return list
 }
@@ -80,7 +81,7 @@ func limitBlocks(_ context.Context, _ *Call, o *loaded) []view.Block {
 
 func limitTable(o map[string]any) *view.Table {
 	fields := []string{"min", "max", "defaultRequest", "default", "maxLimitRequestRatio"}
-	t := &view.Table{Columns: []string{"Type", "Resource", "Least", "Most", "Default request", "Default limit", "Ratio"}}
+	t := &view.Table{Columns: []messages.Text{"Type", "Resource", "Least", "Most", "Default request", "Default limit", "Ratio"}}
 	for _, l := range objects(dig(o, "spec", "limits")) {
 		names := map[string]any{}
 		for _, f := range fields {

@@ -2,9 +2,9 @@ package pages
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 )
 
@@ -23,7 +23,7 @@ func serviceBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	f.add("DNS", o.name+"."+o.namespace+".svc")
 	selector := labelsText(dig(spec, "selector"))
 	f.link("Selector", selector, join(listPath(core("pods"), o.namespace), with(nil, "q", "-l "+selector)))
-	ports := &view.Table{Columns: []string{"Name", "Port", "To", "Node port", "Protocol"}}
+	ports := &view.Table{Columns: []messages.Text{"Name", "Port", "To", "Node port", "Protocol"}}
 	for _, p := range objects(dig(spec, "ports")) {
 		ports.Rows = append(ports.Rows, plain(text(p["name"]), text(p["port"]), text(p["targetPort"]), text(p["nodePort"]), strings.TrimSpace(text(p["protocol"])+" "+text(p["appProtocol"]))))
 	}
@@ -51,34 +51,34 @@ func (c *Call) endpointsOf(ctx context.Context, o *loaded) view.Block {
 	}
 	slices, err := c.listObjects(ctx, a, o.namespace, "kubernetes.io/service-name="+o.name)
 	if err != nil {
-		b.Note = c.reason(err)
+		b.Note = messages.Said(c.reason(err))
 		return b
 	}
 	b.Table = &view.Table{Columns: endpointColumns, Empty: "No endpoint: nothing answers at this service."}
 	ready := 0
 	for _, s := range slices {
-		rows, n := endpointRows(o.namespace, s)
+		rows, n := c.endpointRows(o.namespace, s)
 		b.Table.Rows, ready = append(b.Table.Rows, rows...), ready+n
 	}
-	b.Title = fmt.Sprintf("Endpoints · %d of %d ready", ready, len(b.Table.Rows))
+	b.Title = messages.Said(c.T("Endpoints · %d of %d ready", ready, len(b.Table.Rows)))
 	return b
 }
 
-var endpointColumns = []string{"Address", "Ports", "State", "To", "Node", "Zone"}
+var endpointColumns = []messages.Text{"Address", "Ports", "State", "To", "Node", "Zone"}
 
 // endpointRows are the endpoints of a slice, and how many of them are ready.
-func endpointRows(namespace string, slice map[string]any) (rows [][]view.Cell, ready int) {
+func (c *Call) endpointRows(namespace string, slice map[string]any) (rows [][]view.Cell, ready int) {
 	var ports []string
 	for _, p := range objects(slice["ports"]) {
 		ports = append(ports, strings.TrimSpace(text(p["name"])+" "+text(p["port"])))
 	}
 	for _, e := range objects(slice["endpoints"]) {
-		state, tone := "ready", view.Good
+		state, tone := c.T("ready"), view.Good
 		switch {
 		case dig(e, "conditions", "terminating") == true:
-			state, tone = "terminating", view.Gone
+			state, tone = c.T("terminating"), view.Gone
 		case dig(e, "conditions", "ready") == false:
-			state, tone = "not ready", view.Warn
+			state, tone = c.T("not ready"), view.Warn
 		default:
 			ready++
 		}
@@ -97,15 +97,15 @@ func endpointRows(namespace string, slice map[string]any) (rows [][]view.Cell, r
 	return rows, ready
 }
 
-func sliceBlocks(_ context.Context, _ *Call, o *loaded) []view.Block {
+func sliceBlocks(_ context.Context, c *Call, o *loaded) []view.Block {
 	var f factList
 	service := o.object.GetLabels()["kubernetes.io/service-name"]
 	if service != "" {
 		f.link("Service", service, objectPath(core("services"), o.namespace, service))
 	}
 	f.add("Address type", text(o.object.Object["addressType"]))
-	rows, ready := endpointRows(o.namespace, o.object.Object)
-	return []view.Block{{Title: fmt.Sprintf("Endpoints · %d of %d ready", ready, len(rows)), Facts: f, Table: &view.Table{Columns: endpointColumns, Rows: rows, Empty: "None."}}}
+	rows, ready := c.endpointRows(o.namespace, o.object.Object)
+	return []view.Block{{Title: messages.Said(c.T("Endpoints · %d of %d ready", ready, len(rows))), Facts: f, Table: &view.Table{Columns: endpointColumns, Rows: rows, Empty: "None."}}}
 }
 
 // ingressesTo are the ingresses whose rules lead to a service.
@@ -120,12 +120,12 @@ func (c *Call) ingressesTo(ctx context.Context, o *loaded) view.Block {
 		return b
 	}
 	for _, m := range list {
-		for _, r := range ingressRules(m) {
+		for _, r := range c.ingressRules(m) {
 			if r.service != o.name {
 				continue
 			}
 			if b.Table == nil {
-				b.Table = &view.Table{Columns: []string{"Ingress", "Host", "Path"}}
+				b.Table = &view.Table{Columns: []messages.Text{"Ingress", "Host", "Path"}}
 			}
 			name := digText(m, "metadata", "name")
 			b.Table.Rows = append(b.Table.Rows, []view.Cell{linked(name, objectPath(a.gvr, o.namespace, name)), {Text: r.host}, {Text: r.path}})
@@ -137,7 +137,7 @@ func (c *Call) ingressesTo(ctx context.Context, o *loaded) view.Block {
 // ingressRule is one path of an ingress.
 type ingressRule struct{ host, path, kind, service, port, resource string }
 
-func ingressRules(o map[string]any) []ingressRule {
+func (c *Call) ingressRules(o map[string]any) []ingressRule {
 	var list []ingressRule
 	add := func(host, path, kind string, backend any) {
 		r := ingressRule{host: host, path: path, kind: kind, service: digText(backend, "service", "name")}
@@ -148,7 +148,7 @@ func ingressRules(o map[string]any) []ingressRule {
 	for _, rule := range objects(dig(o, "spec", "rules")) {
 		host := text(rule["host"])
 		if host == "" {
-			host = "any host"
+			host = c.T("any host")
 		}
 		for _, p := range objects(dig(rule, "http", "paths")) {
 			path := text(p["path"])
@@ -159,15 +159,15 @@ func ingressRules(o map[string]any) []ingressRule {
 		}
 	}
 	if backend := dig(o, "spec", "defaultBackend"); backend != nil {
-		add("any other", "/", "", backend)
+		add(c.T("any other"), "/", "", backend)
 	}
 	return list
 }
 
-func ingressBlocks(_ context.Context, _ *Call, o *loaded) []view.Block {
+func ingressBlocks(_ context.Context, c *Call, o *loaded) []view.Block {
 	spec := o.object.Object["spec"]
 	tls := map[string]string{}
-	certificates := &view.Table{Columns: []string{"Hosts", "Certificate"}}
+	certificates := &view.Table{Columns: []messages.Text{"Hosts", "Certificate"}}
 	for _, t := range objects(dig(spec, "tls")) {
 		name := text(t["secretName"])
 		hosts := stringList(t["hosts"])
@@ -179,8 +179,8 @@ func ingressBlocks(_ context.Context, _ *Call, o *loaded) []view.Block {
 	var f factList
 	f.add("Class", digText(spec, "ingressClassName"))
 	f.add("Addresses", strings.Join(ingressAddresses(o.object.Object), ", "))
-	rules := &view.Table{Columns: []string{"Host", "Path", "Match", "To"}, Empty: "It has no rules."}
-	for _, r := range ingressRules(o.object.Object) {
+	rules := &view.Table{Columns: []messages.Text{"Host", "Path", "Match", "To"}, Empty: "It has no rules."}
+	for _, r := range c.ingressRules(o.object.Object) {
 		host := view.Cell{Text: r.host}
 		if !strings.ContainsAny(r.host, " *") {
 			scheme := "http://"
@@ -208,21 +208,24 @@ func networkPolicyBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	selector := selectorText(dig(spec, "podSelector"))
 	var f factList
 	if selector == "" {
-		f.link("For", "all pods of the namespace", listPath(core("pods"), o.namespace))
+		f.link("For", c.T("all pods of the namespace"), listPath(core("pods"), o.namespace))
 	} else {
 		f.link("For", selector, join(listPath(core("pods"), o.namespace), with(nil, "q", "-l "+selector)))
 	}
 	f.add("Limits", strings.Join(stringList(dig(spec, "policyTypes")), ", "))
 	blocks := []view.Block{{Title: "Pods", Facts: f}}
-	for _, way := range []struct{ kind, field, peers, title string }{{"Ingress", "ingress", "from", "Lets in"}, {"Egress", "egress", "to", "Lets out"}} {
+	for _, way := range []struct {
+		kind, field, peers string
+		title              messages.Text
+	}{{"Ingress", "ingress", "from", "Lets in"}, {"Egress", "egress", "to", "Lets out"}} {
 		if !strings.Contains(strings.Join(stringList(dig(spec, "policyTypes")), " "), way.kind) {
 			continue
 		}
-		t := &view.Table{Columns: []string{"Peers", "Ports"}, Empty: "Nothing."}
+		t := &view.Table{Columns: []messages.Text{"Peers", "Ports"}, Empty: "Nothing."}
 		for _, rule := range objects(dig(spec, way.field)) {
 			var peers, ports []string
 			for _, p := range objects(rule[way.peers]) {
-				peers = append(peers, peerText(p))
+				peers = append(peers, c.peerText(p))
 			}
 			for _, p := range objects(rule["ports"]) {
 				port := strings.TrimSpace(text(p["protocol"]) + " " + text(p["port"]))
@@ -231,7 +234,7 @@ func networkPolicyBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 				}
 				ports = append(ports, port)
 			}
-			t.Rows = append(t.Rows, plain(orAny(peers, "anybody"), orAny(ports, "any port")))
+			t.Rows = append(t.Rows, plain(orAny(peers, c.T("anybody")), orAny(ports, c.T("any port"))))
 		}
 		blocks = append(blocks, view.Block{Title: way.title, Table: t})
 	}
@@ -245,21 +248,24 @@ func orAny(list []string, any string) string {
 	return strings.Join(list, "; ")
 }
 
-func peerText(p map[string]any) string {
+func (c *Call) peerText(p map[string]any) string {
 	if cidr := digText(p, "ipBlock", "cidr"); cidr != "" {
 		if except := stringList(dig(p, "ipBlock", "except")); len(except) > 0 {
-			cidr += " but " + strings.Join(except, ", ")
+			return c.T("%s but %s", cidr, strings.Join(except, ", "))
 		}
 		return cidr
 	}
-	words := ""
-	if p["podSelector"] != nil {
-		words = "pods " + orAny(nonEmpty(selectorText(p["podSelector"])), "of any kind")
+	pods := orAny(nonEmpty(selectorText(p["podSelector"])), c.T("of any kind"))
+	namespaces := orAny(nonEmpty(selectorText(p["namespaceSelector"])), c.T("of any kind"))
+	switch {
+	case p["podSelector"] != nil && p["namespaceSelector"] != nil:
+		return c.T("pods %s in namespaces %s", pods, namespaces)
+	case p["podSelector"] != nil:
+		return c.T("pods %s", pods)
+	case p["namespaceSelector"] != nil:
+		return c.T("in namespaces %s", namespaces)
 	}
-	if p["namespaceSelector"] != nil {
-		words = strings.TrimSpace(words + " in namespaces " + orAny(nonEmpty(selectorText(p["namespaceSelector"])), "of any kind"))
-	}
-	return words
+	return ""
 }
 
 func nonEmpty(s string) []string {

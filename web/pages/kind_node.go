@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,17 +18,22 @@ func nodeBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	spec, status := o.object.Object["spec"], o.object.Object["status"]
 	var f factList
 	for _, a := range objects(dig(status, "addresses")) {
-		f.add(text(a["type"]), text(a["address"]))
+		f.add(messages.Said(text(a["type"])), text(a["address"]))
 	}
-	for _, part := range []struct{ name, field string }{{"System", "osImage"}, {"Kernel", "kernelVersion"}, {"Runtime", "containerRuntimeVersion"}, {"Kubelet", "kubeletVersion"}, {"Architecture", "architecture"}} {
+	for _, part := range []struct {
+		name  messages.Text
+		field string
+	}{{"System", "osImage"}, {"Kernel", "kernelVersion"}, {"Runtime", "containerRuntimeVersion"}, {"Kubelet", "kubeletVersion"}, {"Architecture", "architecture"}} {
 		f.add(part.name, digText(status, "nodeInfo", part.field))
 	}
 	f.add("Pod network", strings.Join(stringList(dig(spec, "podCIDRs")), ", "))
-	f.add("Scheduling", map[bool]string{true: "cordoned: no new pods"}[dig(spec, "unschedulable") == true])
+	if dig(spec, "unschedulable") == true {
+		f.add("Scheduling", c.T("cordoned: no new pods"))
+	}
 	selector := fields.OneTermEqualSelector("spec.nodeName", o.name).String()
 	blocks := []view.Block{c.nodeUse(ctx, status, selector), {Title: "Node", Facts: f}}
 	if taints := objects(dig(spec, "taints")); len(taints) > 0 {
-		t := &view.Table{Columns: []string{"Taint", "Effect"}}
+		t := &view.Table{Columns: []messages.Text{"Taint", "Effect"}}
 		for _, x := range taints {
 			key := text(x["key"])
 			if value := text(x["value"]); value != "" {
@@ -48,7 +54,7 @@ func (c *Call) nodeUse(ctx context.Context, status any, selector string) view.Bl
 	b := view.Block{Title: "Asked for by its pods, of what can be used"}
 	var pods corev1.PodList
 	if err := c.Client.List(ctx, core("pods"), "", metav1.ListOptions{FieldSelector: selector}, &pods); err != nil {
-		b.Note = c.reason(err)
+		b.Note = messages.Said(c.reason(err))
 		return b
 	}
 	asked, count := corev1.ResourceList{}, 0
@@ -73,7 +79,7 @@ func (c *Call) nodeUse(ctx context.Context, status any, selector string) view.Bl
 		if !known && name != "cpu" && name != "memory" {
 			continue
 		}
-		g := gauge(name, q.String(), text(has[name]))
+		g := gauge(messages.Said(name), q.String(), text(has[name]))
 		if g.Tone == view.Bad && q.Cmp(resource.MustParse("0")) == 0 {
 			g.Tone = view.Good // nothing of nothing
 		}

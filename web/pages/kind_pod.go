@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 )
 
@@ -22,13 +23,13 @@ func podBlocks(_ context.Context, c *Call, o *loaded) []view.Block {
 	f.moment("Started", digText(status, "startTime"))
 	f.add("Why", strings.TrimSpace(digText(status, "reason")+" "+digText(status, "message")))
 	blocks := []view.Block{{Title: "Where it runs", Facts: f}}
-	if b := containerInputs(o.namespace, spec); b.Table != nil {
+	if b := c.containerInputs(o.namespace, spec); b.Table != nil {
 		blocks = append(blocks, b)
 	}
 	if b := volumesBlock(o.namespace, spec); b.Table != nil {
 		blocks = append(blocks, b)
 	}
-	if b := tolerationsBlock(spec); b.Table != nil {
+	if b := c.tolerationsBlock(spec); b.Table != nil {
 		blocks = append(blocks, b)
 	}
 	return blocks
@@ -52,9 +53,9 @@ func fieldOf(v any, name string) []string {
 
 // containerInputs are the environment, the mounts and the probes of a pod's
 // containers.
-func containerInputs(namespace string, spec any) view.Block {
+func (c *Call) containerInputs(namespace string, spec any) view.Block {
 	b := view.Block{Title: "Environment, mounts, probes"}
-	t := &view.Table{Columns: []string{"Container", "What", "Name", "Value"}}
+	t := &view.Table{Columns: []messages.Text{"Container", "What", "Name", "Value"}}
 	for _, part := range []string{"initContainers", "containers", "ephemeralContainers"} {
 		for _, k := range objects(dig(spec, part)) {
 			name := text(k["name"])
@@ -64,12 +65,12 @@ func containerInputs(namespace string, spec any) view.Block {
 			for _, e := range objects(k["envFrom"]) {
 				for field, resource := range map[string]string{"configMapRef": "configmaps", "secretRef": "secrets"} {
 					if ref := digText(e, field, "name"); ref != "" {
-						add("env", text(e["prefix"])+"*", linked("all of "+resource+"/"+ref, objectPath(core(resource), namespace, ref)))
+						add("env", text(e["prefix"])+"*", linked(c.T("all of %s", resource+"/"+ref), objectPath(core(resource), namespace, ref)))
 					}
 				}
 			}
 			for _, e := range objects(k["env"]) {
-				add("env", text(e["name"]), envValue(namespace, e))
+				add("env", text(e["name"]), c.envValue(namespace, e))
 			}
 			for _, m := range objects(k["volumeMounts"]) {
 				value := text(m["name"])
@@ -77,13 +78,13 @@ func containerInputs(namespace string, spec any) view.Block {
 					value += "/" + sub
 				}
 				if m["readOnly"] == true {
-					value += " (read only)"
+					value = c.T("%s (read only)", value)
 				}
 				add("mount", text(m["mountPath"]), view.Cell{Text: value})
 			}
 			for _, probe := range []string{"startupProbe", "livenessProbe", "readinessProbe"} {
 				if p, ok := k[probe].(map[string]any); ok {
-					add(strings.TrimSuffix(probe, "Probe"), "probe", view.Cell{Text: probeText(p)})
+					add(strings.TrimSuffix(probe, "Probe"), "probe", view.Cell{Text: c.probeText(p)})
 				}
 			}
 		}
@@ -94,25 +95,25 @@ func containerInputs(namespace string, spec any) view.Block {
 	return b
 }
 
-func envValue(namespace string, e map[string]any) view.Cell {
+func (c *Call) envValue(namespace string, e map[string]any) view.Cell {
 	if from, ok := e["valueFrom"].(map[string]any); ok {
 		for field, resource := range map[string]string{"configMapKeyRef": "configmaps", "secretKeyRef": "secrets"} {
 			if ref := digText(from, field, "name"); ref != "" {
-				return linked(digText(from, field, "key")+" of "+resource+"/"+ref, objectPath(core(resource), namespace, ref))
+				return linked(c.T("%s of %s", digText(from, field, "key"), resource+"/"+ref), objectPath(core(resource), namespace, ref))
 			}
 		}
 		if field := digText(from, "fieldRef", "fieldPath"); field != "" {
-			return view.Cell{Text: "field " + field}
+			return view.Cell{Text: c.T("field %s", field)}
 		}
 		if field := digText(from, "resourceFieldRef", "resource"); field != "" {
-			return view.Cell{Text: "resource " + field}
+			return view.Cell{Text: c.T("resource %s", field)}
 		}
 	}
 	return view.Cell{Text: shorten(text(e["value"]), 300)}
 }
 
 // probeText is a probe in a line: "GET :8080/ready every 10s".
-func probeText(p map[string]any) string {
+func (c *Call) probeText(p map[string]any) string {
 	what := "?"
 	switch {
 	case p["httpGet"] != nil:
@@ -124,9 +125,12 @@ func probeText(p map[string]any) string {
 	case p["exec"] != nil:
 		what = "exec " + strings.Join(stringList(dig(p, "exec", "command")), " ")
 	}
-	for _, part := range []struct{ field, word string }{{"initialDelaySeconds", "after"}, {"periodSeconds", "every"}, {"timeoutSeconds", "for at most"}} {
+	for _, part := range []struct {
+		field string
+		text  messages.Text
+	}{{"initialDelaySeconds", "after %d s"}, {"periodSeconds", "every %d s"}, {"timeoutSeconds", "for at most %d s"}} {
 		if n := digInt(p, part.field); n > 0 {
-			what += fmt.Sprintf(", %s %d s", part.word, n)
+			what += ", " + c.T(part.text, n)
 		}
 	}
 	return what
@@ -137,7 +141,7 @@ func volumesBlock(namespace string, spec any) view.Block {
 	b := view.Block{Title: "Volumes"}
 	for _, v := range objects(dig(spec, "volumes")) {
 		if b.Table == nil {
-			b.Table = &view.Table{Columns: []string{"Name", "Type", "From"}}
+			b.Table = &view.Table{Columns: []messages.Text{"Name", "Type", "From"}}
 		}
 		kind, from := volumeSource(namespace, v)
 		b.Table.Rows = append(b.Table.Rows, append(plain(text(v["name"]), kind), from))
@@ -180,27 +184,27 @@ func volumeSource(namespace string, v map[string]any) (kind string, from view.Ce
 	return "", view.Cell{}
 }
 
-func tolerationsBlock(spec any) view.Block {
+func (c *Call) tolerationsBlock(spec any) view.Block {
 	b := view.Block{Title: "Where it may run", Closed: true}
-	t := &view.Table{Columns: []string{"Kind", "Term", "Effect"}}
+	t := &view.Table{Columns: []messages.Text{"Kind", "Term", "Effect"}}
 	if m, ok := dig(spec, "nodeSelector").(map[string]any); ok {
 		for _, k := range sortedKeys(m) {
-			t.Rows = append(t.Rows, plain("node selector", k+"="+text(m[k]), ""))
+			t.Rows = append(t.Rows, plain(c.T("node selector"), k+"="+text(m[k]), ""))
 		}
 	}
 	for _, x := range objects(dig(spec, "tolerations")) {
 		term := text(x["key"])
 		if term == "" {
-			term = "any taint"
+			term = c.T("any taint")
 		}
 		if value := text(x["value"]); value != "" {
 			term += "=" + value
 		}
 		effect := text(x["effect"])
 		if s := text(x["tolerationSeconds"]); s != "" {
-			effect += " for " + s + " s"
+			effect = c.T("%s for %s s", effect, s)
 		}
-		t.Rows = append(t.Rows, plain("toleration", term, effect))
+		t.Rows = append(t.Rows, plain(c.T("toleration"), term, effect))
 	}
 	if len(t.Rows) > 0 {
 		b.Table = t

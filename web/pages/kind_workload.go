@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -37,7 +38,7 @@ func workloadBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 		}
 	}
 	if dig(spec, "paused") == true {
-		f.add("Rollout", "paused")
+		f.add("Rollout", c.T("paused"))
 	}
 	if name := digText(spec, "serviceName"); name != "" {
 		f.link("Service", name, objectPath(core("services"), o.namespace, name))
@@ -68,7 +69,10 @@ func replicaGauges(kind string, spec, status any) []view.Gauge {
 		want = digInt(spec, "replicas")
 	}
 	list := []view.Gauge{progress("Ready", digInt(status, "readyReplicas"), want)}
-	for _, part := range []struct{ name, field string }{{"Available", "availableReplicas"}, {"Updated", "updatedReplicas"}} {
+	for _, part := range []struct {
+		name  messages.Text
+		field string
+	}{{"Available", "availableReplicas"}, {"Updated", "updatedReplicas"}} {
 		if kind == "Deployment" || kind == "StatefulSet" || part.field == "availableReplicas" {
 			list = append(list, progress(part.name, digInt(status, part.field), want))
 		}
@@ -79,7 +83,7 @@ func replicaGauges(kind string, spec, status any) []view.Gauge {
 // leadsTo are the services and the autoscalers that have to do with pods of some
 // labels.
 func (c *Call) leadsTo(ctx context.Context, o *loaded, pods labels.Set) view.Block {
-	t := &view.Table{Columns: []string{"Kind", "Name", "What"}}
+	t := &view.Table{Columns: []messages.Text{"Kind", "Name", "What"}}
 	var services corev1.ServiceList
 	if c.Client.List(ctx, core("services"), o.namespace, metav1.ListOptions{}, &services) == nil {
 		for i := range services.Items {
@@ -99,7 +103,7 @@ func (c *Call) leadsTo(ctx context.Context, o *loaded, pods labels.Set) view.Blo
 		for i := range raw {
 			if err == nil && digText(raw[i], "spec", "scaleTargetRef", "kind") == o.object.GetKind() && digText(raw[i], "spec", "scaleTargetRef", "name") == o.name {
 				name := digText(raw[i], "metadata", "name")
-				t.Rows = append(t.Rows, []view.Cell{{Text: "HorizontalPodAutoscaler"}, linked(name, objectPath(a.gvr, o.namespace, name)), {Text: digText(raw[i], "spec", "minReplicas") + " to " + digText(raw[i], "spec", "maxReplicas")}})
+				t.Rows = append(t.Rows, []view.Cell{{Text: "HorizontalPodAutoscaler"}, linked(name, objectPath(a.gvr, o.namespace, name)), {Text: c.T("%s to %s", digText(raw[i], "spec", "minReplicas"), digText(raw[i], "spec", "maxReplicas"))}})
 			}
 		}
 	}
@@ -115,11 +119,11 @@ func deploymentBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	var sets appsv1.ReplicaSetList
 	gvr := appsv1.SchemeGroupVersion.WithResource("replicasets")
 	if err := c.Client.List(ctx, gvr, o.namespace, metav1.ListOptions{LabelSelector: selectorText(dig(o.object.Object, "spec", "selector"))}, &sets); err != nil {
-		return append(blocks, view.Block{Title: "Revisions", Note: c.reason(err)})
+		return append(blocks, view.Block{Title: "Revisions", Note: messages.Said(c.reason(err))})
 	}
 	own := slices.DeleteFunc(sets.Items, func(rs appsv1.ReplicaSet) bool { return !metav1.IsControlledBy(&rs, &o.object) })
 	slices.SortFunc(own, func(a, b appsv1.ReplicaSet) int { return cmp.Compare(revision(&b), revision(&a)) })
-	t := &view.Table{Columns: []string{"Revision", "ReplicaSet", "Replicas", "Images", "Age"}, Empty: "There is none yet."}
+	t := &view.Table{Columns: []messages.Text{"Revision", "ReplicaSet", "Replicas", "Images", "Age"}, Empty: "There is none yet."}
 	for i := range own {
 		rs := &own[i]
 		var images []string
@@ -127,7 +131,7 @@ func deploymentBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 			images = append(images, k.Image)
 		}
 		t.Rows = append(t.Rows, []view.Cell{
-			{Text: strconv.Itoa(revision(rs))}, linked(rs.Name, objectPath(gvr, o.namespace, rs.Name)), {Text: fmt.Sprintf("%d of %d", rs.Status.ReadyReplicas, rs.Status.Replicas)},
+			{Text: strconv.Itoa(revision(rs))}, linked(rs.Name, objectPath(gvr, o.namespace, rs.Name)), {Text: c.T("%d of %d", rs.Status.ReadyReplicas, rs.Status.Replicas)},
 			{Text: strings.Join(images, ", ")}, timed(rs.CreationTimestamp.UTC().Format(timeFormat)),
 		})
 	}
@@ -149,13 +153,13 @@ func scalerBlocks(_ context.Context, c *Call, o *loaded) []view.Block {
 	if least == "" {
 		least = "1"
 	}
-	f.add("Between", least+" and "+digText(spec, "maxReplicas"))
+	f.add("Between", c.T("%s and %s", least, digText(spec, "maxReplicas")))
 	f.add("Wants", digText(status, "desiredReplicas"))
 	f.moment("Last scaled", digText(status, "lastScaleTime"))
 	now := progress("Replicas", digInt(status, "currentReplicas"), digInt(spec, "maxReplicas"))
 	now.Tone = view.Good
 	blocks := []view.Block{{Title: "Scale", Gauges: []view.Gauge{now}, Facts: f}}
-	t := &view.Table{Columns: []string{"Metric", "Now", "Target"}, Empty: "None."}
+	t := &view.Table{Columns: []messages.Text{"Metric", "Now", "Target"}, Empty: "None."}
 	current := objects(dig(status, "currentMetrics"))
 	for i, m := range objects(dig(spec, "metrics")) {
 		kind := text(m["type"])
@@ -164,21 +168,21 @@ func scalerBlocks(_ context.Context, c *Call, o *loaded) []view.Block {
 		if name == "" {
 			name = digText(m, field, "metric", "name")
 		}
-		is := "not known"
+		is := c.T("not known")
 		if i < len(current) {
-			is = metricText(dig(current[i], field, "current"))
+			is = c.metricText(dig(current[i], field, "current"))
 		}
-		t.Rows = append(t.Rows, plain(strings.TrimSpace(kind+" "+name), is, metricText(dig(m, field, "target"))))
+		t.Rows = append(t.Rows, plain(strings.TrimSpace(kind+" "+name), is, c.metricText(dig(m, field, "target"))))
 	}
 	return append(blocks, view.Block{Title: "Metrics", Table: t})
 }
 
-func metricText(v any) string {
+func (c *Call) metricText(v any) string {
 	switch {
 	case dig(v, "averageUtilization") != nil:
 		return digText(v, "averageUtilization") + " %"
 	case digText(v, "averageValue") != "":
-		return digText(v, "averageValue") + " on average"
+		return c.T("%s on average", digText(v, "averageValue"))
 	}
 	return digText(v, "value")
 }

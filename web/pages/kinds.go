@@ -2,12 +2,12 @@ package pages
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"pilothouse/backend/client"
+	"pilothouse/web/messages"
 	"pilothouse/web/rows"
 	"pilothouse/web/view"
 
@@ -97,16 +97,16 @@ func stringList(v any) []string {
 // factList collects facts that are something.
 type factList []view.Fact
 
-func (l *factList) add(name, value string) { l.link(name, value, "") }
+func (l *factList) add(name messages.Text, value string) { l.link(name, value, "") }
 
-func (l *factList) link(name, value, href string) {
+func (l *factList) link(name messages.Text, value, href string) {
 	if value != "" && value != "<nil>" {
 		*l = append(*l, view.Fact{Name: name, Cell: view.Cell{Text: value, Href: href}})
 	}
 }
 
 // moment adds a time as how long ago it is.
-func (l *factList) moment(name, value string) {
+func (l *factList) moment(name messages.Text, value string) {
 	if at, err := time.Parse(time.RFC3339, value); err == nil {
 		*l = append(*l, view.Fact{Name: name, Cell: view.Cell{Text: age(time.Since(at)), Time: value}})
 	}
@@ -149,7 +149,7 @@ func (c *Call) served(group, name string) (address, bool) {
 
 // rowsBlock is the list of what selectors choose, as its own page shows it.
 // Columns that are left out are named in without.
-func (c *Call) rowsBlock(ctx context.Context, title string, a address, labelSelector, fieldSelector string, without ...string) view.Block {
+func (c *Call) rowsBlock(ctx context.Context, title messages.Text, a address, labelSelector, fieldSelector string, without ...string) view.Block {
 	b := view.Block{Title: title}
 	q := ""
 	if labelSelector != "" {
@@ -158,10 +158,10 @@ func (c *Call) rowsBlock(ctx context.Context, title string, a address, labelSele
 	if fieldSelector != "" {
 		q = strings.TrimSpace(q + " -f " + fieldSelector)
 	}
-	b.More = &view.Link{Text: "as a list", Href: join(listPath(a.gvr, a.namespace), with(nil, "q", q))}
+	b.More = &view.Link{Text: c.T("as a list"), Href: join(listPath(a.gvr, a.namespace), with(nil, "q", q))}
 	columns, list, total, err := rows.Pick(ctx, c.Client, rows.Key{GVR: a.gvr, Namespace: a.namespace, FieldSelector: fieldSelector}, labelSelector, shownRelated)
 	if err != nil {
-		b.Note = c.reason(err)
+		b.Note = messages.Said(c.reason(err))
 		return b
 	}
 	sh := newShape(&listState{address: a}, columns, rows.AgeColumn(columns, list), list)
@@ -174,7 +174,7 @@ func (c *Call) rowsBlock(ctx context.Context, title string, a address, labelSele
 		}
 		if !skip {
 			shown = append(shown, col)
-			b.Table.Columns = append(b.Table.Columns, col.Name)
+			b.Table.Columns = append(b.Table.Columns, messages.Said(col.Name))
 		}
 	}
 	for _, r := range list {
@@ -189,9 +189,9 @@ func (c *Call) rowsBlock(ctx context.Context, title string, a address, labelSele
 		b.Table.Rows = append(b.Table.Rows, cells)
 	}
 	if total > len(list) {
-		b.Note = fmt.Sprintf("%d of %d.", len(list), total)
+		b.Note = messages.Said(c.T("%d of %d.", len(list), total))
 	}
-	b.Title = fmt.Sprintf("%s · %d", title, total)
+	b.Title = messages.Said(c.T("%s · %d", title, total))
 	return b
 }
 
@@ -233,8 +233,8 @@ func labelsText(v any) string {
 }
 
 // gauge is a Gauge of two amounts; more than all of it is bad.
-func gauge(name, used, hard string) view.Gauge {
-	g := view.Gauge{Name: name, Text: used + " of " + hard, Tone: view.Good}
+func gauge(name messages.Text, used, hard string) view.Gauge {
+	g := view.Gauge{Name: name, Now: used, Of: hard, Tone: view.Good}
 	u, err1 := resource.ParseQuantity(used)
 	h, err2 := resource.ParseQuantity(hard)
 	if err1 != nil || err2 != nil {
@@ -251,8 +251,8 @@ func gauge(name, used, hard string) view.Gauge {
 }
 
 // progress is a Gauge of what is to be all.
-func progress(name string, now, want int64) view.Gauge {
-	g := view.Gauge{Name: name, Text: fmt.Sprintf("%d of %d", now, want), Percent: percent(float64(now), float64(want)), Tone: view.Good}
+func progress(name messages.Text, now, want int64) view.Gauge {
+	g := view.Gauge{Name: name, Now: strconv.FormatInt(now, 10), Of: strconv.FormatInt(want, 10), Percent: percent(float64(now), float64(want)), Tone: view.Good}
 	if now < want {
 		g.Tone = view.Warn
 	}
@@ -287,12 +287,3 @@ func (c *Call) listObjects(ctx context.Context, a address, namespace, labelSelec
 
 // maxListed bounds the objects that one block reads.
 const maxListed = 2000
-
-// thousandsText is a number with commas.
-func thousandsText(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}

@@ -64,7 +64,7 @@ func (c *Call) marks(ctx context.Context, text string) []mark {
 func (c *Call) marksOf(ctx context.Context, n *yaml.Node) []mark {
 	apiVersion, kind := valueOf(n, "apiVersion"), valueOf(n, "kind")
 	if apiVersion == nil || kind == nil {
-		return []mark{{Line: n.Line, Column: n.Column, End: n.Column + 1, Text: "apiVersion and kind say what it is; one of them is missing", Severity: "warning"}}
+		return []mark{{Line: n.Line, Column: n.Column, End: n.Column + 1, Text: c.T("apiVersion and kind say what it is; one of them is missing"), Severity: "warning"}}
 	}
 	if items := valueOf(n, "items"); kind.Value == "List" && items != nil {
 		var list []mark
@@ -77,10 +77,10 @@ func (c *Call) marksOf(ctx context.Context, n *yaml.Node) []mark {
 	}
 	gv, err := schema.ParseGroupVersion(apiVersion.Value)
 	if err != nil {
-		return []mark{nodeMark(apiVersion, "this is no group and version")}
+		return []mark{nodeMark(apiVersion, c.T("this is no group and version"))}
 	}
 	if _, ok := c.Registry.Table().ForKind(gv.WithKind(kind.Value)); !ok {
-		return []mark{nodeMark(kind, "the server has no kind "+kind.Value+" in "+apiVersion.Value)}
+		return []mark{nodeMark(kind, c.T("the server has no kind %s in %s", kind.Value, apiVersion.Value))}
 	}
 	d, err := c.Docs.Document(ctx, c.Client, apidoc.PathOf(gv))
 	if err != nil || d == nil {
@@ -96,7 +96,7 @@ func (c *Call) marksOf(ctx context.Context, n *yaml.Node) []mark {
 		if p.Weak {
 			severity = "warning"
 		}
-		list = append(list, mark{Line: p.Line, Column: p.Column, End: p.End, Text: p.Text, Severity: severity})
+		list = append(list, mark{Line: p.Line, Column: p.Column, End: p.End, Text: c.Language.Error(p.Text), Severity: severity})
 	}
 	return list
 }
@@ -165,17 +165,17 @@ func (c *Call) hovered(ctx context.Context, p apidoc.Place) (*hovered, error) {
 	r := d.Resolve(s)
 	h := &hovered{Path: strings.Join(p.Path, "."), Type: d.TypeOf(s), Description: r.Description, Href: kindPage(apidoc.PathOf(gv), p.Kind, strings.Join(p.Path, "."))}
 	if len(r.Default) > 0 {
-		h.Notes = append(h.Notes, "default "+string(r.Default))
+		h.Notes = append(h.Notes, c.T("default %s", string(r.Default)))
 	}
 	var enum []string
 	for _, e := range r.Enum {
 		enum = append(enum, strings.Trim(string(e), `"`))
 	}
 	if len(enum) > 0 {
-		h.Notes = append(h.Notes, "one of "+strings.Join(enum, ", "))
+		h.Notes = append(h.Notes, c.T("one of %s", strings.Join(enum, ", ")))
 	}
 	if parent := d.At(root, p.Path[:len(p.Path)-1]); parent != nil && slices.Contains(d.Inner(parent).Required, p.Path[len(p.Path)-1]) {
-		h.Notes = append(h.Notes, "required")
+		h.Notes = append(h.Notes, c.T("required"))
 	}
 	return h, nil
 }

@@ -39,7 +39,7 @@ func resourcePage(ctx context.Context, c *Call) (*Answer, error) {
 }
 
 func notServed(path string) error {
-	return &apierrors.StatusError{ErrStatus: statusNotFound("There is no page at " + path + ".")}
+	return notFound("There is no page at %s.", path)
 }
 
 // listState is what the address of a list says.
@@ -154,7 +154,7 @@ func (s *listState) showsNamespace() bool { return s.entry.Resource.Namespaced &
 // list is the page of a list.
 func list(ctx context.Context, c *Call, a address) (*Answer, error) {
 	if !can(a.entry, "list") {
-		return nil, &apierrors.StatusError{ErrStatus: statusNotFound(a.entry.Resource.Kind + " objects are made by requests and are not kept, so there is no list of them.")}
+		return nil, notFound("%s objects are made by requests and are not kept, so there is no list of them.", a.entry.Resource.Kind)
 	}
 	if kept := c.keptList(a); kept != "" {
 		return &Answer{Redirect: kept}, nil
@@ -168,7 +168,7 @@ func list(ctx context.Context, c *Call, a address) (*Answer, error) {
 		case ok:
 			v.Fault, status = f, f.Code
 		case isQuery(err):
-			v.Problem, status = err.Error(), http.StatusBadRequest
+			v.Problem, status = c.Problem(err), http.StatusBadRequest
 		default:
 			return nil, err
 		}
@@ -330,6 +330,14 @@ type queryError struct{ error }
 func isQuery(err error) bool {
 	_, ok := err.(queryError) //nolint:errorlint // made here, never wrapped
 	return ok
+}
+
+// Problem is an error in the user's language.
+func (c *Call) Problem(err error) string {
+	if q, ok := err.(queryError); ok { //nolint:errorlint // made here, never wrapped
+		err = q.error
+	}
+	return c.Language.Error(err)
 }
 
 // asQuery tells errors of the API, which are about the request, from errors of

@@ -8,11 +8,10 @@ import (
 	"strconv"
 	"strings"
 
+	"pilothouse/web/messages"
 	"pilothouse/web/prefs"
 	"pilothouse/web/rows"
 	"pilothouse/web/view"
-
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
 // keptParams are the parameters of a list's address that are kept for a user.
@@ -132,7 +131,7 @@ func setPrefs(_ context.Context, c *Call) (*Answer, error) {
 		return nil, badRequest("there is nothing to do")
 	}
 	if err != nil {
-		return nil, &apierrors.StatusError{ErrStatus: statusBadRequest(err.Error())}
+		return nil, refuseAs(err)
 	}
 	return &Answer{Redirect: back}, nil
 }
@@ -144,7 +143,7 @@ func (c *Call) Views() []view.NavLink {
 	}
 	var list []view.NavLink
 	for _, v := range c.Prefs.Views(c.Session.User.Name) {
-		list = append(list, view.NavLink{Text: v.Name, Href: v.Href, Title: v.Href, Current: v.Href == c.URL()})
+		list = append(list, view.NavLink{Text: messages.Said(v.Name), Href: v.Href, Title: messages.Said(v.Href), Current: v.Href == c.URL()})
 	}
 	return list
 }

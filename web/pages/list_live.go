@@ -153,7 +153,7 @@ func (l *liveList) tell(s rows.State) *stateMessage {
 		f, ok := l.call.Fault(s.Err)
 		m.Why = f.Message
 		if !ok {
-			m.Why = "the server cannot list them"
+			m.Why = l.call.T("the server cannot list them")
 		}
 	}
 	if m.Why == l.told {
@@ -187,7 +187,7 @@ func (l *liveList) message(f *rows.Frame) (*listMessage, error) {
 	}
 	m.Count = buf.String()
 	if f.Total == 0 {
-		m.Empty = tmpl.Empty(v)
+		m.Empty = tmpl.Empty(ctx, v)
 	}
 	m.Rows = make(map[string]string, len(f.Rows))
 	for _, r := range f.Rows {

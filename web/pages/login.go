@@ -21,7 +21,7 @@ func loginPage(ctx context.Context, c *Call) (*Answer, error) {
 	if token := c.Query.Get("token"); token != "" {
 		l, ok := c.Links.Use(token)
 		if !ok {
-			return c.loginForm(ctx, next, "This link has been used or has expired."), nil
+			return c.loginForm(ctx, next, c.T("This link has been used or has expired.")), nil
 		}
 		return c.begin(l, next), nil
 	}
@@ -37,18 +37,18 @@ func login(ctx context.Context, c *Call) (*Answer, error) {
 	if c.Form.Get("certificate") != "" {
 		user := c.certificateUser(ctx)
 		if user == nil {
-			return c.loginForm(ctx, next, "The connection has no certificate that this server trusts."), nil
+			return c.loginForm(ctx, next, c.T("The connection has no certificate that this server trusts.")), nil
 		}
 		return c.begin(session.Login{User: user, Method: "certificate", Until: c.R.TLS.PeerCertificates[0].NotAfter}, next), nil
 	}
 	token := strings.TrimSpace(c.Form.Get("token"))
 	if token == "" || strings.ContainsAny(token, " \t\r\n") {
-		return c.loginForm(ctx, next, "A token is one word."), nil
+		return c.loginForm(ctx, next, c.T("A token is one word.")), nil
 	}
 	user, err := c.UserOfToken(ctx, token)
 	if err != nil || user == nil {
 		klog.V(2).InfoS("Login refused", "srcIP", c.R.RemoteAddr, "err", err)
-		return c.loginForm(ctx, next, "The server does not know this token."), nil
+		return c.loginForm(ctx, next, c.T("The server does not know this token.")), nil
 	}
 	return c.begin(session.Login{User: user, Method: "token", Token: token}, next), nil
 }
@@ -89,7 +89,7 @@ func (c *Call) loginForm(ctx context.Context, next, problem string) *Answer {
 	if user := c.certificateUser(ctx); user != nil {
 		v.Certificate = user.Name
 	}
-	a := &Answer{Title: "Log in", Bare: true, Body: tmpl.Login(v)}
+	a := &Answer{Title: c.T("Log in"), Bare: true, Body: tmpl.Login(v)}
 	if problem != "" {
 		a.Status = http.StatusUnauthorized
 	}

@@ -41,7 +41,7 @@ func oidcStart(ctx context.Context, c *Call) (*Answer, error) {
 	address, started, err := c.Logins.Start(c.Query.Get("provider"), origin(c.R)+oidc.CallbackPath)
 	if err != nil {
 		klog.ErrorS(err, "Login at a provider", "audit-ID", c.R.ID)
-		return c.loginForm(ctx, next, "This provider is not available now."), nil
+		return c.loginForm(ctx, next, c.T("This provider is not available now.")), nil
 	}
 	raw, err := json.Marshal(begun{started, next, c.Clock().Add(begunLife)})
 	if err != nil {
@@ -63,7 +63,7 @@ func origin(r *request.Request) string {
 // leads to oidcFinish, as a page of this server.
 func oidcCallback(_ context.Context, c *Call) (*Answer, error) {
 	finish := "/login/oidc/finish?" + c.Query.Encode()
-	a := &Answer{Title: "Log in", Bare: true, Body: tmpl.Onward(finish)}
+	a := &Answer{Title: c.T("Log in"), Bare: true, Body: tmpl.Onward(finish)}
 	a.header("Refresh", "0; url="+finish)
 	return a, nil
 }
@@ -77,7 +77,7 @@ var errorCode = regexp.MustCompile(`^[a-zA-Z_]{1,64}$`)
 func oidcFinish(ctx context.Context, c *Call) (*Answer, error) {
 	b, ok := c.begunLogin()
 	if !ok {
-		return c.loginForm(ctx, "", "This login was not begun in this browser, or too long ago. Try again."), nil
+		return c.loginForm(ctx, "", c.T("This login was not begun in this browser, or too long ago. Try again.")), nil
 	}
 	a := c.finish(ctx, b)
 	a.BegunOver = true
@@ -104,19 +104,19 @@ func (c *Call) begunLogin() (*begun, bool) {
 func (c *Call) finish(ctx context.Context, b *begun) *Answer {
 	if code := c.Query.Get("error"); code != "" {
 		if !errorCode.MatchString(code) {
-			code = "an error"
+			code = c.T("an error")
 		}
-		return c.loginForm(ctx, b.Next, "The provider says: "+code+".")
+		return c.loginForm(ctx, b.Next, c.T("The provider says: %s.", code))
 	}
 	tokens, err := c.Logins.Finish(ctx, b.Started, c.Query.Get("code"))
 	if err != nil {
 		klog.ErrorS(err, "Login at a provider", "issuer", b.Started.Issuer, "srcIP", c.R.RemoteAddr)
-		return c.loginForm(ctx, b.Next, "The provider did not confirm the login.")
+		return c.loginForm(ctx, b.Next, c.T("The provider did not confirm the login."))
 	}
 	user, err := c.UserOfToken(ctx, tokens.ID)
 	if err != nil || user == nil {
 		klog.ErrorS(err, "Login refused: the provider's ID token is no good here", "issuer", b.Started.Issuer, "srcIP", c.R.RemoteAddr)
-		return c.loginForm(ctx, b.Next, "The provider's ID token does not make anybody a user here.")
+		return c.loginForm(ctx, b.Next, c.T("The provider's ID token does not make anybody a user here."))
 	}
 	return c.begin(session.Login{User: user, Method: "oidc", Token: tokens.ID, Refresh: tokens.Refresh, Issuer: b.Started.Issuer}, b.Next)
 }

@@ -12,6 +12,7 @@ import (
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/live"
 	"pilothouse/web/logs"
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 
 	"github.com/a-h/templ"
@@ -86,7 +87,7 @@ func (o *loaded) logQuery(v url.Values) logs.Query {
 
 // mainContainer is the container that kubectl takes when none is named.
 func mainContainer(pod *unstructured.Unstructured) string {
-	list := containers(pod)
+	list := (&Call{}).containers(pod)
 	name := pod.GetAnnotations()[defaultContainer]
 	for _, c := range list {
 		if c.Kind == "" && (name == "" || c.Name == name) {
@@ -99,11 +100,11 @@ func mainContainer(pod *unstructured.Unstructured) string {
 // logsTab shows the log of a pod, or of the pods that an object selects.
 func logsTab(ctx context.Context, c *Call, o *loaded, v *view.Object) (templ.Component, error) {
 	q := o.logQuery(c.Query)
-	l := logView(q, c.Query, v.Path)
+	l := c.logView(q, c.Query, v.Path)
 	l.Title = v.Name
 	l.Keep = []view.Param{{Name: "tab", Value: "logs"}}
 	l.Many = !isPod(o) || q.Container == ""
-	for _, one := range containers(&o.object) {
+	for _, one := range c.containers(&o.object) {
 		l.Containers = append(l.Containers, containerOption(one, q.Container))
 	}
 	l.Containers = append(l.Containers, view.Option{Value: allContainers, Text: "All containers", Chosen: q.Container == ""})
@@ -112,7 +113,7 @@ func logsTab(ctx context.Context, c *Call, o *loaded, v *view.Object) (templ.Com
 		l.CanPrevious = q.Previous || hasRestarted(&o.object)
 		c.firstLines(ctx, q, &l)
 	} else if q.Container != "" && !slices.ContainsFunc(l.Containers, func(o view.Option) bool { return o.Chosen }) {
-		l.Containers = append(l.Containers, view.Option{Value: q.Container, Text: q.Container, Chosen: true})
+		l.Containers = append(l.Containers, view.Option{Value: q.Container, Text: messages.Said(q.Container), Chosen: true})
 	}
 	l.Command = o.logCommand(&q)
 	return tmpl.LogView(l), nil
@@ -123,7 +124,7 @@ func containerOption(c view.Container, chosen string) view.Option {
 	if c.Kind != "" {
 		text += " (" + c.Kind + ")"
 	}
-	return view.Option{Value: c.Name, Text: text, Chosen: c.Name == chosen}
+	return view.Option{Value: c.Name, Text: messages.Said(text), Chosen: c.Name == chosen}
 }
 
 func hasRestarted(pod *unstructured.Unstructured) bool {
@@ -149,7 +150,7 @@ var sinces = []view.Option{
 }
 
 // logView is what all pages of logs have.
-func logView(q logs.Query, v url.Values, path string) view.Logs {
+func (c *Call) logView(q logs.Query, v url.Values, path string) view.Logs {
 	l := view.Logs{Path: path, Previous: q.Previous, Ranged: q.Ranged() || v.Get("since") == sinceRange, From: stamp(q.From), To: stamp(q.To)}
 	own := url.Values{}
 	for _, name := range []string{"tab", "ns", "except", "q", "of", "container", "since", "previous", "from", "to"} {
@@ -169,7 +170,7 @@ func logView(q logs.Query, v url.Values, path string) view.Logs {
 		l.Since = append(l.Since, s)
 	}
 	if !known {
-		l.Since = append(l.Since, view.Option{Value: chosen, Text: "Last " + chosen, Chosen: true})
+		l.Since = append(l.Since, view.Option{Value: chosen, Text: messages.Said(c.T("Last %s", chosen)), Chosen: true})
 	}
 	return l
 }
@@ -225,7 +226,7 @@ func logsPage(ctx context.Context, c *Call) (*Answer, error) {
 	if c.Query.Get("download") == "log" {
 		return c.downloadLogs(ctx, m.query, "logs")
 	}
-	l := logView(m.query, c.Query, "/ui/logs")
+	l := c.logView(m.query, c.Query, "/ui/logs")
 	l.Title, l.Many, l.CanPrevious = m.title(c.Language), true, true
 	for _, name := range []string{"ns", "except", "q", "of"} {
 		if value := c.Query.Get(name); value != "" {
@@ -238,7 +239,7 @@ func logsPage(ctx context.Context, c *Call) (*Answer, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		l.Containers = append(l.Containers, view.Option{Value: name, Text: name, Chosen: m.query.Container == name})
+		l.Containers = append(l.Containers, view.Option{Value: name, Text: messages.Said(name), Chosen: m.query.Container == name})
 	}
 	l.Command = m.command()
 	from := listPath(podsResource, "")
@@ -248,8 +249,8 @@ func logsPage(ctx context.Context, c *Call) (*Answer, error) {
 		from = m.list.url()
 	}
 	return &Answer{
-		Title: "Logs", Body: tmpl.LogsPage(l), Fragment: c.Panel, Current: listPath(podsResource, ""), Picker: m.picker(c.Query),
-		Crumbs: []view.Link{{Text: groupName(""), Href: "/ui/"}, {Text: "pods", Href: from}, {Text: "logs"}},
+		Title: c.T("Logs"), Body: tmpl.LogsPage(l), Fragment: c.Panel, Current: listPath(podsResource, ""), Picker: m.picker(c.Query),
+		Crumbs: []view.Link{{Text: groupName(""), Href: "/ui/"}, {Text: "pods", Href: from}, {Text: c.T("logs")}},
 	}, nil
 }
 

@@ -270,14 +270,14 @@ func (c *Call) logsOf(s *listState, targets []target) (*Answer, error) {
 		}
 	}
 	if len(targets) == 0 {
-		return nil, badRequest(c.T("Nothing is selected."))
+		return nil, badRequest("Nothing is selected.")
 	}
 	if len(targets) == 1 {
 		t := targets[0]
 		return &Answer{Redirect: objectPath(t.gvr, t.namespace, t.name) + "?tab=logs&container=" + url.QueryEscape(allContainers)}, nil
 	}
 	if len(targets) > mostPods {
-		return nil, badRequest(c.T("The logs of %d at a time can be shown; narrow the list by a selector, and see its logs as one.", mostPods))
+		return nil, badRequest("The logs of %d at a time can be shown; narrow the list by a selector, and see its logs as one.", mostPods)
 	}
 	var of []string
 	for _, t := range targets {

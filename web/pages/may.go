@@ -77,7 +77,7 @@ func denied(who, verb, resource, group, namespace string) *view.Denied {
 	d := &view.Denied{Who: who, Verb: verb, Resource: resource}
 	role, binding := "clusterrole", "clusterrolebinding"
 	if namespace != "" {
-		d.Namespace = "in namespace " + namespace
+		d.Namespace = namespace
 		role, binding = "role -n "+namespace, "rolebinding -n "+namespace
 	}
 	base, sub, _ := strings.Cut(resource, "/")

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"pilothouse/backend/registry"
+	"pilothouse/web/messages"
 	"pilothouse/web/rows"
 	"pilothouse/web/view"
 
@@ -48,7 +49,7 @@ func Places(path string) []view.NavLink {
 // headings are the navigation's groups of built-in resources, in their order.
 // What is in none of them stands under its API group.
 var headings = []struct {
-	name      string
+	name      messages.Text
 	resources []schema.GroupResource
 }{
 	{"Workloads", group("", "pods", "replicationcontrollers").and("apps", "deployments", "statefulsets", "daemonsets", "replicasets").
@@ -102,7 +103,7 @@ func Navigation(t *registry.Table, a *Answer) []view.NavGroup {
 		if len(api.Versions) == 0 {
 			continue
 		}
-		g := view.NavGroup{Name: groupName(api.Name)}
+		g := view.NavGroup{Name: messages.Said(groupName(api.Name))}
 		for _, e := range api.Versions[0].Entries {
 			if !shown[e.Resource.GroupResource()] && can(e, "list") {
 				addLink(&g, e, a)
@@ -114,7 +115,7 @@ func Navigation(t *registry.Table, a *Answer) []view.NavGroup {
 }
 
 func addLink(g *view.NavGroup, e *registry.Entry, a *Answer) {
-	l := view.NavLink{Text: plural(e.Resource.Kind), Href: listPath(e.GVR(), ""), Title: e.GVR().GroupVersion().String() + " " + e.Resource.Name}
+	l := view.NavLink{Text: messages.Said(plural(e.Resource.Kind)), Href: listPath(e.GVR(), ""), Title: messages.Said(e.GVR().GroupVersion().String() + " " + e.Resource.Name)}
 	l.Current = l.Href == a.Current
 	g.Open = g.Open || l.Current
 	if p := a.Picker; p != nil && e.Resource.Namespaced && len(p.Chosen) > 0 {

@@ -3,14 +3,16 @@ package pages
 import (
 	"context"
 
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 )
 
 // objectAct is something that can be done with an object, a button of its page.
 // A new one is one line in objectActs.
 type objectAct struct {
-	name, text, key string
-	danger          bool
+	name, key string
+	text      messages.Text
+	danger    bool
 	// shown tells whether it can be done with an object at all; verb and sub are
 	// the right that it needs.
 	shown     func(o *loaded) bool

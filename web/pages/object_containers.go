@@ -20,7 +20,7 @@ var podSpecs = map[string][]string{
 }
 
 // containers are those of a pod, with their state, or of a pod template.
-func containers(o *unstructured.Unstructured) []view.Container {
+func (c *Call) containers(o *unstructured.Unstructured) []view.Container {
 	path, ok := podSpecs[o.GetKind()]
 	if !ok {
 		return nil
@@ -32,15 +32,16 @@ func containers(o *unstructured.Unstructured) []view.Container {
 		{"initContainers", "initContainerStatuses", "init"}, {"containers", "containerStatuses", ""}, {"ephemeralContainers", "ephemeralContainerStatuses", "ephemeral"},
 	} {
 		states := byName(status[part.status])
-		for _, c := range objects(spec[part.spec]) {
-			v := view.Container{Name: text(c["name"]), Image: text(c["image"]), Kind: part.kind, Ports: ports(c)}
-			v.Requests, v.Limits = resourceText(c, "requests"), resourceText(c, "limits")
+		for _, k := range objects(spec[part.spec]) {
+			v := view.Container{Name: text(k["name"]), Image: text(k["image"]), Kind: part.kind, Ports: ports(k)}
+			v.Requests, v.Limits = resourceText(k, "requests"), resourceText(k, "limits")
 			if s, ok := states[v.Name]; ok {
 				v.Restarts = text(s["restartCount"])
 				v.State = stateOf(s)
+				v.Running = v.State == "Running"
 				v.Tone = view.Tone("Status", v.State)
 				if v.State == "Running" && s["ready"] == false {
-					v.State, v.Tone = "Running, not ready", view.Warn
+					v.State, v.Tone = c.T("Running, not ready"), view.Warn
 				}
 			}
 			list = append(list, v)

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 
 	"github.com/a-h/templ"
@@ -37,7 +38,7 @@ func overviewTab(ctx context.Context, c *Call, o *loaded, _ *view.Object) (templ
 		w.Owners = append(w.Owners, view.Link{Text: owner.Kind + "/" + owner.Name, Href: c.kindHref(owner.APIVersion, owner.Kind, o.namespace, owner.Name)})
 	}
 	w.Conditions = conditions(o.object.Object)
-	w.Containers = containers(&o.object)
+	w.Containers = c.containers(&o.object)
 	w.Data = data(&o.object, c.Query.Get("reveal") != "")
 	w.Reveal = objectPath(o.gvr, o.namespace, o.name) + "?reveal=1"
 	w.Sections = sections(o.object.Object, w.Closed)
@@ -77,7 +78,7 @@ func (o *loaded) facts(few bool) []view.Fact {
 			continue
 		}
 		cell := sh.cell(o.row, shapeColumn{Column: c, index: i})
-		list = append(list, view.Fact{Name: c.Name, Cell: cell})
+		list = append(list, view.Fact{Name: messages.Said(c.Name), Cell: cell})
 	}
 	if at := o.object.GetCreationTimestamp(); !at.IsZero() {
 		list = append(list, view.Fact{Name: "Created", Cell: view.Cell{Text: age(time.Since(at.Time)), Time: at.UTC().Format(time.RFC3339)}})

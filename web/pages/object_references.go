@@ -2,9 +2,9 @@ package pages
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,7 +19,7 @@ const shownPods = 100
 // marked.
 func (c *Call) uses(ctx context.Context, o *loaded) []view.RelatedRow {
 	var list []view.RelatedRow
-	for _, r := range referencesOf(o.gvr.GroupResource(), o.object.Object) {
+	for _, r := range referencesOf(c.Language, o.gvr.GroupResource(), o.object.Object) {
 		if r.name == "" || len(list) >= maxRelated {
 			continue
 		}
@@ -33,7 +33,7 @@ func (c *Call) uses(ctx context.Context, o *loaded) []view.RelatedRow {
 		case apierrors.IsNotFound(err):
 			row.Missing = "is not there"
 		case err != nil:
-			row.Note = "cannot be read"
+			row.Note = c.T("cannot be read")
 		default:
 			row.Time = rfc3339(meta.CreationTimestamp)
 		}
@@ -45,8 +45,8 @@ func (c *Call) uses(ctx context.Context, o *loaded) []view.RelatedRow {
 func rfc3339(t metav1.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z07:00") }
 
 // selected are the pods that an object selects.
-func (c *Call) selected(ctx context.Context, o *loaded) (string, []view.RelatedRow) {
-	for _, r := range referencesOf(o.gvr.GroupResource(), o.object.Object) {
+func (c *Call) selected(ctx context.Context, o *loaded) (messages.Text, []view.RelatedRow) {
+	for _, r := range referencesOf(c.Language, o.gvr.GroupResource(), o.object.Object) {
 		a, ok := c.served("", "pods")
 		if r.name != "" || !ok {
 			continue
@@ -62,7 +62,7 @@ func (c *Call) selected(ctx context.Context, o *loaded) (string, []view.RelatedR
 		if len(pods) == 0 {
 			list = append(list, view.RelatedRow{Kind: "Pod", Missing: "no pod has these labels", How: r.selector})
 		}
-		return fmt.Sprintf("Selects · %d", len(pods)), list
+		return messages.Said(c.T("Selects · %d", len(pods))), list
 	}
 	return "", nil
 }
@@ -84,7 +84,7 @@ func (c *Call) endpoints(ctx context.Context, o *loaded) []view.RelatedRow {
 			if len(list) >= maxRelated {
 				return list
 			}
-			row := view.RelatedRow{Depth: 1, Kind: "address", Note: "ready"}
+			row := view.RelatedRow{Depth: 1, Kind: c.T("address"), Note: c.T("ready")}
 			for _, address := range stringList(e["addresses"]) {
 				row.Text = address
 			}
@@ -94,7 +94,7 @@ func (c *Call) endpoints(ctx context.Context, o *loaded) []view.RelatedRow {
 				row.Href = objectPath(core("pods"), o.namespace, row.Text)
 			}
 			if dig(e, "conditions", "ready") == false {
-				row.Note = "not ready"
+				row.Note = c.T("not ready")
 			}
 			list = append(list, row)
 		}
@@ -133,7 +133,7 @@ func (c *Call) usersOf(ctx context.Context, o *loaded, depth int) []view.Related
 			continue // what the user may not see
 		}
 		for _, item := range items {
-			how, ok := names(k, item, o, podLabels)
+			how, ok := c.naming(k, item, o, podLabels)
 			if !ok || len(found) >= maxRelated {
 				continue
 			}
@@ -152,9 +152,9 @@ func (c *Call) usersOf(ctx context.Context, o *loaded, depth int) []view.Related
 	return topRows(found, rows)
 }
 
-// names tells whether an object of a kind names or selects o, and how.
-func names(k referrer, item map[string]any, o *loaded, podLabels labels.Set) (string, bool) {
-	r := &refList{namespace: digText(item, "metadata", "namespace")}
+// naming tells whether an object of a kind names or selects o, and how.
+func (c *Call) naming(k referrer, item map[string]any, o *loaded, podLabels labels.Set) (string, bool) {
+	r := &refList{Language: c.Language, namespace: digText(item, "metadata", "namespace")}
 	k.refs(item, r)
 	for _, ref := range r.list {
 		if ref.name == "" {

@@ -9,6 +9,7 @@ import (
 	"pilothouse/backend/client"
 	"pilothouse/backend/registry"
 	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 
 	"github.com/a-h/templ"
@@ -32,7 +33,7 @@ const metadataOnly = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.
 // name or select it.
 func relatedTab(ctx context.Context, c *Call, o *loaded, _ *view.Object) (templ.Component, error) {
 	v := &view.Related{}
-	add := func(title string, rows []view.RelatedRow) {
+	add := func(title messages.Text, rows []view.RelatedRow) {
 		if len(rows) > 0 {
 			v.Groups = append(v.Groups, view.RelatedGroup{Title: title, Rows: rows})
 		}
@@ -62,9 +63,9 @@ func (c *Call) owners(ctx context.Context, o *loaded) []view.RelatedRow {
 				owner := metav1.PartialObjectMetadata{}
 				switch err := c.Client.Get(ctx, a.gvr, a.namespace, a.name, &owner); {
 				case err != nil:
-					row.Note = "cannot be read"
+					row.Note = c.T("cannot be read")
 				case owner.UID != ref.UID:
-					row.Note = "is gone; another one has its name"
+					row.Note = c.T("is gone; another one has its name")
 				default:
 					row.Namespace, row.Time = owner.Namespace, owner.CreationTimestamp.UTC().Format(time.RFC3339)
 					if todo[0].depth < maxDepth {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 
 	"github.com/a-h/templ"
@@ -15,7 +16,8 @@ import (
 type objectTab struct {
 	// name is what the tab is called, query its value of the address' parameter
 	// tab, key the key that leads to it.
-	name, query, key string
+	name       messages.Text
+	query, key string
 	// shown tells whether an object has the tab; nil for all objects.
 	shown func(o *loaded) bool
 	// own tells that the tab keeps itself up to date: it is not made anew when

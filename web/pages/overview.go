@@ -3,7 +3,6 @@ package pages
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"pilothouse/backend/authz"
 	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/messages"
 	"pilothouse/web/rows"
 	"pilothouse/web/view"
 
@@ -46,9 +46,9 @@ func home(ctx context.Context, c *Call) (*Answer, error) {
 	}
 	c.recentWarnings(ctx, &v)
 	if v.PlotsDenied = c.mayReadMetrics(ctx); v.PlotsDenied == nil && c.Trend != nil {
-		v.Plots = plots(c.Trend.Samples())
+		v.Plots = c.plots(c.Trend.Samples())
 	}
-	return &Answer{Title: "Overview", Crumbs: []view.Link{{Text: "Overview"}}, Body: tmpl.Cluster(v)}, nil
+	return &Answer{Title: c.T("Overview"), Crumbs: []view.Link{{Text: c.T("Overview")}}, Body: tmpl.Cluster(v)}, nil
 }
 
 func (c *Call) clusterFacts() []view.Fact {
@@ -68,12 +68,12 @@ func (c *Call) clusterFacts() []view.Fact {
 			}
 		}
 	}
-	fact := func(name, text, href string) view.Fact {
+	fact := func(name messages.Text, text, href string) view.Fact {
 		return view.Fact{Name: name, Cell: view.Cell{Text: text, Href: href}}
 	}
 	return []view.Fact{
 		fact("Version", c.Version, ""),
-		fact("Types", fmt.Sprintf("%d in %d groups, %d of them custom", types, len(groups), custom), "/ui/resources"),
+		fact("Types", c.T("%d in %d groups, %d of them custom", types, len(groups), custom), "/ui/resources"),
 		{Name: "Up", Cell: view.Cell{Text: age(c.Clock().Sub(c.Started)), Time: c.Started.UTC().Format(time.RFC3339)}},
 	}
 }
@@ -95,7 +95,7 @@ func (c *Call) mayReadMetrics(ctx context.Context) *view.Denied {
 
 // tile counts the objects of a resource by state.
 func (c *Call) tile(ctx context.Context, a address) view.Tile {
-	t := view.Tile{Title: plural(a.entry.Resource.Kind), Href: listPath(a.gvr, "")}
+	t := view.Tile{Title: messages.Said(plural(a.entry.Resource.Kind)), Href: listPath(a.gvr, "")}
 	all := parseList(a, nil)
 	key, query, narrowed, err := c.ask(ctx, &all)
 	if err == nil && len(narrowed) == 0 {
@@ -104,11 +104,11 @@ func (c *Call) tile(ctx context.Context, a address) view.Tile {
 		}
 	}
 	if len(narrowed) > 0 {
-		t.Where = "in " + strings.Join(narrowed, ", ")
+		t.Where = c.T("in %s", strings.Join(narrowed, ", "))
 	}
 	v, err := c.Pool.Open(ctx, c.Client, key, query)
 	if err != nil {
-		t.Note = "not known yet"
+		t.Note = c.T("not known yet")
 		if !isContext(err) {
 			f, _ := c.Fault(err)
 			t.Note = f.Title
@@ -117,7 +117,7 @@ func (c *Call) tile(ctx context.Context, a address) view.Tile {
 	}
 	defer v.Close()
 	columns, _ := v.Columns()
-	state := stateReader(columns)
+	state := c.stateReader(columns)
 	parts := map[view.TilePart]int{}
 	v.Each(func(r *rows.Row) bool {
 		t.Total++
@@ -138,7 +138,7 @@ func (c *Call) tile(ctx context.Context, a address) view.Tile {
 	})
 	t.Bar = bar(t.Parts, t.Total)
 	if len(t.Parts) > shownParts {
-		rest := view.TilePart{Text: "others"}
+		rest := view.TilePart{Text: c.T("others")}
 		for _, p := range t.Parts[shownParts-1:] {
 			rest.N += p.N
 		}
@@ -153,17 +153,17 @@ func toneRank(tone string) int {
 
 // stateReader gives what tells the state of a row: its status, or whether all of
 // it is ready.
-func stateReader(columns []rows.Column) func(r *rows.Row) (text, tone string) {
+func (c *Call) stateReader(columns []rows.Column) func(r *rows.Row) (text, tone string) {
 	at := map[string]int{}
-	for i, c := range columns {
-		at[c.Name] = i + 1
+	for i, column := range columns {
+		at[column.Name] = i + 1
 	}
 	cell := func(r *rows.Row, name string) string { return cellOf(r, at[name]-1) }
 	ready := func(all bool) (string, string) {
 		if all {
-			return "ready", view.Good
+			return c.T("ready"), view.Good
 		}
-		return "not ready", view.Warn
+		return c.T("not ready"), view.Warn
 	}
 	switch {
 	case at["Status"] > 0:

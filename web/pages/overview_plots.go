@@ -7,18 +7,20 @@ import (
 	"strconv"
 	"strings"
 
+	"pilothouse/web/messages"
 	"pilothouse/web/trend"
 	"pilothouse/web/view"
 )
 
 // plot is one plot of the server's metrics.
 type plot struct {
-	title, unit string
-	series      []plotSeries
+	title  messages.Text
+	unit   string
+	series []plotSeries
 }
 
 type plotSeries struct {
-	label string
+	label messages.Text
 	of    func(s *trend.Sample) float64
 }
 
@@ -37,18 +39,18 @@ var overviewPlots = []plot{
 // Size of a plot's drawing for browsers without scripts.
 const plotWidth, plotHeight = 240.0, 56.0
 
-func plots(samples []trend.Sample) []view.Plot {
+func (c *Call) plots(samples []trend.Sample) []view.Plot {
 	if len(samples) == 0 {
 		return nil
 	}
 	list := make([]view.Plot, len(overviewPlots))
 	for i, p := range overviewPlots {
-		list[i] = p.view(samples)
+		list[i] = p.view(c.Language, samples)
 	}
 	return list
 }
 
-func (p *plot) view(samples []trend.Sample) view.Plot {
+func (p *plot) view(l *messages.Language, samples []trend.Sample) view.Plot {
 	type series struct {
 		Label string    `json:"label"`
 		V     []float64 `json:"v"`
@@ -64,13 +66,13 @@ func (p *plot) view(samples []trend.Sample) view.Plot {
 		data.T = append(data.T, samples[i].At.Unix())
 	}
 	for _, s := range p.series {
-		one := series{Label: s.label}
+		one := series{Label: l.T(s.label)}
 		for i := range samples {
 			x := math.Round(s.of(&samples[i])*100) / 100
 			one.V, most = append(one.V, x), max(most, x)
 		}
 		data.Series = append(data.Series, one)
-		v.Legend = append(v.Legend, s.label+" "+number(one.V[len(one.V)-1])+p.unitText())
+		v.Legend = append(v.Legend, one.Label+" "+number(one.V[len(one.V)-1])+p.unitText())
 	}
 	for _, s := range data.Series {
 		v.Lines = append(v.Lines, polyline(s.V, most))

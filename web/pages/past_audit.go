@@ -13,6 +13,7 @@ import (
 	"pilothouse/backend/client"
 	"pilothouse/backend/life"
 	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -24,7 +25,7 @@ const auditPath = "/debug/audit"
 // auditFields are the fields of the page's filter, by the API's names.
 var auditFields = []view.Field{
 	{Name: "user", Label: "User"}, {Name: "verb", Label: "Verb", Hint: "delete"}, {Name: "resource", Label: "Resource", Hint: "pods"},
-	{Name: "namespace", Label: "Namespace"}, {Name: "name", Label: "Name"}, {Name: "since", Label: "From", Hint: "14:00, 15m"}, {Name: "until", Label: "To", Hint: "now"},
+	{Name: "namespace", Label: "Namespace"}, {Name: "name", Label: "Name"}, {Name: "since", Label: "time\x04From", Hint: "14:00, 15m"}, {Name: "until", Label: "time\x04To", Hint: "now"},
 	{Name: "q", Label: "Contains"},
 }
 
@@ -59,9 +60,9 @@ func auditPage(ctx context.Context, c *Call) (*Answer, error) {
 	v.Fields = fields
 	q = with(q, "limit", strconv.Itoa(auditRows+1))
 	v.Command = "kubectl get --raw " + shellQuote(join(auditPath, q))
-	answer := &Answer{Title: "Audit", Crumbs: []view.Link{{Text: "Audit"}}}
+	answer := &Answer{Title: c.T("Audit"), Crumbs: []view.Link{{Text: c.T("Audit")}}}
 	if problem != nil {
-		v.Problem, answer.Status = problem.Error(), http.StatusBadRequest
+		v.Problem, answer.Status = c.Problem(problem), http.StatusBadRequest
 		answer.Body = tmpl.Audit(v)
 		return answer, nil
 	}
@@ -100,7 +101,7 @@ func (c *Call) auditRow(e *audit.Entry) view.RequestRow {
 		Took: micros(e.StageTimestamp.Sub(e.RequestReceivedTimestamp.Time).Microseconds()),
 	}
 	if row.User == "" {
-		row.User = "(nobody known)"
+		row.User = c.T("(nobody known)")
 	}
 	if e.ImpersonatedUser != nil {
 		row.As = e.ImpersonatedUser.Username
@@ -138,7 +139,9 @@ func (c *Call) recordedLife(ctx context.Context, id string, missing error) (*Ans
 		return nil, err
 	}
 	e := &entries[0]
-	fact := func(name, text string) view.Fact { return view.Fact{Name: name, Cell: view.Cell{Text: text}} }
+	fact := func(name messages.Text, text string) view.Fact {
+		return view.Fact{Name: name, Cell: view.Cell{Text: text}}
+	}
 	v := view.Life{
 		ID: id, Title: e.Verb + " " + e.RequestURI, Recorded: true, Took: micros(e.StageTimestamp.Sub(e.RequestReceivedTimestamp.Time).Microseconds()),
 		Command: "kubectl get --raw " + shellQuote(auditPath+"?id="+id),
@@ -155,11 +158,11 @@ func (c *Call) recordedLife(ctx context.Context, id string, missing error) (*Ans
 		v.Facts = append(v.Facts, fact("Acting as", e.ImpersonatedUser.Username))
 	}
 	for _, revision := range e.Written {
-		v.Written = append(v.Written, view.Link{Text: "version " + strconv.FormatInt(revision, 10)})
+		v.Written = append(v.Written, view.Link{Text: c.T("version %s", strconv.FormatInt(revision, 10))})
 	}
 	for _, k := range sortedKeys(e.Annotations) {
 		v.Notes = append(v.Notes, view.Param{Name: k, Value: e.Annotations[k]})
 	}
 	v.Level, v.Bodies = string(e.Level), auditBodies(e, wholeBody)
-	return lifeAnswer(v), nil
+	return c.lifeAnswer(v), nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"pilothouse/backend/audit"
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,7 +30,7 @@ const hidden = "(hidden)"
 func auditBodies(e *audit.Entry, most int) []view.Body {
 	var out []view.Body
 	for _, b := range []struct {
-		name   string
+		name   messages.Text
 		object *runtime.Unknown
 	}{{"Request object", e.RequestObject}, {"Response object", e.ResponseObject}} {
 		if b.object == nil || len(b.object.Raw) == 0 {

@@ -3,7 +3,6 @@ package pages
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"pilothouse/backend/endpoints"
 	"pilothouse/backend/history"
 	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 )
 
@@ -27,7 +27,7 @@ func changesPage(ctx context.Context, c *Call) (*Answer, error) {
 		}
 		at, err := moment(text, c.Clock())
 		if err != nil {
-			v.Problem, status = err.Error(), http.StatusBadRequest
+			v.Problem, status = c.Problem(err), http.StatusBadRequest
 			continue
 		}
 		q.Set(name, at.Format(time.RFC3339))
@@ -50,7 +50,7 @@ func changesPage(ctx context.Context, c *Call) (*Answer, error) {
 			v.Known = h.Since.UTC().Format(time.RFC3339)
 		}
 	}
-	return &Answer{Status: status, Title: "What changed", Body: tmpl.Changes(v), Crumbs: []view.Link{{Text: "Changes"}}}, nil
+	return &Answer{Status: status, Title: c.T("What changed"), Body: tmpl.Changes(v), Crumbs: []view.Link{{Text: c.T("Changes")}}}, nil
 }
 
 // moment reads a time that somebody has typed: of the day as 14:00 or 14:00:30
@@ -77,5 +77,5 @@ func moment(text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return now, fmt.Errorf("%q is no time: write 14:00, 15m for a quarter of an hour ago, or 2026-11-26T14:00:00Z", text)
+	return now, messages.Errorf("%q is no time: write 14:00, 15m for a quarter of an hour ago, or 2026-11-26T14:00:00Z", text)
 }

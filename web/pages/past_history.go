@@ -3,7 +3,6 @@ package pages
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"pilothouse/backend/endpoints"
 	"pilothouse/backend/history"
 	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 
 	"github.com/a-h/templ"
@@ -51,7 +51,7 @@ func (c *Call) history(ctx context.Context, a address) (*endpoints.History, erro
 		return nil, err
 	}
 	if h.Kind != "History" {
-		return nil, &apierrors.StatusError{ErrStatus: statusNotFound("this server keeps no history (--history-retention)")}
+		return nil, notFound("this server keeps no history (--history-retention)")
 	}
 	return &h, nil
 }
@@ -70,11 +70,13 @@ func (c *Call) historyOf(a address, h *endpoints.History) view.HistoryTab {
 	return t
 }
 
+var actionTexts = map[string]messages.Text{"create": "created", "update": "updated", "delete": "deleted"}
+
 var actionTones = map[string]string{"create": "good", "update": "", "delete": "bad"}
 
 func (c *Call) versionRow(v *endpoints.Version) view.VersionRow {
 	r := view.VersionRow{
-		Version: v.ResourceVersion, Action: v.Action + "d", Tone: actionTones[v.Action], Object: strings.TrimSuffix(v.Resource+"."+v.Group, ".") + " " + v.Name,
+		Version: v.ResourceVersion, Action: actionTexts[v.Action], Tone: actionTones[v.Action], Object: strings.TrimSuffix(v.Resource+"."+v.Group, ".") + " " + v.Name,
 		Changes: fieldChanges(v.Changes, shownChanges), Left: max(0, len(v.Changes)-shownChanges),
 	}
 	if v.Namespace != "" {
@@ -128,7 +130,7 @@ func (c *Call) versionAt(ctx context.Context, a address, version string) (*unstr
 			return o, o.UnmarshalJSON(h.Versions[i].Object)
 		}
 	}
-	return nil, &apierrors.StatusError{ErrStatus: statusNotFound("version " + version + " is not kept any more")}
+	return nil, notFound("version %s is not kept any more", version)
 }
 
 // version gives a version of an object as YAML.
@@ -149,8 +151,8 @@ func version(ctx context.Context, c *Call) (*Answer, error) {
 	crumbs[len(crumbs)-1].Href = objectPath(a.gvr, a.namespace, a.name) + "?tab=history"
 	v := view.YAML{Lines: view.YAMLLines(text), Managed: false}
 	return &Answer{
-		Title: a.name + " at " + o.GetResourceVersion(), Body: tmpl.Version(a.entry.Resource.Kind+" "+a.name+" at version "+c.Query.Get("version"), v.Lines),
-		Current: listPath(a.gvr, ""), Crumbs: append(crumbs, view.Link{Text: "version " + c.Query.Get("version")}),
+		Title: c.T("%s at %s", a.name, o.GetResourceVersion()), Body: tmpl.Version(c.T("%s %s at version %s", a.entry.Resource.Kind, a.name, c.Query.Get("version")), v.Lines),
+		Current: listPath(a.gvr, ""), Crumbs: append(crumbs, view.Link{Text: c.T("version %s", c.Query.Get("version"))}),
 	}, nil
 }
 
@@ -171,7 +173,7 @@ func restore(ctx context.Context, c *Call) (*Answer, error) {
 	}
 	return &Answer{
 		Redirect: objectPath(a.gvr, a.namespace, a.name) + "?tab=history",
-		Flash:    fmt.Sprintf("%s %s is as it was at version %s.", a.entry.Resource.Kind, a.name, c.Form.Get("version")),
+		Flash:    c.T("%s %s is as it was at version %s.", a.entry.Resource.Kind, a.name, c.Form.Get("version")),
 	}, nil
 }
 

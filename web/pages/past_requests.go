@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 	fields "pilothouse/backend/diff"
 	"pilothouse/backend/life"
 	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -23,7 +23,10 @@ import (
 )
 
 // requestChoices are the tabs of the page of requests.
-var requestChoices = []struct{ what, text string }{
+var requestChoices = []struct {
+	what string
+	text messages.Text
+}{
 	{"writes", "Writes"}, {"refused", "Refused"}, {"failed", "Failed"}, {"slow", "Slow"}, {"notable", "All notable"}, {"all", "All"},
 }
 
@@ -53,7 +56,7 @@ func requests(ctx context.Context, c *Call) (*Answer, error) {
 	for i := range list.Requests {
 		v.Rows = append(v.Rows, c.requestRow(&list.Requests[i]))
 	}
-	return &Answer{Title: "Requests", Body: tmpl.Requests(v), Crumbs: []view.Link{{Text: "Requests"}}}, nil
+	return &Answer{Title: c.T("Requests"), Body: tmpl.Requests(v), Crumbs: []view.Link{{Text: c.T("Requests")}}}, nil
 }
 
 // mineOr reads path, or the one for one's own when that is forbidden, and tells
@@ -80,7 +83,7 @@ func (c *Call) requestRow(r *life.View) view.RequestRow {
 	row.Code, row.Tone = answerOf(r.Code, r.Reason)
 	switch {
 	case r.Open:
-		row.Took, row.Note = "open", "stream"
+		row.Took, row.Note = c.T("open"), "stream"
 	case r.DryRun:
 		row.Note = "dry run"
 	case r.Slow:
@@ -120,7 +123,7 @@ func (c *Call) about(row *view.RequestRow, uri string, a audited) {
 	case a.name != "":
 		row.Object = what + " " + a.name
 	case a.namespace != "":
-		row.Object = what + " in " + a.namespace
+		row.Object = c.T("%s in %s", what, a.namespace)
 	default:
 		row.Object = what
 	}
@@ -205,12 +208,12 @@ func lifeOf(ctx context.Context, c *Call) (*Answer, error) {
 	for _, cause := range r.Causes {
 		v.Causes = append(v.Causes, view.Cause{Field: cause.Field, Message: cause.Message})
 	}
-	v.Facts = lifeFacts(&r)
+	v.Facts = c.lifeFacts(&r)
 	for _, w := range r.Written {
 		v.Written = append(v.Written, c.writtenLink(w))
 	}
 	if r.MoreWritten > 0 {
-		v.Written = append(v.Written, view.Link{Text: fmt.Sprintf("and %d more", r.MoreWritten)})
+		v.Written = append(v.Written, view.Link{Text: c.T("and %d more", r.MoreWritten)})
 	}
 	v.Access, v.Undetailed = c.accessStory(&r), r.Undetailed
 	v.Bar, v.Stages = stages(r.Stages, r.Micros)
@@ -218,46 +221,48 @@ func lifeOf(ctx context.Context, c *Call) (*Answer, error) {
 		v.Notes = append(v.Notes, view.Param{Name: k, Value: r.Annotations[k]})
 	}
 	c.journalled(ctx, &v, &r)
-	return lifeAnswer(v), nil
+	return c.lifeAnswer(v), nil
 }
 
-func lifeAnswer(v view.Life) *Answer {
-	return &Answer{Title: v.Title, Body: tmpl.Life(v), Crumbs: []view.Link{{Text: "Requests", Href: "/ui/requests"}, {Text: v.ID}}}
+func (c *Call) lifeAnswer(v view.Life) *Answer {
+	return &Answer{Title: v.Title, Body: tmpl.Life(v), Crumbs: []view.Link{{Text: c.T("Requests"), Href: "/ui/requests"}, {Text: v.ID}}}
 }
 
-func lifeFacts(r *life.View) []view.Fact {
-	fact := func(name, text string) view.Fact { return view.Fact{Name: name, Cell: view.Cell{Text: text}} }
+func (c *Call) lifeFacts(r *life.View) []view.Fact {
+	fact := func(name messages.Text, text string) view.Fact {
+		return view.Fact{Name: name, Cell: view.Cell{Text: text}}
+	}
 	facts := []view.Fact{fact("When", r.Received.UTC().Format("2006-01-02 15:04:05.000 UTC"))}
 	if r.User != nil {
 		facts = append(facts, fact("Who", r.User.Name), fact("Groups", strings.Join(r.User.Groups, ", ")))
 	} else {
-		facts = append(facts, fact("Who", "nobody that the server knows"))
+		facts = append(facts, fact("Who", c.T("nobody that the server knows")))
 	}
 	if r.As != nil {
 		facts = append(facts, fact("Acting as", r.As.Name+" ("+strings.Join(r.As.Groups, ", ")+")"))
 	}
 	known := r.Authenticator
 	if known == "" && r.User != nil {
-		known = "the server itself, or a session of the dashboard"
+		known = c.T("the server itself, or a session of the dashboard")
 	}
 	if known != "" {
 		facts = append(facts, fact("Known by", known))
 	}
-	facts = append(facts, fact("From", r.From), fact("With", cmp.Or(r.Agent, "no user agent")), fact("Audit id", r.AuditID))
+	facts = append(facts, fact("From", r.From), fact("With", cmp.Or(r.Agent, c.T("no user agent"))), fact("Audit id", r.AuditID))
 	if r.DryRun {
-		facts = append(facts, fact("Dry run", "nothing was to be written"))
+		facts = append(facts, fact("Dry run", c.T("nothing was to be written")))
 	}
 	if r.Open {
-		facts = append(facts, fact("Stream", "still open"))
+		facts = append(facts, fact("Stream", c.T("still open")))
 	}
 	return facts
 }
 
 // writtenLink leads from a commit to the object's history.
 func (c *Call) writtenLink(w life.Written) view.Link {
-	text := w.Resource + " " + w.Key + " at " + strconv.FormatInt(w.Revision, 10)
+	text := c.T("%s %s at %s", w.Resource, w.Key, strconv.FormatInt(w.Revision, 10))
 	if w.Delete {
-		text += " (deleted)"
+		text = c.T("%s %s at %s (deleted)", w.Resource, w.Key, strconv.FormatInt(w.Revision, 10))
 	}
 	gr := schema.ParseGroupResource(w.Resource)
 	namespace, name, ok := strings.Cut(w.Key, "/")
@@ -279,14 +284,14 @@ func (c *Call) accessStory(r *life.View) *view.AccessStory {
 	}
 	s := &view.AccessStory{Allowed: a.Decision == "allow", Reason: a.Reason}
 	if s.Allowed && s.Reason == "" {
-		s.Reason = "members of system:masters may do everything"
+		s.Reason = c.T("members of system:masters may do everything")
 	}
 	rule := a.Rule
 	if !s.Allowed {
 		rule = a.Needed
 		for i, name := range a.Roles {
 			if i == 12 {
-				s.Roles = append(s.Roles, view.Link{Text: fmt.Sprintf("and %d more", len(a.Roles)-i), Href: "/ui/apis/rbac.authorization.k8s.io/v1/clusterroles"})
+				s.Roles = append(s.Roles, view.Link{Text: c.T("and %d more", len(a.Roles)-i), Href: "/ui/apis/rbac.authorization.k8s.io/v1/clusterroles"})
 				break
 			}
 			s.Roles = append(s.Roles, roleNamed(name))

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"pilothouse/web/messages"
+
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -31,6 +33,8 @@ type referrer struct {
 
 // refList collects references of an object in a namespace.
 type refList struct {
+	*messages.Language // of the texts that say how
+
 	namespace string
 	list      []reference
 }
@@ -80,30 +84,30 @@ var podKinds = map[schema.GroupResource]string{
 
 // referrers are all kinds that name others, besides by their owners.
 var referrers = slices.Concat(podReferrers(), []referrer{
-	{schema.GroupResource{Resource: "services"}, func(o map[string]any, r *refList) { r.pods(labelsText(dig(o, "spec", "selector")), "selector") }, []string{"pods"}},
+	{schema.GroupResource{Resource: "services"}, func(o map[string]any, r *refList) { r.pods(labelsText(dig(o, "spec", "selector")), r.T("selector")) }, []string{"pods"}},
 	{schema.GroupResource{Resource: "serviceaccounts"}, accountRefs, []string{"secrets"}},
 	{schema.GroupResource{Resource: "secrets"}, func(o map[string]any, r *refList) {
-		r.add("", "serviceaccounts", dig(o, "metadata", "annotations", "kubernetes.io/service-account.name"), "its token")
+		r.add("", "serviceaccounts", dig(o, "metadata", "annotations", "kubernetes.io/service-account.name"), r.T("its token"))
 	}, []string{"serviceaccounts"}},
 	{schema.GroupResource{Resource: "persistentvolumeclaims"}, func(o map[string]any, r *refList) {
-		r.in("", "", "persistentvolumes", dig(o, "spec", "volumeName"), "volume")
-		r.in("", "storage.k8s.io", "storageclasses", dig(o, "spec", "storageClassName"), "class")
+		r.in("", "", "persistentvolumes", dig(o, "spec", "volumeName"), r.T("volume"))
+		r.in("", "storage.k8s.io", "storageclasses", dig(o, "spec", "storageClassName"), r.T("class"))
 	}, []string{"persistentvolumes", "storageclasses"}},
 	{schema.GroupResource{Resource: "persistentvolumes"}, func(o map[string]any, r *refList) {
-		r.in(digText(o, "spec", "claimRef", "namespace"), "", "persistentvolumeclaims", dig(o, "spec", "claimRef", "name"), "claim")
-		r.in("", "storage.k8s.io", "storageclasses", dig(o, "spec", "storageClassName"), "class")
+		r.in(digText(o, "spec", "claimRef", "namespace"), "", "persistentvolumeclaims", dig(o, "spec", "claimRef", "name"), r.T("claim"))
+		r.in("", "storage.k8s.io", "storageclasses", dig(o, "spec", "storageClassName"), r.T("class"))
 	}, []string{"persistentvolumeclaims", "storageclasses"}},
 	{schema.GroupResource{Group: "discovery.k8s.io", Resource: "endpointslices"}, func(o map[string]any, r *refList) {
-		r.add("", "services", dig(o, "metadata", "labels", "kubernetes.io/service-name"), "its endpoints")
+		r.add("", "services", dig(o, "metadata", "labels", "kubernetes.io/service-name"), r.T("its endpoints"))
 	}, nil}, // a Service shows them by itself
 	{schema.GroupResource{Group: "networking.k8s.io", Resource: "ingresses"}, ingressRefs, []string{"services", "secrets", "ingressclasses"}},
 	{schema.GroupResource{Group: "networking.k8s.io", Resource: "networkpolicies"}, policyRefs, []string{"pods"}},
-	{schema.GroupResource{Group: "policy", Resource: "poddisruptionbudgets"}, func(o map[string]any, r *refList) { r.pods(selectorText(dig(o, "spec", "selector")), "selector") }, []string{"pods"}},
+	{schema.GroupResource{Group: "policy", Resource: "poddisruptionbudgets"}, func(o map[string]any, r *refList) { r.pods(selectorText(dig(o, "spec", "selector")), r.T("selector")) }, []string{"pods"}},
 	{schema.GroupResource{Group: "autoscaling", Resource: "horizontalpodautoscalers"}, scaleRefs, []string{"deployments", "statefulsets", "replicasets", "replicationcontrollers"}},
 	{schema.GroupResource{Group: "rbac.authorization.k8s.io", Resource: "rolebindings"}, bindingRefs, []string{"roles", "clusterroles", "serviceaccounts"}},
 	{schema.GroupResource{Group: "rbac.authorization.k8s.io", Resource: "clusterrolebindings"}, bindingRefs, []string{"clusterroles", "serviceaccounts"}},
 	{schema.GroupResource{Group: "apiregistration.k8s.io", Resource: "apiservices"}, func(o map[string]any, r *refList) {
-		r.in(digText(o, "spec", "service", "namespace"), "", "services", dig(o, "spec", "service", "name"), "served by")
+		r.in(digText(o, "spec", "service", "namespace"), "", "services", dig(o, "spec", "service", "name"), r.T("served by"))
 	}, []string{"services"}},
 	{schema.GroupResource{Group: "admissionregistration.k8s.io", Resource: "validatingwebhookconfigurations"}, webhookRefs, []string{"services"}},
 	{schema.GroupResource{Group: "admissionregistration.k8s.io", Resource: "mutatingwebhookconfigurations"}, webhookRefs, []string{"services"}},
@@ -127,8 +131,8 @@ func podReferrers() []referrer {
 }
 
 // referencesOf gives what an object names.
-func referencesOf(gr schema.GroupResource, o map[string]any) []reference {
-	r := &refList{namespace: digText(o, "metadata", "namespace")}
+func referencesOf(l *messages.Language, gr schema.GroupResource, o map[string]any) []reference {
+	r := &refList{Language: l, namespace: digText(o, "metadata", "namespace")}
 	for _, k := range referrers {
 		if k.GroupResource == gr {
 			k.refs(o, r)
@@ -140,7 +144,7 @@ func referencesOf(gr schema.GroupResource, o map[string]any) []reference {
 // podRefs are what the specification of a pod names.
 func podRefs(spec any, r *refList) {
 	for _, v := range objects(dig(spec, "volumes")) {
-		how := "volume " + text(v["name"])
+		how := r.T("volume %s", text(v["name"]))
 		r.add("", "configmaps", dig(v, "configMap", "name"), how)
 		r.add("", "secrets", dig(v, "secret", "secretName"), how)
 		r.add("", "persistentvolumeclaims", dig(v, "persistentVolumeClaim", "claimName"), how)
@@ -154,21 +158,21 @@ func podRefs(spec any, r *refList) {
 		for _, c := range objects(dig(spec, list)) {
 			name := text(c["name"])
 			for _, e := range objects(c["envFrom"]) {
-				r.add("", "configmaps", dig(e, "configMapRef", "name"), "all variables of "+name)
-				r.add("", "secrets", dig(e, "secretRef", "name"), "all variables of "+name)
+				r.add("", "configmaps", dig(e, "configMapRef", "name"), r.T("all variables of %s", name))
+				r.add("", "secrets", dig(e, "secretRef", "name"), r.T("all variables of %s", name))
 			}
 			for _, e := range objects(c["env"]) {
-				how := "variable " + text(e["name"]) + " of " + name
+				how := r.T("variable %s of %s", text(e["name"]), name)
 				r.add("", "configmaps", dig(e, "valueFrom", "configMapKeyRef", "name"), how)
 				r.add("", "secrets", dig(e, "valueFrom", "secretKeyRef", "name"), how)
 			}
 		}
 	}
 	for _, s := range objects(dig(spec, "imagePullSecrets")) {
-		r.add("", "secrets", s["name"], "image pull secret")
+		r.add("", "secrets", s["name"], r.T("image pull secret"))
 	}
 	r.add("", "serviceaccounts", dig(spec, "serviceAccountName"), "serviceAccountName")
-	r.in("", "", "nodes", dig(spec, "nodeName"), "runs on")
+	r.in("", "", "nodes", dig(spec, "nodeName"), r.T("runs on"))
 	r.in("", "scheduling.k8s.io", "priorityclasses", dig(spec, "priorityClassName"), "priorityClassName")
 	r.in("", "node.k8s.io", "runtimeclasses", dig(spec, "runtimeClassName"), "runtimeClassName")
 }
@@ -182,7 +186,7 @@ func accountRefs(o map[string]any, r *refList) {
 }
 
 func ingressRefs(o map[string]any, r *refList) {
-	r.add("", "services", dig(o, "spec", "defaultBackend", "service", "name"), "default backend")
+	r.add("", "services", dig(o, "spec", "defaultBackend", "service", "name"), r.T("default backend"))
 	for _, rule := range objects(dig(o, "spec", "rules")) {
 		for _, p := range objects(dig(rule, "http", "paths")) {
 			r.add("", "services", dig(p, "backend", "service", "name"), text(rule["host"])+text(p["path"]))
@@ -191,7 +195,7 @@ func ingressRefs(o map[string]any, r *refList) {
 	for _, t := range objects(dig(o, "spec", "tls")) {
 		r.add("", "secrets", t["secretName"], "tls")
 	}
-	r.in("", "networking.k8s.io", "ingressclasses", dig(o, "spec", "ingressClassName"), "class")
+	r.in("", "networking.k8s.io", "ingressclasses", dig(o, "spec", "ingressClassName"), r.T("class"))
 }
 
 func policyRefs(o map[string]any, r *refList) {
@@ -212,27 +216,27 @@ var scaled = map[string]schema.GroupResource{
 
 func scaleRefs(o map[string]any, r *refList) {
 	if gr, ok := scaled[digText(o, "spec", "scaleTargetRef", "kind")]; ok {
-		r.add(gr.Group, gr.Resource, dig(o, "spec", "scaleTargetRef", "name"), "scales")
+		r.add(gr.Group, gr.Resource, dig(o, "spec", "scaleTargetRef", "name"), r.T("scales"))
 	}
 }
 
 func bindingRefs(o map[string]any, r *refList) {
 	const group = "rbac.authorization.k8s.io"
 	if digText(o, "roleRef", "kind") == "ClusterRole" {
-		r.in("", group, "clusterroles", dig(o, "roleRef", "name"), "grants")
+		r.in("", group, "clusterroles", dig(o, "roleRef", "name"), r.T("grants"))
 	} else {
-		r.add(group, "roles", dig(o, "roleRef", "name"), "grants")
+		r.add(group, "roles", dig(o, "roleRef", "name"), r.T("grants"))
 	}
 	for _, s := range objects(o["subjects"]) {
 		if text(s["kind"]) == "ServiceAccount" {
 			namespace, _ := s["namespace"].(string)
-			r.in(cmp.Or(namespace, r.namespace), "", "serviceaccounts", s["name"], "subject")
+			r.in(cmp.Or(namespace, r.namespace), "", "serviceaccounts", s["name"], r.T("subject"))
 		}
 	}
 }
 
 func webhookRefs(o map[string]any, r *refList) {
 	for _, w := range objects(o["webhooks"]) {
-		r.in(digText(w, "clientConfig", "service", "namespace"), "", "services", dig(w, "clientConfig", "service", "name"), "calls")
+		r.in(digText(w, "clientConfig", "service", "namespace"), "", "services", dig(w, "clientConfig", "service", "name"), r.T("calls"))
 	}
 }

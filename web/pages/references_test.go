@@ -22,7 +22,7 @@ func TestWhatObjectsName(t *testing.T) {
 	f := func(group, resource, object string, want ...string) {
 		t.Helper()
 		var got []string
-		for _, r := range referencesOf(schema.GroupResource{Group: group, Resource: resource}, tree(t, object)) {
+		for _, r := range referencesOf(nil, schema.GroupResource{Group: group, Resource: resource}, tree(t, object)) {
 			got = append(got, r.Resource+" "+r.namespace+"/"+r.name+r.selector+": "+r.how)
 		}
 		if strings.Join(got, "\n") != strings.Join(want, "\n") {
@@ -80,7 +80,7 @@ func TestWhoSelectsPods(t *testing.T) {
 		{of("batch", "cronjobs", "shop", `{spec: {jobTemplate: {spec: {template: {metadata: {labels: {app: web}}}}}}}`), true},
 		{of("", "configmaps", "shop", `{metadata: {labels: {app: web}}}`), false},
 	} {
-		if _, got := names(service, item, k.o, labelsOfPods(k.o)); got != k.want {
+		if _, got := (&Call{}).naming(service, item, k.o, labelsOfPods(k.o)); got != k.want {
 			t.Errorf("%s in %s: got %t", k.o.gvr.Resource, k.o.namespace, got)
 		}
 	}

@@ -32,7 +32,7 @@ func resources(_ context.Context, c *Call) (*Answer, error) {
 		v.Types += len(group.Types)
 		v.Groups = append(v.Groups, group)
 	}
-	return &Answer{Title: "Resources", Crumbs: []view.Link{{Text: "Resources"}}, Body: tmpl.Resources(v)}, nil
+	return &Answer{Title: c.T("Resources"), Crumbs: []view.Link{{Text: c.T("Resources")}}, Body: tmpl.Resources(v)}, nil
 }
 
 func resourceType(e *registry.Entry) view.ResourceType {

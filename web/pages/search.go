@@ -32,15 +32,15 @@ func search(ctx context.Context, c *Call) (*Answer, error) {
 	if q != "" {
 		v.Results = c.find(ctx, q)
 		if len(v.Results) == 0 {
-			v.Note = "Nothing has this name."
+			v.Note = c.T("Nothing has this name.")
 		}
 	} else {
-		v.Note = "A name, a kind, or a command such as: pods -n shop -l app=web"
+		v.Note = c.T("A name, a kind, or a command such as: pods -n shop -l app=web")
 	}
 	if c.R.Header.Get("X-Pilothouse") == "palette" {
 		return &Answer{Body: tmpl.Results(v), Fragment: true}, nil
 	}
-	return &Answer{Title: "Search", Body: tmpl.Search(v), Crumbs: []view.Link{{Text: "Search"}}}, nil
+	return &Answer{Title: c.T("Search"), Body: tmpl.Search(v), Crumbs: []view.Link{{Text: c.T("Search")}}}, nil
 }
 
 // found is a result with how well it fits, less being better.
@@ -51,8 +51,8 @@ type found struct {
 
 func (c *Call) find(ctx context.Context, q string) []view.Result {
 	t := c.Registry.Table()
-	list := append(findTypes(t, q), findPages(q)...)
-	if r, ok := command(t, q); ok {
+	list := append(c.findTypes(t, q), c.findPages(q)...)
+	if r, ok := c.commandOf(t, q); ok {
 		list = append(list, found{r, -1})
 	}
 	if !strings.Contains(q, " ") {
@@ -113,7 +113,7 @@ func eachType(t *registry.Table, f func(e *registry.Entry)) {
 	}
 }
 
-func findTypes(t *registry.Table, q string) []found {
+func (c *Call) findTypes(t *registry.Table, q string) []found {
 	q = strings.ToLower(q)
 	var list []found
 	eachType(t, func(e *registry.Entry) {
@@ -124,25 +124,26 @@ func findTypes(t *registry.Table, q string) []found {
 			}
 		}
 		if best >= 0 {
-			list = append(list, found{view.Result{Href: listPath(e.GVR(), ""), Kind: "list", Text: e.Resource.Name, Note: e.GVR().GroupVersion().String()}, best})
+			list = append(list, found{view.Result{Href: listPath(e.GVR(), ""), Kind: c.T("list"), Text: e.Resource.Name, Note: e.GVR().GroupVersion().String()}, best})
 		}
 	})
 	return list
 }
 
-func findPages(q string) []found {
+func (c *Call) findPages(q string) []found {
 	var list []found
 	for _, p := range slices.Concat(places, userPlaces, []view.NavLink{{Text: "Apply YAML", Href: "/ui/apply"}}) {
-		if r := rank(strings.ToLower(p.Text), strings.ToLower(q)); r >= 0 && r < 3 {
-			list = append(list, found{view.Result{Href: p.Href, Kind: "page", Text: p.Text}, r})
+		text := c.T(p.Text)
+		if r := rank(strings.ToLower(text), strings.ToLower(q)); r >= 0 && r < 3 {
+			list = append(list, found{view.Result{Href: p.Href, Kind: c.T("page"), Text: text}, r})
 		}
 	}
 	return list
 }
 
-// command reads a k9s-style command: a resource, then -n NAMESPACE, -l, -f or
+// commandOf reads a k9s-style command: a resource, then -n NAMESPACE, -l, -f or
 // text, or label=value alone.
-func command(t *registry.Table, q string) (view.Result, bool) {
+func (c *Call) commandOf(t *registry.Table, q string) (view.Result, bool) {
 	words := strings.Fields(q)
 	var entry *registry.Entry
 	eachType(t, func(e *registry.Entry) {
@@ -176,7 +177,7 @@ func command(t *registry.Table, q string) (view.Result, bool) {
 	if filter != "" {
 		q2.Set("q", filter)
 	}
-	return view.Result{Href: join(listPath(entry.GVR(), namespace), q2), Kind: "go to", Text: strings.TrimSpace(entry.Resource.Name + " " + filter), Note: namespace}, true
+	return view.Result{Href: join(listPath(entry.GVR(), namespace), q2), Kind: c.T("go to"), Text: strings.TrimSpace(entry.Resource.Name + " " + filter), Note: namespace}, true
 }
 
 // findObjects looks through the names of the objects that the user may list.

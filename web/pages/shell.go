@@ -19,10 +19,10 @@ import (
 // shellTab shows in which containers of a pod a shell can be opened.
 func shellTab(_ context.Context, c *Call, o *loaded, v *view.Object) (templ.Component, error) {
 	s := &view.Shell{Path: v.Path, Namespace: o.namespace, Pod: o.name, FormToken: v.FormToken, CanDebug: true}
-	for _, one := range containers(&o.object) {
+	for _, one := range c.containers(&o.object) {
 		in := "kubectl exec -it -n " + o.namespace + " " + o.name + " -c " + one.Name + " -- sh"
 		s.Containers = append(s.Containers, view.ShellContainer{
-			Name: one.Name, Kind: one.Kind, State: one.State, Tone: one.Tone, Running: strings.HasPrefix(one.State, "Running"),
+			Name: one.Name, Kind: one.Kind, State: one.State, Tone: one.Tone, Running: one.Running,
 			Command: in, AttachCommand: "kubectl attach -it -n " + o.namespace + " " + o.name + " -c " + one.Name,
 		})
 	}

@@ -2,7 +2,6 @@ package pages
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"pilothouse/backend/client"
 	"pilothouse/backend/history"
 	"pilothouse/web/jobs"
+	"pilothouse/web/messages"
 	"pilothouse/web/undo"
 	"pilothouse/web/view"
 
@@ -78,14 +78,14 @@ func (c *Call) Toast() *view.Toast {
 func undoChange(ctx context.Context, c *Call) (*Answer, error) {
 	change := c.Undo.Find(c.Session.ID, c.Form.Get("id"))
 	if change == nil || !change.Open() {
-		return nil, &apierrors.StatusError{ErrStatus: statusNotFound("This cannot be undone any more. What an object was before can be restored in its History.")}
+		return nil, notFound("This cannot be undone any more. What an object was before can be restored in its History.")
 	}
 	if j := c.Jobs.Find(c.Session.User.Name, change.Job); j != nil {
 		endJob(ctx, j)
 	}
 	list := change.Take()
 	if len(list) == 0 {
-		return nil, &apierrors.StatusError{ErrStatus: statusNotFound("Nothing was changed, so there is nothing to undo.")}
+		return nil, notFound("Nothing was changed, so there is nothing to undo.")
 	}
 	a, ok := parseAddress(c.Registry.Table(), list[0].Path)
 	if !ok {
@@ -97,7 +97,7 @@ func undoChange(ctx context.Context, c *Call) (*Answer, error) {
 			return nil, err
 		}
 		if !waits {
-			return &Answer{Redirect: list[0].Path, Flash: fmt.Sprintf("%s %s is as it was.", a.entry.Resource.Kind, a.name)}, nil
+			return &Answer{Redirect: list[0].Path, Flash: c.T("%s %s is as it was.", a.entry.Resource.Kind, a.name)}, nil
 		}
 	}
 	return c.undoJob(change.Text, a, list)
@@ -127,7 +127,7 @@ func endJob(ctx context.Context, j *jobs.Job) {
 
 // undoJob takes many objects back, or one that has to be gone first.
 func (c *Call) undoJob(text string, a address, list []undo.Object) (*Answer, error) {
-	worker := &Call{Site: c.Site, R: c.R, Session: c.Session, Client: c.Client}
+	worker := &Call{Site: c.Site, Language: c.Language, R: c.R, Session: c.Session, Client: c.Client}
 	items := make([]jobs.Item, len(list))
 	for i, o := range list {
 		items[i] = jobs.Item{Text: strings.TrimPrefix(o.Path, "/ui"), Href: o.Path, Run: func(ctx context.Context) error {
@@ -135,9 +135,9 @@ func (c *Call) undoJob(text string, a address, list []undo.Object) (*Answer, err
 			return err
 		}}
 	}
-	j, err := c.Jobs.Start(c.Session.User.Name, "Undo: "+strings.TrimSuffix(text, "."), listPath(a.gvr, a.namespace), items)
+	j, err := c.Jobs.Start(c.Session.User.Name, c.T("Undo: %s", strings.TrimSuffix(text, ".")), listPath(a.gvr, a.namespace), items)
 	if err != nil {
-		return nil, apierrors.NewTooManyRequests(err.Error(), 5)
+		return nil, apierrors.NewTooManyRequests(c.Language.Error(err), 5)
 	}
 	return &Answer{Redirect: "/ui/jobs/" + j.ID}, nil
 }
@@ -202,8 +202,10 @@ func (c *Call) awaitGone(ctx context.Context, a address) (*unstructured.Unstruct
 	}
 }
 
-func conflict(a address, why string) error {
-	return apierrors.NewConflict(a.gvr.GroupResource(), a.name, fmt.Errorf("%s", why))
+func conflict(a address, why messages.Text, args ...any) error {
+	said := messages.Errorf(why, args...)
+	text := messages.Errorf("Operation cannot be fulfilled on %s %q: %s", a.gvr.GroupResource(), a.name, said)
+	return &refusal{apierrors.NewConflict(a.gvr.GroupResource(), a.name, said), text}
 }
 
 func (c *Call) createAgain(ctx context.Context, a address, o *unstructured.Unstructured) error {
@@ -236,7 +238,7 @@ func (c *Call) putBack(ctx context.Context, a address, before *unstructured.Unst
 		for _, f := range conflicts {
 			fields = append(fields, f.Field)
 		}
-		return conflict(a, "someone else has changed the same fields since: "+strings.Join(fields, ", "))
+		return conflict(a, "someone else has changed the same fields since: %s", strings.Join(fields, ", "))
 	}
 	o := &unstructured.Unstructured{Object: merged.(map[string]any)}
 	o.SetResourceVersion(version)

@@ -30,7 +30,7 @@ func whoCan(ctx context.Context, c *Call) (*Answer, error) {
 	if v.Asked = v.Verb != "" && v.Resource != ""; v.Asked {
 		c.askWhoCan(ctx, t, &v)
 	}
-	return &Answer{Title: "Who can", Body: tmpl.WhoCan(v), Crumbs: []view.Link{{Text: "Who can"}}}, nil
+	return &Answer{Title: c.T("Who can"), Body: tmpl.WhoCan(v), Crumbs: []view.Link{{Text: c.T("Who can")}}}, nil
 }
 
 func (c *Call) askWhoCan(ctx context.Context, t *registry.Table, v *view.WhoCan) {
@@ -43,7 +43,7 @@ func (c *Call) askWhoCan(ctx context.Context, t *registry.Table, v *view.WhoCan)
 	} else {
 		e, sub := findType(t, v.Resource)
 		if e == nil {
-			v.Problem = "There is no resource " + v.Resource + "; write for example pods, deployments.apps, pods/exec or a path like /metrics."
+			v.Problem = c.T("There is no resource %s; write for example pods, deployments.apps, pods/exec or a path like /metrics.", v.Resource)
 			return
 		}
 		if !e.Resource.Namespaced {
@@ -56,7 +56,7 @@ func (c *Call) askWhoCan(ctx context.Context, t *registry.Table, v *view.WhoCan)
 		v.Rows = append(v.Rows, view.GrantRow{
 			Kind: g.Subject.Kind, Subject: view.Link{Text: subjectName(g.Subject), Href: subjectHref(g.Subject)},
 			Binding: bindingLink(&g), Role: roleLink(g.RoleKind, g.RoleName, g.BindingNamespace),
-			Rule: r.Verbs + " on " + r.Resources + r.Paths,
+			Rule: c.T("%s on %s", r.Verbs, r.Resources+r.Paths),
 		})
 	}
 	slices.SortFunc(v.Rows, func(a, b view.GrantRow) int {
@@ -92,7 +92,7 @@ func subject(ctx context.Context, c *Call) (*Answer, error) {
 	case rbacv1.ServiceAccountKind:
 		v.AsUser = "system:serviceaccount:" + s.Namespace + ":" + s.Name
 	default:
-		v.Problem = "A subject is a User, a Group or a ServiceAccount."
+		v.Problem = c.T("A subject is a User, a Group or a ServiceAccount.")
 	}
 	if v.Denied = c.mayReadPolicy(ctx); v.Denied == nil && v.Problem == "" {
 		var err error
@@ -100,7 +100,7 @@ func subject(ctx context.Context, c *Call) (*Answer, error) {
 			return nil, err
 		}
 	}
-	return &Answer{Title: s.Kind + " " + subjectName(s), Body: tmpl.Subject(v), Crumbs: []view.Link{{Text: "Who can", Href: "/ui/whocan"}, {Text: subjectName(s)}}}, nil
+	return &Answer{Title: s.Kind + " " + subjectName(s), Body: tmpl.Subject(v), Crumbs: []view.Link{{Text: c.T("Who can"), Href: "/ui/whocan"}, {Text: subjectName(s)}}}, nil
 }
 
 // bindingsOf gives the bindings that name a subject, or a group that it is in

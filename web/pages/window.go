@@ -8,6 +8,6 @@ import (
 
 // windowPage is the window of a tab of the dock: scripts fill it with what the
 // window that opened it has handed over.
-func windowPage(context.Context, *Call) (*Answer, error) {
-	return &Answer{Title: "Window", Body: tmpl.Window()}, nil
+func windowPage(_ context.Context, c *Call) (*Answer, error) {
+	return &Answer{Title: c.T("Window"), Body: tmpl.Window()}, nil
 }

@@ -6,13 +6,14 @@ package prefs
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+
+	"pilothouse/web/messages"
 
 	"k8s.io/klog/v2"
 )
@@ -114,7 +115,7 @@ func (t *Table) SetLanguage(user, tag string) error {
 // SetList keeps how a list is to be shown; an empty query is as usual again.
 func (t *Table) SetList(user, path, query string) error {
 	if len(query) > maxQuery || len(path) > maxQuery {
-		return errors.New("this is too long to be kept")
+		return messages.Errorf("this is too long to be kept")
 	}
 	return t.change(user, func(u *User) error { return keep(&u.Lists, path, query) })
 }
@@ -133,7 +134,7 @@ func (t *Table) Widths(user, path string) string {
 // usual again.
 func (t *Table) SetWidths(user, path, query string) error {
 	if len(query) > maxQuery || len(path) > maxQuery {
-		return errors.New("this is too long to be kept")
+		return messages.Errorf("this is too long to be kept")
 	}
 	return t.change(user, func(u *User) error { return keep(&u.Widths, path, query) })
 }
@@ -144,7 +145,7 @@ func keep(lists *map[string]string, path, query string) error {
 		return nil
 	}
 	if len(*lists) >= maxLists && (*lists)[path] == "" {
-		return fmt.Errorf("the columns of %d lists are kept already", maxLists)
+		return messages.Errorf("the columns of %d lists are kept already", maxLists)
 	}
 	if *lists == nil {
 		*lists = map[string]string{}
@@ -157,12 +158,12 @@ func keep(lists *map[string]string, path, query string) error {
 func (t *Table) SetView(user string, v View) error {
 	v.Name = strings.TrimSpace(v.Name)
 	if v.Name == "" || len(v.Name) > maxName || len(v.Href) > maxQuery {
-		return fmt.Errorf("a view needs a name of at most %d letters", maxName)
+		return messages.Errorf("a view needs a name of at most %d letters", maxName)
 	}
 	return t.change(user, func(u *User) error {
 		u.Views = slices.DeleteFunc(u.Views, func(o View) bool { return o.Name == v.Name })
 		if len(u.Views) >= maxViews {
-			return fmt.Errorf("there are %d views already", maxViews)
+			return messages.Errorf("there are %d views already", maxViews)
 		}
 		u.Views = append(u.Views, v)
 		slices.SortFunc(u.Views, func(a, b View) int { return strings.Compare(a.Name, b.Name) })
@@ -184,7 +185,7 @@ func (t *Table) change(user string, f func(u *User) error) error {
 	u := t.users[user]
 	if u == nil {
 		if len(t.users) >= maxUsers {
-			return errors.New("too many users have preferences")
+			return messages.Errorf("too many users have preferences")
 		}
 		u = &User{}
 	}

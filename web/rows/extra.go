@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"pilothouse/web/messages"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"k8s.io/client-go/util/jsonpath"
@@ -32,7 +34,7 @@ func parseExtra(s string) ([]extra, error) {
 	}
 	names := strings.Split(s, "\n")
 	if len(names) > maxExtra {
-		return nil, fmt.Errorf("there are more than %d columns", maxExtra)
+		return nil, messages.Errorf("there are more than %d columns", maxExtra)
 	}
 	list := make([]extra, len(names))
 	for i, name := range names {
@@ -46,7 +48,7 @@ func parseExtra(s string) ([]extra, error) {
 		}
 		list[i].path = jsonpath.New("column").AllowMissingKeys(true)
 		if err := list[i].path.Parse(text); err != nil {
-			return nil, fmt.Errorf("column %s: %w", name, err)
+			return nil, messages.Errorf("column %s: %s", name, err)
 		}
 	}
 	return list, nil

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"pilothouse/web/messages"
+
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 )
@@ -77,7 +79,7 @@ func upTo(words []string) int {
 func (f *Filter) labels(words []string) ([]string, error) {
 	n := upTo(words)
 	if n == 0 {
-		return nil, fmt.Errorf("-l needs a label selector, such as app=web")
+		return nil, messages.Errorf("-l needs a label selector, such as app=web")
 	}
 	var first error
 	for i := n; i > 0; i-- {
@@ -91,19 +93,19 @@ func (f *Filter) labels(words []string) ([]string, error) {
 			first = err
 		}
 	}
-	return nil, fmt.Errorf("label selector: %w", first)
+	return nil, messages.Errorf("label selector: %s", first)
 }
 
 func (f *Filter) fields(words []string) ([]string, error) {
 	if upTo(words) == 0 {
-		return nil, fmt.Errorf("-f needs a field selector, such as status.phase!=Running")
+		return nil, messages.Errorf("-f needs a field selector, such as status.phase!=Running")
 	}
 	selector, err := fields.ParseSelector(words[0])
 	if err != nil {
-		return nil, fmt.Errorf("field selector: %w", err)
+		return nil, messages.Errorf("field selector: %s", err)
 	}
 	if selector.Empty() {
-		return nil, fmt.Errorf("field selector: %q says nothing", words[0])
+		return nil, messages.Errorf("field selector: %q says nothing", words[0])
 	}
 	if f.Fields != "" {
 		f.Fields += ","

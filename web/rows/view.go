@@ -1,11 +1,12 @@
 package rows
 
 import (
-	"fmt"
 	"sort"
 	"strings"
 	"sync"
 	"time"
+
+	"pilothouse/web/messages"
 )
 
 // pace is the time between two states of a View that are shown: 20 a second.
@@ -93,7 +94,7 @@ func (v *View) order() error {
 			return nil
 		}
 	}
-	return fmt.Errorf("there is no column %q to sort by", v.query.Sort)
+	return messages.Errorf("there is no column %q to sort by", v.query.Sort)
 }
 
 func (v *View) entry(r *Row) entry {

@@ -1,5 +1,7 @@
 package view
 
+import "pilothouse/web/messages"
+
 // ObjectAccess is the tab about who may do what with an object.
 type ObjectAccess struct {
 	Verbs []string
@@ -10,7 +12,7 @@ type ObjectAccess struct {
 	Denied *Denied
 	Rows   []SubjectAccess
 	// Note says what the rows do not tell.
-	Note    string
+	Note    messages.Text
 	Command string
 }
 
@@ -32,7 +34,7 @@ type WhoCan struct {
 	Problem string
 	Denied  *Denied
 	Rows    []GrantRow
-	Note    string
+	Note    messages.Text
 	Command string
 }
 

@@ -1,16 +1,18 @@
 package view
 
+import "pilothouse/web/messages"
+
 // Block is one part of an object's overview that belongs to its kind. What is
 // empty is not shown.
 type Block struct {
-	Title string
+	Title messages.Text
 	// More leads to all of which the block shows a part.
 	More   *Link
 	Facts  []Fact
 	Gauges []Gauge
 	Table  *Table
 	// Note stands below: why there is nothing, or what it means.
-	Note string
+	Note messages.Text
 	// Lines is text as it is.
 	Lines []Line
 	// Closed hides the block behind its title until it is asked for.
@@ -19,17 +21,17 @@ type Block struct {
 
 // Table is a small table of an overview.
 type Table struct {
-	Columns []string
+	Columns []messages.Text
 	Rows    [][]Cell
 	// Empty is what stands there when there are no rows.
-	Empty string
+	Empty messages.Text
 }
 
 // Gauge is how much there is of how much there may be.
 type Gauge struct {
-	Name string
-	// Text is both amounts, as people write them.
-	Text string
+	Name messages.Text
+	// Now and Of are both amounts, as people write them.
+	Now, Of string
 	// Percent is the width of the bar, at most 100.
 	Percent int
 	Tone    string

@@ -1,5 +1,7 @@
 package view
 
+import "pilothouse/web/messages"
+
 // Edit is the page on which an object's YAML is changed and reviewed.
 type Edit struct {
 	Kind, Name, Namespace string
@@ -70,11 +72,12 @@ type ApplyRow struct {
 	Kind, Name, Namespace string
 	Href                  string
 	// Result is "created", "configured", "unchanged", "conflict" or "refused".
-	Result, Tone string
-	Message      string
-	Diff         []DiffLine
-	Warnings     []string
-	Owners       []OwnerChange
+	Result   messages.Text
+	Tone     string
+	Message  string
+	Diff     []DiffLine
+	Warnings []string
+	Owners   []OwnerChange
 }
 
 // Delete is the page that asks before an object is deleted.
@@ -95,7 +98,7 @@ type Delete struct {
 type Bulk struct {
 	FormToken string
 	Act       string
-	Verb      string // "Delete 3 pods"
+	Verb      messages.Text // "Delete 3 pods"
 	List      string
 	All       bool
 	Selected  []string
@@ -104,7 +107,8 @@ type Bulk struct {
 	Typed     string
 	Problem   string
 	// Change is what was written where Asks asks for it.
-	Change, Asks string
+	Change string
+	Asks   messages.Text
 	// One is the page of the object that it is about, where it is one.
 	One     string
 	Fault   *Fault

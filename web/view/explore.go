@@ -1,5 +1,7 @@
 package view
 
+import "pilothouse/web/messages"
+
 // Explore is the index of the API.
 type Explore struct {
 	Query                     string
@@ -16,7 +18,8 @@ type Explore struct {
 type ExploreSection struct {
 	Name, Path string
 	// Level is alpha, beta or stable, Meaning what that promises.
-	Level, Meaning string
+	Level   string
+	Meaning messages.Text
 	// Preferred marks the one of several versions that clients take.
 	Preferred bool
 	Rows      []ExploreRow
@@ -36,23 +39,27 @@ type ExploreRow struct {
 type ExploreOperation struct{ Action, Href, Title string }
 
 // ExploreHit is something that a search in the API's description has found.
-type ExploreHit struct{ What, Text, Where, Note, Href string }
+type ExploreHit struct {
+	What                    messages.Text
+	Text, Where, Note, Href string
+}
 
 // SchemaPage is the page of a kind, of a field, or of a schema.
 type SchemaPage struct {
 	Title, GroupVersion, Type string
 	// Level is alpha, beta or stable, Meaning what that promises.
-	Level, Meaning string
-	Deprecated     string
-	Description    string
-	Trail          []Link
-	Fields         []SchemaField
-	Facts          []Fact
-	Operations     []ExploreOperation
-	ListHref       string
-	Objects        string
-	Command        string
-	Example        []Line
+	Level       string
+	Meaning     messages.Text
+	Deprecated  string
+	Description string
+	Trail       []Link
+	Fields      []SchemaField
+	Facts       []Fact
+	Operations  []ExploreOperation
+	ListHref    string
+	Objects     string
+	Command     string
+	Example     []Line
 }
 
 // SchemaField is one field.
@@ -68,7 +75,8 @@ type SchemaField struct {
 type OperationPage struct {
 	Method, Path, ID, Description, Action, Kind, GroupVersion string
 	KindHref                                                  string
-	Level, Meaning, Deprecated                                string
+	Level, Deprecated                                         string
+	Meaning                                                   messages.Text
 	Body                                                      string
 	BodyHref                                                  string
 	Parameters                                                []OperationParameter

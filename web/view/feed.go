@@ -1,5 +1,7 @@
 package view
 
+import "pilothouse/web/messages"
+
 // Feed is a raw watch: of a list on a page of its own, or of one object in a tab.
 type Feed struct {
 	Kind, GroupVersion  string
@@ -19,7 +21,7 @@ type Feed struct {
 type FeedEvent struct {
 	Time, Type, Tone, Name, Href, Version string
 	// Note says what an event without changes is about.
-	Note    string
+	Note    messages.Text
 	Changes []Change
 	// More is how many more fields have changed.
 	More int

@@ -3,6 +3,8 @@
 // first (what every page has), then the file of a page.
 package view
 
+import "pilothouse/web/messages"
+
 // Frame is what stands around every page.
 type Frame struct {
 	Title string
@@ -59,15 +61,16 @@ type Link struct{ Text, Href string }
 
 // NavGroup is one heading of the navigation.
 type NavGroup struct {
-	Name  string
+	Name  messages.Text
 	Open  bool
 	Links []NavLink
 }
 
 // NavLink is one resource of the navigation.
 type NavLink struct {
-	Text, Href, Title string
-	Current           bool
+	Text, Title messages.Text
+	Href        string
+	Current     bool
 }
 
 // Namespaces is the namespace picker.

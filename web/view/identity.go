@@ -1,5 +1,7 @@
 package view
 
+import "pilothouse/web/messages"
+
 // WhoAmI is the page of the user's identity.
 type WhoAmI struct {
 	Facts  []Fact
@@ -55,4 +57,10 @@ type Check struct {
 }
 
 // Help is the page about the keyboard.
-type Help struct{ Keys []Param }
+type Help struct{ Keys []Key }
+
+// Key is what some keys do; their names stand with blanks between.
+type Key struct {
+	Keys string
+	Text messages.Text
+}

@@ -1,5 +1,7 @@
 package view
 
+import "pilothouse/web/messages"
+
 // Logs is what shows a log.
 type Logs struct {
 	// Title names what the lines are from.
@@ -29,8 +31,9 @@ type Logs struct {
 
 // Option is one choice of a select.
 type Option struct {
-	Value, Text string
-	Chosen      bool
+	Value  string
+	Text   messages.Text
+	Chosen bool
 }
 
 // Shell is the page about the shells of a pod.

@@ -1,5 +1,7 @@
 package view
 
+import "pilothouse/web/messages"
+
 // Object is the page of one object.
 type Object struct {
 	Kind, Name, Namespace string
@@ -26,17 +28,19 @@ type Object struct {
 
 // Act is a button of an object's page.
 type Act struct {
-	Name, Text, Href, Key string
-	Danger                bool
+	Name, Href, Key string
+	Text            messages.Text
+	Danger          bool
 	// Denied is why the user may not use it, nil when they may.
 	Denied *Denied
 }
 
 // Tab is one tab of an object's page.
 type Tab struct {
-	Name, Href string
-	Current    bool
-	Key        string
+	Name    messages.Text
+	Href    string
+	Current bool
+	Key     string
 	// Dock tells that scripts open it in the dock.
 	Dock bool
 }
@@ -65,7 +69,7 @@ type Overview struct {
 
 // Fact is a name with a value.
 type Fact struct {
-	Name string
+	Name messages.Text
 	Cell
 }
 
@@ -77,6 +81,7 @@ type Container struct {
 	Name, Image, State, Tone string
 	Kind                     string // "", "init" or "ephemeral"
 	Ready                    string
+	Running                  bool
 	Restarts                 string
 	Ports                    string
 	Requests, Limits         string
@@ -139,7 +144,7 @@ type Related struct {
 
 // RelatedGroup are related objects of one kind.
 type RelatedGroup struct {
-	Title string
+	Title messages.Text
 	Rows  []RelatedRow
 }
 
@@ -148,8 +153,9 @@ type RelatedRow struct {
 	Link
 	Kind, Namespace string
 	// How says by which field it is named; Missing that it is not there.
-	How, Missing string
-	Note         string
-	Time         string
-	Depth        int
+	How     string
+	Missing messages.Text
+	Note    string
+	Time    string
+	Depth   int
 }

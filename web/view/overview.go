@@ -1,5 +1,7 @@
 package view
 
+import "pilothouse/web/messages"
+
 // Cluster is the page of the whole cluster at a glance.
 type Cluster struct {
 	// Key changes when the page would.
@@ -17,11 +19,12 @@ type Cluster struct {
 
 // Tile counts the objects of a resource by their state.
 type Tile struct {
-	Title, Href string
-	Total       int
-	Parts       []TilePart
-	Bar         []BarPart
-	Denied      *Denied
+	Title  messages.Text
+	Href   string
+	Total  int
+	Parts  []TilePart
+	Bar    []BarPart
+	Denied *Denied
 	// Note is why there is no number, in the place of one.
 	Note string
 	// Where are the namespaces that were counted, where it is not all of them.
@@ -49,7 +52,7 @@ type WarningRow struct {
 
 // Plot is a small plot of the last hour.
 type Plot struct {
-	Title string
+	Title messages.Text
 	// Now is the last value, with its unit.
 	Now string
 	// Data is what the script draws, as JSON: {t, unit, series: [{label, v}]}.

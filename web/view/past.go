@@ -1,5 +1,7 @@
 package view
 
+import "pilothouse/web/messages"
+
 // Requests is the page of the requests that the server remembers.
 type Requests struct {
 	Rows []RequestRow
@@ -13,8 +15,9 @@ type Requests struct {
 
 // Choice is one of several links of which one is taken.
 type Choice struct {
-	Text, Href string
-	Current    bool
+	Text    messages.Text
+	Href    string
+	Current bool
 }
 
 // RequestRow is one request in a list.
@@ -26,7 +29,7 @@ type RequestRow struct {
 	URI                    string
 	Code, Tone             string
 	Took                   string
-	Note                   string
+	Note                   messages.Text
 	Open                   bool
 	// Bodies are the objects that the audit policy has recorded of it.
 	Bodies []Body
@@ -34,7 +37,7 @@ type RequestRow struct {
 
 // Body is an object that a request or its answer carried.
 type Body struct {
-	Name  string
+	Name  messages.Text
 	Lines []Line
 	Cut   bool // there is more
 }
@@ -94,7 +97,7 @@ type AccessStory struct {
 	Reason  string
 	Facts   []Fact
 	Rule    string // YAML
-	Note    string
+	Note    messages.Text
 	Roles   []Link
 	WhoCan  string
 }
@@ -110,7 +113,10 @@ type AuditPage struct {
 }
 
 // Field is a field of a filter.
-type Field struct{ Name, Label, Value, Hint string }
+type Field struct {
+	Name, Value, Hint string
+	Label             messages.Text
+}
 
 // HistoryTab is the past of one object.
 type HistoryTab struct {
@@ -126,7 +132,8 @@ type HistoryTab struct {
 // VersionRow is one write of the past.
 type VersionRow struct {
 	Version      string
-	Action, Tone string
+	Action       messages.Text
+	Tone         string
 	Time         string
 	Object, Href string
 	User, As     string

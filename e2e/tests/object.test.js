@@ -38,7 +38,7 @@ test('each kind shows what people look for in it', async () => {
     ['/ui/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/api-gateway', /Scales\s+Deployment\/api-gateway/, /Resource cpu\s+88 %\s+70 %/],
     [shop('rbac.authorization.k8s.io/roles/deployer'), /get, list, watch, update, patch\s+deployments, deployments\/scale\s+apps/, /deployers\s+namespace shop\s+User dev, ServiceAccount platform\/ci/],
     [shop('rbac.authorization.k8s.io/rolebindings/deployers'), /Role\s+Role shop\/deployer/, /ServiceAccount\s+platform\/ci/, /Rules of the role/],
-    ['/ui/apis/apiextensions.k8s.io/v1/customresourcedefinitions/databases.example.com', /Database/, /There are 1\./, /Size, Phase, Engine/],
+    ['/ui/apis/apiextensions.k8s.io/v1/customresourcedefinitions/databases.example.com', /Database/, /There is 1\./, /Size, Phase, Engine/],
     [shop('example.com/databases/orders'), /Size\s+3/, /engine: postgres/],
   ]) {
     const answer = await page.goto(server.url + path)

@@ -63,9 +63,10 @@ func (d *Dashboard) picker(ctx context.Context, c *pages.Call, p *pages.Picker) 
 		n.Hidden = append(n.Hidden, view.Param{Name: k, Value: p.Keep.Get(k)})
 	}
 	if len(p.Chosen) > 0 {
-		n.Label = strings.Join(p.Chosen, ", ")
+		names := strings.Join(p.Chosen, ", ")
+		n.Label = c.T(messages.Said(names))
 		if p.Except {
-			n.Label = c.T("all but %s", n.Label)
+			n.Label = c.T("all but %s", names)
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, pickerTimeout)

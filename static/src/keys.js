@@ -119,7 +119,7 @@ function help() {
 }
 
 // keyName is what stands on a key.
-const keyName = (key) => key.replace('Control+', 'Ctrl ').replace('Arrow', '')
+const keyName = (key) => key.replace('Control+', msg('Ctrl') + ' ').replace('Arrow', '')
 
 const typing = (el) => el?.closest?.('input:not([type="checkbox"]):not([type="button"]), textarea, select, [contenteditable="true"], .cm-editor, .xterm')
 

@@ -1289,7 +1289,7 @@ func Overview(v *view.Overview) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templates.Lines(s.Lines, s.Name).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = templates.Lines(s.Lines, messages.T(ctx, messages.Said(s.Name))).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -1315,7 +1315,7 @@ func Overview(v *view.Overview) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templates.Lines(s.Lines, s.Name).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = templates.Lines(s.Lines, messages.T(ctx, messages.Said(s.Name))).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -2180,7 +2180,7 @@ func YAML(y *view.YAML) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templates.Lines(y.Lines, "YAML").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = templates.Lines(y.Lines, messages.T(ctx, "YAML")).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -3388,7 +3388,7 @@ func Version(title string, lines []view.Line) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templates.Lines(lines, "YAML").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = templates.Lines(lines, messages.T(ctx, "YAML")).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -42,7 +42,10 @@ func N(ctx context.Context, n int, one, other Text, args ...any) string {
 func (l *Language) T(text Text, args ...any) string {
 	s := string(text)
 	if as, ok := strings.CutPrefix(s, said); ok {
-		return as
+		if strings.Contains(as, opening) {
+			return as
+		}
+		return l.mark(as)
 	}
 	if s == "" {
 		return ""

@@ -108,7 +108,10 @@ func TestThePseudoLanguageMarks(t *testing.T) {
 	if s := pseudo.N(2, "%d object", "%d objects"); s != "⟦2 objects⟧" {
 		t.Error(s)
 	}
-	if s := pseudo.T(Said("web")); s != "web" {
+	if s := pseudo.T(Said("web")); s != "⟦web⟧" {
+		t.Error(s)
+	}
+	if s := pseudo.T(Said(pseudo.T("Delete"))); s != "⟦Delete⟧" {
 		t.Error(s)
 	}
 }

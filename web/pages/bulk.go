@@ -104,7 +104,7 @@ func localPath(path string) string {
 func (c *Call) bulkAnswer(v view.Bulk, a address, status int) *Answer {
 	return &Answer{
 		Status: status, Title: c.T(v.Verb), Body: tmpl.Bulk(v), Current: listPath(a.gvr, ""),
-		Crumbs: []view.Link{{Text: groupName(a.gvr.Group), Href: "/ui/resources"}, {Text: a.entry.Resource.Name, Href: v.List}, {Text: v.Act}},
+		Crumbs: []view.Link{{Text: groupName(a.gvr.Group), Href: "/ui/resources", Data: true}, {Text: a.entry.Resource.Name, Href: v.List, Data: true}, {Text: v.Act, Data: true}},
 	}
 }
 

@@ -72,7 +72,7 @@ func exploreKind(ctx context.Context, c *Call) (*Answer, error) {
 			c.aboutKind(ctx, d, e, &v)
 		}
 	}
-	return &Answer{Title: v.Title, Body: tmpl.Schema(v), Crumbs: []view.Link{{Text: c.T("API explorer"), Href: "/ui/explore"}, {Text: v.Title}}}, nil
+	return &Answer{Title: v.Title, Body: tmpl.Schema(v), Crumbs: []view.Link{{Text: c.T("API explorer"), Href: "/ui/explore"}, {Text: v.Title, Data: true}}}, nil
 }
 
 func (c *Call) schemaPage(d *apidoc.Document, s *apidoc.Schema, kind string, path []string, href func(string) string) view.SchemaPage {

@@ -40,7 +40,7 @@ func exploreOp(ctx context.Context, c *Call) (*Answer, error) {
 func (c *Call) operationAnswer(v *view.OperationPage, status int) *Answer {
 	return &Answer{
 		Status: status, Title: v.Method + " " + v.Path, Body: tmpl.Operation(*v),
-		Crumbs: []view.Link{{Text: c.T("API explorer"), Href: "/ui/explore"}, {Text: v.Method + " " + v.Path}},
+		Crumbs: []view.Link{{Text: c.T("API explorer"), Href: "/ui/explore"}, {Text: v.Method + " " + v.Path, Data: true}},
 	}
 }
 

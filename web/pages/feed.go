@@ -36,7 +36,7 @@ func feed(_ context.Context, c *Call, a address) (*Answer, error) {
 	}
 	return &Answer{
 		Status: status, Title: c.T("Watch %s", v.Kind), Body: tmpl.Feed(v), Current: listPath(a.gvr, ""),
-		Crumbs: []view.Link{{Text: groupName(a.gvr.Group), Href: "/ui/resources"}, {Text: a.entry.Resource.Name, Href: v.ListHref}, {Text: c.T("watch")}},
+		Crumbs: []view.Link{{Text: groupName(a.gvr.Group), Href: "/ui/resources", Data: true}, {Text: a.entry.Resource.Name, Href: v.ListHref, Data: true}, {Text: c.T("watch")}},
 	}, nil
 }
 

@@ -175,7 +175,7 @@ func list(ctx context.Context, c *Call, a address) (*Answer, error) {
 	}
 	return &Answer{
 		Status: status, Title: v.Kind, Body: tmpl.List(v), Current: listPath(a.gvr, ""), Picker: s.picker(),
-		Crumbs: []view.Link{{Text: groupName(a.gvr.Group), Href: "/ui/resources"}, {Text: a.entry.Resource.Name}},
+		Crumbs: []view.Link{{Text: groupName(a.gvr.Group), Href: "/ui/resources", Data: true}, {Text: a.entry.Resource.Name, Data: true}},
 	}, nil
 }
 

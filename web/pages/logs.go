@@ -250,7 +250,7 @@ func logsPage(ctx context.Context, c *Call) (*Answer, error) {
 	}
 	return &Answer{
 		Title: c.T("Logs"), Body: tmpl.LogsPage(l), Fragment: c.Panel, Current: listPath(podsResource, ""), Picker: m.picker(c.Query),
-		Crumbs: []view.Link{{Text: groupName(""), Href: "/ui/"}, {Text: "pods", Href: from}, {Text: c.T("logs")}},
+		Crumbs: []view.Link{{Text: groupName(""), Href: "/ui/", Data: true}, {Text: "pods", Href: from, Data: true}, {Text: c.T("logs")}},
 	}, nil
 }
 

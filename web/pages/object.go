@@ -67,11 +67,11 @@ func object(ctx context.Context, c *Call, a address) (*Answer, error) {
 }
 
 func objectCrumbs(a address) []view.Link {
-	crumbs := []view.Link{{Text: groupName(a.gvr.Group), Href: "/ui/resources"}, {Text: a.entry.Resource.Name, Href: listPath(a.gvr, "")}}
+	crumbs := []view.Link{{Text: groupName(a.gvr.Group), Href: "/ui/resources", Data: true}, {Text: a.entry.Resource.Name, Href: listPath(a.gvr, ""), Data: true}}
 	if a.namespace != "" {
-		crumbs = append(crumbs, view.Link{Text: a.namespace, Href: listPath(a.gvr, a.namespace)})
+		crumbs = append(crumbs, view.Link{Text: a.namespace, Href: listPath(a.gvr, a.namespace), Data: true})
 	}
-	return append(crumbs, view.Link{Text: a.name})
+	return append(crumbs, view.Link{Text: a.name, Data: true})
 }
 
 // load reads an object and its row.

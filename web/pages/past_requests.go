@@ -225,7 +225,7 @@ func lifeOf(ctx context.Context, c *Call) (*Answer, error) {
 }
 
 func (c *Call) lifeAnswer(v view.Life) *Answer {
-	return &Answer{Title: v.Title, Body: tmpl.Life(v), Crumbs: []view.Link{{Text: c.T("Requests"), Href: "/ui/requests"}, {Text: v.ID}}}
+	return &Answer{Title: v.Title, Body: tmpl.Life(v), Crumbs: []view.Link{{Text: c.T("Requests"), Href: "/ui/requests"}, {Text: v.ID, Data: true}}}
 }
 
 func (c *Call) lifeFacts(r *life.View) []view.Fact {

@@ -11,6 +11,7 @@ import (
 	"pilothouse/backend/metrics"
 	"pilothouse/backend/registry"
 	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/messages"
 	"pilothouse/web/rows"
 	"pilothouse/web/view"
 )
@@ -124,7 +125,7 @@ func (c *Call) findTypes(t *registry.Table, q string) []found {
 			}
 		}
 		if best >= 0 {
-			list = append(list, found{view.Result{Href: listPath(e.GVR(), ""), Kind: c.T("list"), Text: e.Resource.Name, Note: e.GVR().GroupVersion().String()}, best})
+			list = append(list, found{view.Result{Href: listPath(e.GVR(), ""), Kind: "list", Text: e.Resource.Name, Note: e.GVR().GroupVersion().String()}, best})
 		}
 	})
 	return list
@@ -135,7 +136,7 @@ func (c *Call) findPages(q string) []found {
 	for _, p := range slices.Concat(places, userPlaces, []view.NavLink{{Text: "Apply YAML", Href: "/ui/apply"}}) {
 		text := c.T(p.Text)
 		if r := rank(strings.ToLower(text), strings.ToLower(q)); r >= 0 && r < 3 {
-			list = append(list, found{view.Result{Href: p.Href, Kind: c.T("page"), Text: text}, r})
+			list = append(list, found{view.Result{Href: p.Href, Kind: "page", Text: text}, r})
 		}
 	}
 	return list
@@ -177,7 +178,7 @@ func (c *Call) commandOf(t *registry.Table, q string) (view.Result, bool) {
 	if filter != "" {
 		q2.Set("q", filter)
 	}
-	return view.Result{Href: join(listPath(entry.GVR(), namespace), q2), Kind: c.T("go to"), Text: strings.TrimSpace(entry.Resource.Name + " " + filter), Note: namespace}, true
+	return view.Result{Href: join(listPath(entry.GVR(), namespace), q2), Kind: "go to", Text: strings.TrimSpace(entry.Resource.Name + " " + filter), Note: namespace}, true
 }
 
 // findObjects looks through the names of the objects that the user may list.
@@ -218,7 +219,7 @@ func (c *Call) findIn(ctx context.Context, e *registry.Entry, q string) []found 
 	var best []found
 	add := func(namespace, name string) {
 		if r := rank(name, q); r >= 0 {
-			best = append(best, found{view.Result{Href: objectPath(e.GVR(), namespace, name), Kind: e.Resource.Kind, Text: name, Note: namespace}, r})
+			best = append(best, found{view.Result{Href: objectPath(e.GVR(), namespace, name), Kind: messages.Said(e.Resource.Kind), Text: name, Note: namespace}, r})
 		}
 	}
 	key := rows.Key{GVR: e.GVR()}

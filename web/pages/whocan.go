@@ -100,7 +100,7 @@ func subject(ctx context.Context, c *Call) (*Answer, error) {
 			return nil, err
 		}
 	}
-	return &Answer{Title: s.Kind + " " + subjectName(s), Body: tmpl.Subject(v), Crumbs: []view.Link{{Text: c.T("Who can"), Href: "/ui/whocan"}, {Text: subjectName(s)}}}, nil
+	return &Answer{Title: s.Kind + " " + subjectName(s), Body: tmpl.Subject(v), Crumbs: []view.Link{{Text: c.T("Who can"), Href: "/ui/whocan"}, {Text: subjectName(s), Data: true}}}, nil
 }
 
 // bindingsOf gives the bindings that name a subject, or a group that it is in

@@ -57,7 +57,11 @@ type Language struct {
 }
 
 // Link is a name with an address, which may be empty.
-type Link struct{ Text, Href string }
+type Link struct {
+	Text, Href string
+	// Data tells that the text is a name, the same in every language.
+	Data bool
+}
 
 // NavGroup is one heading of the navigation.
 type NavGroup struct {

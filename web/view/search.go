@@ -1,5 +1,7 @@
 package view
 
+import "pilothouse/web/messages"
+
 // Search is what a search has found.
 type Search struct {
 	Query   string
@@ -11,7 +13,7 @@ type Search struct {
 // Result is one thing that was found.
 type Result struct {
 	Href string
-	Kind string
+	Kind messages.Text
 	Text string
 	Note string
 	// Rank is how well it fits, less being better.

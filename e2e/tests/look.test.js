@@ -35,7 +35,7 @@ async function check(page, what) {
 function outOfReach() {
   return [...document.querySelectorAll('button, a.button, select, input, summary')].filter((e) => {
     const box = e.getBoundingClientRect()
-    if (!box.width || e.closest('.tabs, table, pre, .code, .vh, .cm-editor') || getComputedStyle(e).visibility === 'hidden') return false
+    if (!box.width || !e.checkVisibility() || e.closest('.tabs, table, pre, .code, .vh, .cm-editor') || getComputedStyle(e).visibility === 'hidden') return false
     for (let p = e.parentElement; p; p = p.parentElement) {
       const clip = p.getBoundingClientRect()
       if (getComputedStyle(p).overflowX !== 'visible' && (box.right > clip.right + 1 || box.left < clip.left - 1)) return true

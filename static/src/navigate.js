@@ -92,7 +92,7 @@ const ours = (a) => a.origin === location.origin && a.pathname.startsWith('/ui/'
 
 document.addEventListener('click', (e) => {
   const a = e.target.closest?.('a[href]')
-  if (!a || e.defaultPrevented || e.button || e.ctrlKey || e.metaKey || e.shiftKey || e.altKey) return
+  if (!a || a.dataset.act || e.defaultPrevented || e.button || e.ctrlKey || e.metaKey || e.shiftKey || e.altKey) return
   if (!ours(a) || a.target || a.hasAttribute('download') || a.getAttribute('href').startsWith('#')) return
   e.preventDefault()
   follow(a)

@@ -34,7 +34,7 @@ function make(el, data, values) {
   const u = new uPlot({
     width: el.clientWidth, height, legend: { show: false }, cursor: { y: false, points: { size: 5 } }, padding: [6, 16, 0, 0], // half a time stands out to the right
     scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
-    axes: [{ ...axis, size: 20, space: 64, values: (_, t) => t.map((x) => clock(new Date(x * 1000)).slice(0, 5)) }, { ...axis, size: 38, space: 24, values: (_, v) => v.map(short) }],
+    axes: [{ ...axis, size: 20, space: 64, values: (_, t, __, ___, step) => t.map((x) => clock(new Date(x * 1000)).slice(0, step < 60 ? 8 : 5)) }, { ...axis, size: 38, space: 24, values: (_, v) => v.map(short) }],
     series: [{}, ...data.series.map((s, i) => ({ label: s.label, stroke: lines[i], width: 1.5, points: { show: false } }))],
     hooks: { setCursor: [tell] },
   }, values, el)

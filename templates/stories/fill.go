@@ -1,7 +1,6 @@
 package stories
 
 import (
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -43,7 +42,11 @@ func empty[T any]() T {
 // names are the fields that call a thing something.
 var names = []string{"Title", "Name", "Kind", "Resource", "User", "Path", "Method", "Verb"}
 
-type filler struct{ n int }
+type filler struct {
+	n int
+	// titles are those that there are: each is another one.
+	titles map[string]bool
+}
 
 func (f *filler) fill(v reflect.Value, name string, depth int) {
 	if depth > deepest {
@@ -80,16 +83,14 @@ func (f *filler) fill(v reflect.Value, name string, depth int) {
 	}
 }
 
-// samples are texts for fields by the ends of their names; the others are called
-// after their field.
+// samples are texts for fields by the ends of their names that have to be of a
+// certain form; for the others see words.go.
 var samples = []struct{ end, text string }{
 	{"href", "/ui/api/v1/namespaces/shop/pods/web-7d9f"}, {"url", "/ui/api/v1/pods"}, {"path", "/ui/api/v1/pods"}, {"back", "/ui/"}, {"more", "/ui/"}, {"prev", "/ui/"}, {"download", "/ui/?download=1"},
 	{"time", "2026-11-26T03:04:05Z"}, {"at", "2026-11-26T03:04:05Z"}, {"since", "2026-11-26T03:04:05Z"}, {"deleting", "2026-11-26T03:04:05Z"}, {"seen", "2026-11-26T03:04:05Z"},
 	{"tone", "warn"}, {"theme", ""}, {"class", "yk"}, {"sign", "+"}, {"method", "POST"}, {"level", "beta"}, {"sort", "ascending"}, {"lines", "0,10 20,4 40,8"}, {"plot", "[]"}, {"version", "8412"},
 	{"command", "kubectl get pods -n shop -l app=web"}, {"curl", `curl -H "Authorization: Bearer $TOKEN" https://127.0.0.1:6443/api/v1/pods`},
 }
-
-var sentences = []string{"message", "description", "meaning", "problem", "note", "why", "reason", "warning", "info", "explain"}
 
 func (f *filler) text(name string) string {
 	f.n++
@@ -99,10 +100,16 @@ func (f *filler) text(name string) string {
 			return s.text
 		}
 	}
-	for _, end := range sentences {
-		if strings.Contains(lower, end) {
-			return fmt.Sprintf("What the server has to say about number %d, in one sentence.", f.n)
-		}
+	if !strings.HasSuffix(lower, "title") {
+		return called(lower, f.n)
 	}
-	return fmt.Sprintf("%s-%d", lower, f.n)
+	n := f.n
+	for f.titles[called(lower, n)] && n < f.n+len(titles) {
+		n++
+	}
+	if f.titles == nil {
+		f.titles = map[string]bool{}
+	}
+	f.titles[called(lower, n)] = true
+	return called(lower, n)
 }

@@ -129,12 +129,12 @@ var documents = []entry{
 }
 
 func document(outer func(view.Frame) templ.Component, f view.Frame) templ.Component {
-	f.Assets, f.Theme, f.Title = Assets, "", "A page"
+	f.Assets, f.Theme, f.Title, f.Language = Assets, "", "A page", "en"
 	return with(outer(f), around(`<div class="page"><header class="title"><h1>A page</h1></header>`, text, `</div>`))
 }
 
 func inBare(inner templ.Component) templ.Component {
-	return with(templates.Bare(view.Frame{Title: "Login", Assets: Assets}), inner)
+	return with(templates.Bare(view.Frame{Title: "Login", Language: "en", Assets: Assets}), inner)
 }
 
 func with(outer, inner templ.Component) templ.Component {
@@ -157,7 +157,7 @@ func (s Story) Document() templ.Component {
 	case s.Whole:
 		return s.Body
 	case s.Part:
-		return with(templates.Layout(view.Frame{Title: s.View + ", " + s.State, User: "dora", Assets: Assets}), inside(s.Body))
+		return with(templates.Layout(view.Frame{Title: s.View + ", " + s.State, User: "dora", Language: "en", Assets: Assets}), inside(s.Body))
 	}
-	return with(templates.Layout(view.Frame{Title: s.View + ", " + s.State, User: "dora", Assets: Assets}), s.Body)
+	return with(templates.Layout(view.Frame{Title: s.View + ", " + s.State, User: "dora", Language: "en", Assets: Assets}), s.Body)
 }

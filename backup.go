@@ -10,6 +10,7 @@ import (
 
 	"pilothouse/backend"
 	"pilothouse/backend/config"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/storage"
 	"pilothouse/terminal"
 
@@ -83,7 +84,10 @@ func checked(w io.Writer, write func(io.Writer) error) (revision, objects int64,
 	done := make(chan error, 1)
 	go func() {
 		var err error
-		revision, objects, err = storage.CheckBackup(r)
+		err = metrics.Protected("backup", func() (err error) {
+			revision, objects, err = storage.CheckBackup(r)
+			return err
+		})
 		r.CloseWithError(err)
 		done <- err
 	}()

@@ -15,6 +15,7 @@ import (
 	"pilothouse/backend"
 	"pilothouse/backend/config"
 	"pilothouse/backend/logging"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/version"
 	"pilothouse/proxy"
 	"pilothouse/terminal"
@@ -126,6 +127,6 @@ func serve(ctx context.Context, o *config.Options) error {
 	}
 	return s.Run(ctx, func() {
 		fmt.Print(s.Greeting())
-		time.AfterFunc(time.Second, backend.ReleaseStartMemory)
+		time.AfterFunc(time.Second, metrics.Guarded("server", backend.ReleaseStartMemory))
 	})
 }

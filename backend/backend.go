@@ -199,9 +199,13 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 // serve starts answering on all listeners. The channel gets what they end with.
 func (s *Server) serve() <-chan error {
 	served := make(chan error, 2)
-	s.background.Go(func() { served <- s.http.ServeTLS(s.listeners.secure) })
+	s.background.Go(func() {
+		served <- metrics.Protected("server", func() error { return s.http.ServeTLS(s.listeners.secure) })
+	})
 	if s.listeners.dashboard != nil {
-		s.background.Go(func() { served <- s.http.ServeDashboard(s.listeners.dashboard) })
+		s.background.Go(func() {
+			served <- metrics.Protected("server", func() error { return s.http.ServeDashboard(s.listeners.dashboard) })
+		})
 	}
 	return served
 }
@@ -242,7 +246,7 @@ func (s *Server) runBackground() {
 	if s.main != nil {
 		s.keep("delegate", func() { s.runDelegate(s.ctx) })
 	}
-	s.background.Go(func() { s.address.Run(s.ctx) })
+	s.keep("controller", func() { s.address.Run(s.ctx) })
 	s.runNode()
 	loops, err := controllers.Select(controllers.All(), s.options.Features.Controllers)
 	if err != nil {
@@ -310,10 +314,10 @@ const backgroundGrace = 10 * time.Second
 
 func (s *Server) waitForBackground() {
 	ended := make(chan struct{})
-	go func() {
+	go metrics.Guarded("server", func() {
 		s.background.Wait()
 		close(ended)
-	}()
+	})()
 	select {
 	case <-ended:
 	case <-time.After(backgroundGrace):

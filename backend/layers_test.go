@@ -17,7 +17,7 @@ import (
 // uses up to the assembly. A package may import its own level and those below.
 // The name is the path below backend/, without what follows the first slash.
 var levels = map[string]int{
-	"request": 0, "scheme": 0, "version": 0, "config": 0, "pki": 0, "metrics": 0, "logging": 0, "diff": 0,
+	"request": 0, "scheme": 0, "version": 0, "config": 0, "pki": 0, "metrics": 0, "logging": 0, "diff": 0, "follow": 0,
 	"storage":  1,
 	"registry": 2, "fieldmanager": 2, "watchcache": 2,
 	"webhook": 3, "authn": 3, "authz": 3, "admission": 3, "audit": 3, "flowcontrol": 3, "life": 3, "tracing": 3, "resources": 3,

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"pilothouse/backend/config"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/storage"
 )
 
@@ -43,8 +44,10 @@ func migrate(ctx context.Context, from, to storage.Engine) (int64, error) {
 	}
 	r, w := io.Pipe()
 	go func() {
-		_, err := storage.Backup(ctx, from, w)
-		w.CloseWithError(err)
+		w.CloseWithError(metrics.Protected("storage", func() error {
+			_, err := storage.Backup(ctx, from, w)
+			return err
+		}))
 	}()
 	revision, err := storage.Restore(ctx, to, r)
 	r.Close()

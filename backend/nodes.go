@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"pilothouse/backend/client"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/node"
 	"pilothouse/backend/node/backends"
 
@@ -107,6 +108,7 @@ func (s *Server) runNode() {
 		return
 	}
 	s.background.Go(func() {
+		defer metrics.Caught("node")
 		if err := s.node.agent.Run(s.ctx); err != nil && !errors.Is(err, context.Canceled) {
 			klog.ErrorS(err, "The node has ended", "node", s.node.name)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/request"
 	"pilothouse/web/live"
 	"pilothouse/web/messages"
@@ -37,6 +38,7 @@ func (d *Dashboard) terminal(c *pages.Call) (*request.Response, error) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		go func() {
+			defer metrics.Caught("terminal")
 			select {
 			case <-s.Done():
 				cancel()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/registry"
 
 	corev1 "k8s.io/api/core/v1"
@@ -89,7 +90,9 @@ func (m *Manager) checkDiscovery(ctx context.Context, t *target) error {
 	defer cancel()
 	results := make(chan error, attempts)
 	for range attempts {
-		go func() { results <- m.tryDiscovery(ctx, t) }()
+		go func() {
+			results <- metrics.Protected("aggregator", func() error { return m.tryDiscovery(ctx, t) })
+		}()
 	}
 	var last error
 	for range attempts {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/request"
 
 	"k8s.io/klog/v2"
@@ -46,11 +47,13 @@ func (e *exchange) switchedHead() []byte {
 func join(ctx context.Context, conn net.Conn, backend io.ReadWriteCloser) {
 	ended := make(chan error, 2)
 	pass := func(to io.Writer, from io.Reader) {
-		_, err := io.Copy(to, from)
-		ended <- err
+		ended <- metrics.Protected("aggregator", func() error {
+			_, err := io.Copy(to, from)
+			return err
+		})
 	}
-	go pass(backend, conn)
-	go pass(conn, backend)
+	go metrics.Guarded("aggregator", func() { pass(backend, conn) })()
+	go metrics.Guarded("aggregator", func() { pass(conn, backend) })()
 	waiting := 2
 	select {
 	case err := <-ended:

@@ -68,7 +68,7 @@ func newBatcher(plugin string, o BatchOptions, to destination) *batcher {
 		spare: sync.Pool{New: func() any { return &batch{} }},
 	}
 	b.sending, b.cut = context.WithCancel(context.Background())
-	go b.run()
+	go metrics.Guarded("audit", b.run)()
 	return b
 }
 
@@ -151,6 +151,7 @@ func (b *batcher) pause(throttle flowcontrol.RateLimiter) {
 	ended := make(chan struct{})
 	defer close(ended)
 	go func() {
+		defer metrics.Caught("audit")
 		select {
 		case <-b.closing:
 			cancel()
@@ -193,7 +194,7 @@ func (b *batcher) dispatch(next *batch) {
 		b.send(next)
 		return
 	}
-	go b.send(next)
+	go metrics.Guarded("audit", func() { b.send(next) })()
 }
 
 func (b *batcher) send(next *batch) {

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	rbac "pilothouse/backend/authz/rbac/bootstrap"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/scheme"
 
@@ -53,7 +54,7 @@ func writeAll(ctx context.Context, r *registry.Registry, wave []object) error {
 		limit <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-limit }()
-			if err := write(ctx, r, o); err != nil {
+			if err := metrics.Protected("bootstrap", func() error { return write(ctx, r, o) }); err != nil {
 				errs[i] = fmt.Errorf("bootstrap %s %s: %w", o.gr, o.obj.GetName(), err)
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pilothouse/backend/informer"
+	"pilothouse/backend/metrics"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,7 +39,10 @@ func (d *Delegate) keepRegistered(ctx context.Context) {
 		}
 	})
 	ended := make(chan struct{})
-	go func() { defer close(ended); there.Run(ctx) }() //nolint:errcheck // it ends with the context
+	go func() {
+		defer close(ended)
+		metrics.Kept(ctx, "delegate", func() { there.Run(ctx) })() //nolint:errcheck // it ends with the context
+	}()
 	defer func() { <-ended }()
 	select {
 	case <-ctx.Done():

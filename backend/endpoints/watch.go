@@ -115,6 +115,7 @@ func (s *watchStream) run(ctx context.Context, w request.ChunkWriter) error {
 	bookmark := s.nextBookmark(time.Now(), end)
 	var due atomic.Bool
 	timer := time.AfterFunc(time.Until(earlier(end, bookmark)), func() {
+		defer metrics.Caught("watch")
 		due.Store(true)
 		s.watcher.Wake()
 	})

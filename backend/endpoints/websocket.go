@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/request"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -91,6 +92,7 @@ func (s *watchStream) serveWebSocket(ctx context.Context, conn net.Conn, key, pr
 	go func() {
 		defer close(read)
 		defer stop()
+		defer metrics.Caught("watch")
 		ws.read()
 	}()
 	err := s.run(ctx, ws)

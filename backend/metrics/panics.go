@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"fmt"
 	"runtime/debug"
 	"time"
 
@@ -24,6 +25,26 @@ func CaughtPanic(p any, where string) {
 // goroutine and not the process.
 func Guarded(where string, f func()) func() {
 	return func() { guard(where, f) }
+}
+
+// Caught is to be deferred by what a goroutine runs: it is Guarded for who writes
+// the function in place.
+func Caught(where string) {
+	if p := recover(); p != nil {
+		CaughtPanic(p, where)
+	}
+}
+
+// Protected runs f and gives its error; a panic is caught and is an error, too.
+// It is for goroutines whose end somebody waits for.
+func Protected(where string, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			CaughtPanic(p, where)
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return f()
 }
 
 func guard(where string, f func()) (fine bool) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pilothouse/backend/informer"
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/node/dns"
 	"pilothouse/backend/node/runtime"
 	"pilothouse/backend/request"
@@ -95,10 +96,16 @@ func (n *network) open() (err error) {
 func (n *network) run(ctx context.Context) {
 	ended := make(chan struct{}, 2)
 	running := 1
-	go func() { n.names.Run(ctx, n.packets, n.streams); ended <- struct{}{} }()
+	go func() {
+		metrics.Kept(ctx, "node", func() { n.names.Run(ctx, n.packets, n.streams) })()
+		ended <- struct{}{}
+	}()
 	if n.slices != nil {
 		running++
-		go func() { n.slices.Run(ctx); ended <- struct{}{} }() //nolint:errcheck // it ends with the context
+		go func() {
+			metrics.Kept(ctx, "node", func() { n.slices.Run(ctx) })() //nolint:errcheck // it ends with the context
+			ended <- struct{}{}
+		}()
 	}
 	for ctx.Err() == nil {
 		select {

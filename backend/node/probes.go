@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/node/runtime"
 
 	"google.golang.org/grpc"
@@ -126,12 +127,14 @@ func (w *worker) probe(pod *corev1.Pod, c corev1.Container, v *view) {
 	w.health[v.id] = h
 	began := time.Unix(0, v.status.StartedAt)
 	w.agent.running.Go(func() {
+		defer metrics.Caught("node")
 		if c.StartupProbe != nil && !w.startup(ctx, pod, &c, v.id, h, began) {
 			return
 		}
 		var wg sync.WaitGroup
 		if c.ReadinessProbe != nil {
 			wg.Go(func() {
+				defer metrics.Caught("node")
 				w.every(ctx, pod, &c, v.id, "Readiness", c.ReadinessProbe, began, func(ok bool, _ string) bool {
 					w.set(func() { h.ready = ok })
 					return true
@@ -140,6 +143,7 @@ func (w *worker) probe(pod *corev1.Pod, c corev1.Container, v *view) {
 		}
 		if c.LivenessProbe != nil {
 			wg.Go(func() {
+				defer metrics.Caught("node")
 				w.every(ctx, pod, &c, v.id, "Liveness", c.LivenessProbe, began, func(ok bool, _ string) bool {
 					if !ok {
 						w.set(func() { h.failed = fmt.Sprintf("Container %s failed liveness probe, will be restarted", c.Name) })

@@ -100,6 +100,7 @@ func (w *watched) Close() error {
 func (w *watched) until(ctx context.Context) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
+		defer metrics.Caught("node")
 		select {
 		case <-w.ended:
 		case <-ctx.Done():
@@ -256,6 +257,7 @@ func streamsOf(ctx context.Context, in io.Reader, out, errs io.WriteCloser, tty 
 		sizes := make(chan runtime.Size)
 		s.Resize = sizes
 		go func() {
+			defer metrics.Caught("node")
 			defer close(sizes)
 			for {
 				select {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/node/runtime"
 
 	corev1 "k8s.io/api/core/v1"
@@ -347,7 +348,9 @@ func (w *worker) stopThese(ctx context.Context, pod *corev1.Pod, o *observed, co
 		if v.running {
 			w.event(pod, c, corev1.EventTypeNormal, "Killing", "Stopping container %s", c.Name)
 		}
-		wg.Go(func() { errs[i] = w.stop(ctx, pod, c, v, grace) })
+		wg.Go(func() {
+			errs[i] = metrics.Protected("node", func() error { return w.stop(ctx, pod, c, v, grace) })
+		})
 	}
 	wg.Wait()
 	return errors.Join(errs...)

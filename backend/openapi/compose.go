@@ -66,6 +66,7 @@ func makeParts(b *builtins, added []*addition) {
 	next := make(chan *addition)
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
+			defer metrics.Caught("openapi") // resolve has its own
 			for a := range next {
 				a.part = a.resolve(resolver{b.member})
 			}

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pilothouse/backend/follow"
+
 	"k8s.io/klog/v2"
 )
 
@@ -37,7 +39,7 @@ type Serving struct {
 	options ServingOptions
 	cert    atomic.Pointer[tls.Certificate]
 	clients atomic.Pointer[clientRoots]
-	files   *fileWatch
+	files   *follow.Files
 }
 
 // clientRoots are the authorities of one state of the files.
@@ -58,7 +60,7 @@ func (p *PKI) Serving(o ServingOptions) (*Serving, error) {
 	if err := s.loadClients(); err != nil {
 		return nil, err
 	}
-	s.files = watchFiles(s.certFile(), s.keyFile(), o.ClientCAFile, o.ProxyCAFile)
+	s.files = follow.Watch(s.certFile(), s.keyFile(), o.ClientCAFile, o.ProxyCAFile)
 	return s, nil
 }
 
@@ -183,21 +185,12 @@ type configOf struct {
 // Run follows the files, and renews the server's own certificate, until ctx
 // ends. What cannot be read is logged and the old stays in use.
 func (s *Serving) Run(ctx context.Context, every time.Duration) {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			s.Refresh()
-		}
-	}
+	follow.Every(ctx, every, s.Refresh)
 }
 
 // Refresh looks at the files once.
 func (s *Serving) Refresh() {
-	changed := s.files.changed()
+	changed := s.files.Changed()
 	if !changed && !s.due() {
 		return
 	}
@@ -207,7 +200,7 @@ func (s *Serving) Refresh() {
 	if err := s.loadClients(); err != nil {
 		klog.ErrorS(err, "Client certificate authorities cannot be used, those before stay")
 	}
-	s.files.changed() // what was written here is no change
+	s.files.Changed() // what was written here is no change
 	klog.InfoS("Serving certificate loaded", "notAfter", s.leafCert().NotAfter)
 }
 

@@ -110,7 +110,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	running := 0
 	start := func(run func(context.Context) error) {
 		running++
-		go func() { ended <- run(ctx) }()
+		go func() { ended <- metrics.Protected("scheduler", func() error { return run(ctx) }) }()
 	}
 	defer func() {
 		cancel()

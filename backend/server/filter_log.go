@@ -25,6 +25,7 @@ func logRequests(next request.Handler) request.Handler {
 		agent := r.Header.Get("User-Agent")
 		p, err := next(ctx, r)
 		log := func() { logRequest(r, p, err, agent) }
+		logStream(r, p)
 		if !p.DuringStream(func() func() { return log }) {
 			log()
 		}
@@ -105,6 +106,53 @@ func logBodies(r *request.Request, p *request.Response) {
 	if p != nil && len(p.Body) > 0 {
 		klog.V(8).InfoS("HTTP response body", "audit-ID", r.ID, "body", cut(p.Body, p.ContentType))
 	}
+}
+
+// logStream logs the body of a stream, as logBodies does those of others, when it
+// has been written.
+func logStream(r *request.Request, p *request.Response) {
+	if p != nil && p.Stream != nil && klog.V(8).Enabled() && !r.Confidential() && r.Info.IsResource {
+		p.Stream = &overheard{Stream: p.Stream, auditID: r.ID, contentType: p.ContentType}
+	}
+}
+
+// maxOverheard is how much of a protobuf stream is kept for the log: it can only be
+// read as a whole.
+const maxOverheard = 64 << 10
+
+// overheard is a stream whose beginning is logged at its end.
+type overheard struct {
+	request.Stream
+	auditID, contentType string
+}
+
+// WriteTo writes the body.
+func (o *overheard) WriteTo(w request.Writer) error {
+	room := maxLoggedBody + 1
+	if strings.HasPrefix(o.contentType, scheme.MediaProtobuf) {
+		room = maxOverheard
+	}
+	t := &tee{Writer: w, room: room}
+	err := o.Stream.WriteTo(t)
+	klog.V(8).InfoS("HTTP response body", "audit-ID", o.auditID, "body", cut(t.begin, o.contentType))
+	return err
+}
+
+// tee keeps the beginning of what is written.
+type tee struct {
+	request.Writer
+	begin []byte
+	room  int
+}
+
+func (t *tee) Write(p []byte) (int, error) {
+	t.begin = append(t.begin, p[:min(len(p), t.room-len(t.begin))]...)
+	return t.Writer.Write(p)
+}
+
+func (t *tee) WriteString(s string) (int, error) {
+	t.begin = append(t.begin, s[:min(len(s), t.room-len(t.begin))]...)
+	return t.Writer.WriteString(s)
 }
 
 // cut is a body as it is logged: its beginning, and JSON in the place of protobuf.

@@ -76,3 +76,66 @@ func TestLogHoldsNoSecrets(t *testing.T) {
 		t.Error(len(text))
 	}
 }
+
+// morsels is a stream of morsels.
+type morsels []string
+
+func (p morsels) Len() int64 { return int64(len(strings.Join(p, ""))) }
+func (p morsels) WriteTo(w request.Writer) error {
+	for i, s := range p {
+		var err error
+		if i%2 == 0 {
+			_, err = w.WriteString(s)
+		} else {
+			_, err = w.Write([]byte(s))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Streams are logged like other bodies, at -v=8 only, and never of Secrets.
+func TestStreamsAreLogged(t *testing.T) {
+	var out strings.Builder
+	fs := flag.NewFlagSet("", flag.ContinueOnError)
+	klog.InitFlags(fs)
+	klog.SetLogger(funcr.New(func(prefix, args string) { out.WriteString(args + "\n") }, funcr.Options{Verbosity: 10}))
+	defer klog.ClearLogger()
+	defer fs.Set("v", "0") //nolint:errcheck // it was set before
+	list := func(v, path string, body ...string) (string, request.Stream) {
+		t.Helper()
+		if err := fs.Set("v", v); err != nil {
+			t.Fatal(err)
+		}
+		out.Reset()
+		r := &request.Request{ID: "x", Method: "GET", Path: path, RawPath: path, Info: request.ParseInfo("GET", path, false, ""), Header: logged{}}
+		p, err := logRequests(func(context.Context, *request.Request) (*request.Response, error) {
+			return &request.Response{ContentType: "application/json", Stream: morsels(body)}, nil
+		})(context.Background(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var written strings.Builder
+		if err := p.Stream.WriteTo(&written); err != nil || written.String() != strings.Join(body, "") || p.Stream.Len() != int64(written.Len()) {
+			t.Errorf("%v: the client got %d bytes of %d", err, written.Len(), p.Stream.Len())
+		}
+		return out.String(), p.Stream
+	}
+	const pods, secrets = "/api/v1/namespaces/a/pods", "/api/v1/namespaces/a/secrets"
+	if text, _ := list("8", pods, `{"items":[`, `{"a":1}`, `,{"b":2}`, `]}`); !strings.Contains(text, `{\"items\":[{\"a\":1},{\"b\":2}]}`) {
+		t.Error(text)
+	}
+	if text, _ := list("8", pods, strings.Repeat("x", 1000), strings.Repeat("y", 5000)); !strings.Contains(text, "xy") || !strings.Contains(text, "...TRUNCATED") || len(text) > 3000 {
+		t.Error(len(text))
+	}
+	if text, s := list("8", secrets, `{"items":["sesame"]}`); strings.Contains(text, "sesame") || !isMorsels(s) {
+		t.Errorf("a secret is logged: %s", text)
+	}
+	if text, s := list("7", pods, `{"items":[]}`); strings.Contains(text, "items") || !isMorsels(s) {
+		t.Errorf("below 8 a stream is touched: %s", text)
+	}
+}
+
+func isMorsels(s request.Stream) bool { _, ok := s.(morsels); return ok }

@@ -103,6 +103,7 @@ func (c *hijackedConn) watchForEnd(parent context.Context) (ctx context.Context,
 	ctx, cancel := context.WithCancel(parent)
 	done := make(chan struct{})
 	go func() {
+		defer metrics.Caught("server")
 		defer close(done)
 		defer cancel()
 		var b [1]byte

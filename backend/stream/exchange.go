@@ -6,6 +6,8 @@ import (
 	"net/http/httptrace"
 	"sync"
 	"time"
+
+	"pilothouse/backend/metrics"
 )
 
 // exchange is a request to a node or pod that may be answered late: a kubelet
@@ -32,7 +34,10 @@ func begin(ctx context.Context, req *http.Request, transport http.RoundTripper) 
 	})
 	go func() {
 		defer close(e.done)
-		e.resp, e.err = transport.RoundTrip(req.WithContext(ctx))
+		e.err = metrics.Protected("stream", func() (err error) {
+			e.resp, err = transport.RoundTrip(req.WithContext(ctx))
+			return err
+		})
 	}()
 	return e
 }

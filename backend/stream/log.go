@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
 
@@ -219,7 +220,12 @@ func (s *Server) attend(ctx context.Context, ws *socket, free func(), send func(
 	stop := context.AfterFunc(ctx, free)
 	defer stop()
 	done := make(chan struct{})
-	go func() { ws.discard(); cancel(); close(done) }()
+	go func() {
+		defer close(done)
+		defer cancel()
+		defer metrics.Caught("stream")
+		ws.discard()
+	}()
 	defer ws.keepAlive(s.o.PingInterval, cancel)()
 	if err := send(ctx); err != nil {
 		klog.V(2).InfoS("Stream over a WebSocket ended", "err", fmt.Sprint(err))

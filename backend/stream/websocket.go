@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/request"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -110,6 +111,7 @@ func every(d time.Duration, f func() bool) (stop func()) {
 	mu.Lock()
 	defer mu.Unlock()
 	t = time.AfterFunc(d, func() {
+		defer metrics.Caught("stream")
 		if !f() {
 			return
 		}

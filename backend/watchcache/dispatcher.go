@@ -99,7 +99,7 @@ func (d *dispatcher) signal() {
 		return
 	}
 	if d.signals.Add(1) == 1 {
-		go d.run()
+		go metrics.Guarded("watch", d.run)()
 	}
 }
 

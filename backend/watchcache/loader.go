@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/storage"
 
 	"k8s.io/klog/v2"
@@ -40,9 +41,9 @@ func (h *Hub) newLoader() *loader {
 		placed: make(chan struct{}),
 	}
 	for range n {
-		l.workers.Go(l.decode)
+		l.workers.Go(metrics.Guarded("watch", l.decode))
 	}
-	go l.place()
+	go metrics.Guarded("watch", l.place)()
 	return l
 }
 
@@ -82,26 +83,31 @@ func (l *loader) close() {
 
 func (l *loader) decode() {
 	for c := range l.work {
-		c.objects = make([]*Object, len(c.records))
-		for i, rec := range c.records {
-			c.objects[i] = c.cache.readRecord(rec)
-		}
-		close(c.decoded)
+		c.decode()
+	}
+}
+
+// decode reads the records; one over which it panics is left out.
+func (c *chunk) decode() {
+	defer close(c.decoded)
+	c.objects = make([]*Object, len(c.records))
+	for i, rec := range c.records {
+		metrics.Guarded("watch", func() { c.objects[i] = c.cache.readRecord(rec) })()
 	}
 }
 
 func (l *loader) place() {
+	defer close(l.placed)
 	for c := range l.order {
 		<-c.decoded
 		l.hub.mu.Lock()
 		for _, o := range c.objects {
 			if o != nil {
-				c.cache.place(o)
+				metrics.Guarded("watch", func() { c.cache.place(o) })()
 			}
 		}
 		l.hub.mu.Unlock()
 	}
-	close(l.placed)
 }
 
 // readRecord gives a record's object, nil when it cannot be read: that is

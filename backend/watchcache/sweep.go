@@ -1,6 +1,10 @@
 package watchcache
 
-import "time"
+import (
+	"time"
+
+	"pilothouse/backend/metrics"
+)
 
 // armSweep starts the timer that gives memory back, unless it runs already. It
 // needs mu. A hub where nothing happens has no timer.
@@ -10,7 +14,7 @@ func (h *Hub) armSweep() {
 	}
 	h.sweeping = true
 	if h.sweeper == nil {
-		h.sweeper = time.AfterFunc(sweepEvery, h.sweep)
+		h.sweeper = time.AfterFunc(sweepEvery, metrics.Guarded("watch", h.sweep))
 		return
 	}
 	h.sweeper.Reset(sweepEvery)

@@ -13,6 +13,7 @@ import (
 	engine "pilothouse/backend/storage/etcd"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
 )
 
 // openEngine opens an engine that follows the store.
@@ -139,5 +140,27 @@ func BenchmarkCommit(b *testing.B) {
 				}
 			})
 		})
+	}
+}
+
+// BenchmarkBump restores a backup with revisions left out after it, as pilothouse
+// restore does with --bump-revision, into an etcd that syncs; an op is one revision.
+func BenchmarkBump(b *testing.B) {
+	var backup bytes.Buffer
+	e := openEngine(b, startMember(b), "/here")
+	if _, err := e.Commit(b.Context(), &storage.Write{Key: "core/things/a", Value: []byte(`{"a":1}`)}); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := storage.Backup(b.Context(), e, &backup); err != nil {
+		b.Fatal(err)
+	}
+	to, err := engine.Open(b.Context(), engine.Options{Endpoints: []string{startMember(b, func(c *embed.Config) { c.UnsafeNoFsync = false })}, Prefix: "/here"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer to.Close()
+	b.ResetTimer()
+	if _, err := storage.RestoreAfter(b.Context(), to, &backup, int64(b.N)+1); err != nil {
+		b.Fatal(err)
 	}
 }

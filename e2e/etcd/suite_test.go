@@ -36,13 +36,16 @@ func TestMain(m *testing.M) {
 }
 
 // startMember starts a cluster of one in a folder and gives its address.
-func startMember(t testing.TB) string {
+func startMember(t testing.TB, more ...func(*embed.Config)) string {
 	t.Helper()
 	c := embed.NewConfig()
 	c.Dir = t.TempDir()
 	c.LogLevel = "panic"
 	c.UnsafeNoFsync = true
 	c.MaxRequestBytes = 8 << 20
+	for _, f := range more {
+		f(c)
+	}
 	local := []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
 	c.ListenClientUrls, c.AdvertiseClientUrls = local, local
 	c.ListenPeerUrls, c.AdvertisePeerUrls = local, local

@@ -81,11 +81,7 @@ func (l *Library) Warm(c *client.Client) {
 		return
 	}
 	go func() {
-		defer func() {
-			if p := recover(); p != nil {
-				metrics.CaughtPanic(p, "apidoc")
-			}
-		}()
+		defer metrics.Caught("apidoc")
 		ctx, cancel := context.WithTimeout(context.Background(), warmTimeout)
 		defer cancel()
 		if _, err := l.All(ctx, c); err != nil {
@@ -169,14 +165,16 @@ func (l *Library) All(ctx context.Context, c *client.Client) ([]*Document, error
 	reading.SetLimit(atOnce)
 	for path, address := range index {
 		reading.Go(func() error {
-			d, err := l.at(ctx, c, path, address)
-			if err != nil || d == nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			list = append(list, d)
-			return nil
+			return metrics.Protected("apidoc", func() error {
+				d, err := l.at(ctx, c, path, address)
+				if err != nil || d == nil {
+					return err
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				list = append(list, d)
+				return nil
+			})
 		})
 	}
 	if err := reading.Wait(); err != nil {

@@ -70,7 +70,7 @@ func (c *Call) openFeed(a address, u *url.URL, seen string, wake func()) (live.S
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &liveFeed{call: c, addr: a, cancel: cancel, wake: wake, version: from, counts: map[string]int{}, was: map[string]map[string]any{}}
-	go f.run(ctx, o)
+	go metrics.Guarded("dashboard", func() { f.run(ctx, o) })()
 	return f, nil
 }
 

@@ -144,6 +144,7 @@ func (p *Pool) release(s *Source) {
 		return
 	}
 	s.idle = time.AfterFunc(p.linger, func() {
+		defer metrics.Caught("dashboard")
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if s.users == 0 && p.sources[k] == s {

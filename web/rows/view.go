@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/web/messages"
 )
 
@@ -194,6 +195,7 @@ func (v *View) soon() {
 		return
 	}
 	v.timer = time.AfterFunc(max(0, pace-time.Since(v.last)), func() {
+		defer metrics.Caught("dashboard")
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		v.timer, v.last = nil, time.Now()

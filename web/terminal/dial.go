@@ -35,11 +35,7 @@ func dial(ctx context.Context, c *client.Client, path string, query url.Values) 
 	refusal := make(chan error, 1)
 	go func() {
 		defer far.Close()
-		defer func() {
-			if p := recover(); p != nil {
-				metrics.CaughtPanic(p, "terminal")
-			}
-		}()
+		defer metrics.Caught("terminal")
 		if err := answer(ctx, c, path, query, far); err != nil {
 			refusal <- err
 		}

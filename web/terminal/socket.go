@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/request"
 	"pilothouse/web/messages"
 )
@@ -77,6 +78,7 @@ func (t *Table) Serve(ctx context.Context, k *Terminal, conn request.Socket, off
 	go func() {
 		defer close(read)
 		defer cancel()
+		defer metrics.Caught("terminal")
 		t.listen(ctx, k, v, conn)
 	}()
 	if writeJSON(conn, first) == nil {

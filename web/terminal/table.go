@@ -43,7 +43,7 @@ type Table struct {
 // New gives an empty Table, whose terminals end with ctx.
 func New(ctx context.Context) *Table {
 	t := &Table{ctx: ctx, grace: grace, open: map[string]*Terminal{}}
-	t.running.Go(t.sweep)
+	t.running.Go(metrics.Kept(ctx, "terminal", t.sweep))
 	return t
 }
 

@@ -93,6 +93,7 @@ func (t *Terminal) run(ctx context.Context) {
 	defer close(t.done)
 	defer t.end()
 	stop := context.AfterFunc(ctx, func() {
+		defer metrics.Caught("terminal")
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.room.Broadcast()

@@ -61,7 +61,10 @@ func (v *Validating) Validate(ctx context.Context, a *admission.Attributes) erro
 	}
 	var wg sync.WaitGroup
 	for i := range questions {
-		wg.Go(func() { errs[i] = v.ask(ctx, a, &questions[i], i) })
+		wg.Go(func() {
+			defer metrics.Caught("admission webhook") // ask has its own
+			errs[i] = v.ask(ctx, a, &questions[i], i)
+		})
 	}
 	wg.Wait()
 	for _, err := range errs {

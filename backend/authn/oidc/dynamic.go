@@ -1,15 +1,14 @@
 package oidc
 
 import (
-	"bytes"
 	"context"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"pilothouse/backend/authn"
+	"pilothouse/backend/follow"
 	"pilothouse/backend/metrics"
 
 	"k8s.io/klog/v2"
@@ -39,10 +38,10 @@ type Dynamic struct {
 	o       DynamicOptions
 	current atomic.Pointer[providers]
 
-	mu      sync.Mutex // guards content and ctx
-	content []byte
-	ctx     context.Context //nolint:containedctx // what providers run in: Run's
-	wg      sync.WaitGroup
+	mu   sync.Mutex      // guards file and ctx
+	file *follow.File    // nil when there is none to follow
+	ctx  context.Context //nolint:containedctx // what providers run in: Run's
+	wg   sync.WaitGroup
 }
 
 // providers are those of one configuration.
@@ -60,10 +59,10 @@ func NewDynamic(o DynamicOptions) (*Dynamic, error) {
 		return nil, err
 	}
 	if o.Path != "" {
-		if d.content, err = os.ReadFile(o.Path); err != nil {
+		if d.file, err = follow.Open(o.Path); err != nil {
 			return nil, err
 		}
-		applied(d.content)
+		applied(d.file.Content())
 	}
 	d.current.Store(p)
 	return d, nil
@@ -99,16 +98,7 @@ func (d *Dynamic) Run(ctx context.Context, every time.Duration) {
 		<-ctx.Done()
 		return
 	}
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			d.Refresh()
-		}
-	}
+	follow.Every(ctx, every, d.Refresh)
 }
 
 // start runs providers; mu is held.
@@ -126,17 +116,16 @@ func (d *Dynamic) start(p *providers) {
 func (d *Dynamic) Refresh() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	content, err := os.ReadFile(d.o.Path)
+	changed, err := d.file.Changed()
 	if err != nil {
 		klog.ErrorS(err, "Authentication configuration cannot be read, the one before stays")
 		reloaded(nil, err)
 		return
 	}
-	if bytes.Equal(content, d.content) {
+	if !changed {
 		return
 	}
-	d.content = content
-	next, err := d.parse(content)
+	next, err := d.parse(d.file.Content())
 	if err != nil {
 		klog.ErrorS(err, "Authentication configuration cannot be used, the one before stays", "file", d.o.Path)
 		reloaded(nil, err)
@@ -146,7 +135,7 @@ func (d *Dynamic) Refresh() {
 	next.wait(d.ctx)
 	old := d.current.Swap(next)
 	old.stop()
-	reloaded(content, nil)
+	reloaded(d.file.Content(), nil)
 	for _, a := range old.list {
 		if !next.has(a.issuer()) {
 			forget(a.issuer())

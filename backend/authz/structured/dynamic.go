@@ -1,10 +1,8 @@
 package structured
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +11,7 @@ import (
 
 	"pilothouse/backend/authz"
 	"pilothouse/backend/authz/webhook"
+	"pilothouse/backend/follow"
 	"pilothouse/backend/metrics"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -52,9 +51,9 @@ type Dynamic struct {
 	o       Options
 	current atomic.Pointer[union]
 
-	mu      sync.Mutex // guards content and made
-	content []byte
-	made    map[string]authz.Authorizer
+	mu   sync.Mutex   // guards file and made
+	file *follow.File // nil when there is none to follow
+	made map[string]authz.Authorizer
 }
 
 // union is the authorizers of one configuration.
@@ -71,7 +70,7 @@ func New(o Options) (*Dynamic, error) {
 		return nil, err
 	}
 	if o.Path != "" {
-		if d.content, err = os.ReadFile(o.Path); err != nil {
+		if d.file, err = follow.Open(o.Path); err != nil {
 			return nil, err
 		}
 	}
@@ -148,16 +147,7 @@ func (d *Dynamic) Run(ctx context.Context, every time.Duration) {
 	if d.o.Path == "" {
 		return
 	}
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			d.Refresh()
-		}
-	}
+	follow.Every(ctx, every, d.Refresh)
 }
 
 // Refresh reads the file once. When it says something else than before, its
@@ -166,16 +156,15 @@ func (d *Dynamic) Run(ctx context.Context, every time.Duration) {
 func (d *Dynamic) Refresh() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	content, err := os.ReadFile(d.o.Path)
+	changed, err := d.file.Changed()
 	if err != nil {
 		klog.ErrorS(err, "Authorization configuration cannot be read, the one before stays")
 		return
 	}
-	if bytes.Equal(content, d.content) {
+	if !changed {
 		return
 	}
-	d.content = content
-	next, err := d.parse(content)
+	next, err := d.parse(d.file.Content())
 	status := "success"
 	if err != nil {
 		status = "failure"

@@ -7,7 +7,6 @@ package loop
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"pilothouse/backend/admission/quota"
@@ -53,15 +52,9 @@ type Deps struct {
 	Nodes func() bool
 }
 
-// Protect turns a panic into an error with its stack.
-func Protect(ctx context.Context, run func(context.Context) error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			metrics.CaughtPanic(p, "controller")
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
-	return run(ctx)
+// Protect turns a panic into an error.
+func Protect(ctx context.Context, run func(context.Context) error) error {
+	return metrics.Protected("controller", func() error { return run(ctx) })
 }
 
 // Wait waits for a while or until ctx ends.

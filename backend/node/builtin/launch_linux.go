@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/node/builtin/child"
 
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -33,7 +34,7 @@ func (r *Runtime) StartContainer(_ context.Context, id string) error {
 		return fmt.Errorf("failed to start container: %w", err)
 	}
 	c.state, c.started = cri.ContainerState_CONTAINER_RUNNING, r.o.Clock().UnixNano()
-	r.lives.Go(func() { r.follow(c) })
+	r.lives.Go(metrics.Guarded("node", func() { r.follow(c) }))
 	return nil
 }
 

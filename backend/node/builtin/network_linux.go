@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"sync"
 
+	"pilothouse/backend/metrics"
+
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -243,7 +245,8 @@ func (n *network) openPorts(list []*cri.PortMapping, ip string) []*hostPort {
 		}
 		p := &hostPort{l}
 		out = append(out, p)
-		go p.serve(net.JoinHostPort(ip, strconv.Itoa(int(m.ContainerPort))))
+		to := net.JoinHostPort(ip, strconv.Itoa(int(m.ContainerPort)))
+		go metrics.Guarded("node", func() { p.serve(to) })()
 	}
 	return out
 }
@@ -260,6 +263,7 @@ func (p *hostPort) serve(to string) {
 			continue
 		}
 		go func() {
+			defer metrics.Caught("node")
 			defer c.Close()
 			d, err := net.Dial("tcp", to)
 			if err != nil {
@@ -267,6 +271,7 @@ func (p *hostPort) serve(to string) {
 			}
 			defer d.Close()
 			go func() {
+				defer metrics.Caught("node")
 				io.Copy(d, c)                 //nolint:errcheck // one side is gone
 				d.(*net.TCPConn).CloseWrite() //nolint:errcheck // the same
 			}()

@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"pilothouse/backend/metrics"
 )
 
 // The streams of a container.
@@ -124,6 +126,7 @@ func (o *output) pump(stream byte, from *os.File) {
 	o.ends = append(o.ends, from)
 	o.mu.Unlock()
 	o.pumps.Go(func() {
+		defer metrics.Caught("node")
 		buf, open := make([]byte, pieceSize), false
 		for {
 			n, err := from.Read(buf)
@@ -182,7 +185,7 @@ func (o *output) attach(stdout, stderr io.Writer) (leave func()) {
 // it open.
 func (o *output) drain() {
 	done := make(chan struct{})
-	go func() { o.pumps.Wait(); close(done) }()
+	go metrics.Guarded("node", func() { o.pumps.Wait(); close(done) })()
 	timer := time.NewTimer(drainTime)
 	defer timer.Stop()
 	select {

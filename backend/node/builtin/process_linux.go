@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"syscall"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/node/builtin/child"
 
 	"golang.org/x/sys/unix"
@@ -70,7 +71,7 @@ func (r *Runtime) start(l launch) (*process, error) {
 	r.lives.Go(func() {
 		runtime.LockOSThread() // never unlocked: the thread is in other namespaces
 		defer close(p.ended)
-		err := r.spawn(l, p)
+		err := metrics.Protected("node", func() error { return r.spawn(l, p) })
 		begun <- err
 		if p.cmd == nil || p.cmd.Process == nil {
 			return

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 
+	"pilothouse/backend/metrics"
+
 	noderuntime "pilothouse/backend/node/runtime"
 
 	"github.com/google/uuid"
@@ -180,7 +182,7 @@ func onThread(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends here
-		done <- f()
+		done <- metrics.Protected("node", f)
 	}()
 	return <-done
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/node/builtin/child"
 	noderuntime "pilothouse/backend/node/runtime"
 
@@ -87,7 +88,7 @@ func (r *Runtime) exchange(ctx context.Context, l launch, s noderuntime.Streams)
 			}
 			*stream.to = wr
 			closeAfter, closeLast = append(closeAfter, wr), append(closeLast, rd)
-			wait.Go(func() { io.Copy(stream.into, rd); rd.Close() }) //nolint:errcheck // the client is gone, or the command
+			wait.Go(metrics.Guarded("node", func() { io.Copy(stream.into, rd); rd.Close() })) //nolint:errcheck // the client is gone, or the command
 		}
 		if s.Stdin != nil {
 			rd, wr, err := os.Pipe()
@@ -110,12 +111,13 @@ func (r *Runtime) exchange(ctx context.Context, l launch, s noderuntime.Streams)
 	if p.terminal != nil {
 		in = p.terminal
 		if s.Stdout != nil {
-			wait.Go(func() { io.Copy(s.Stdout, p.terminal) }) //nolint:errcheck // a terminal ends with an error
+			wait.Go(metrics.Guarded("node", func() { io.Copy(s.Stdout, p.terminal) })) //nolint:errcheck // a terminal ends with an error
 		}
-		go resize(p, s.Resize)
+		go metrics.Guarded("node", func() { resize(p, s.Resize) })()
 	}
 	if s.Stdin != nil && in != nil {
 		go func() {
+			defer metrics.Caught("node")
 			io.Copy(in, s.Stdin) //nolint:errcheck // the client is gone, or the command
 			if p.terminal == nil {
 				in.Close()
@@ -124,7 +126,7 @@ func (r *Runtime) exchange(ctx context.Context, l launch, s noderuntime.Streams)
 	}
 	<-p.ended
 	drained := make(chan struct{})
-	go func() { wait.Wait(); close(drained) }()
+	go metrics.Guarded("node", func() { wait.Wait(); close(drained) })()
 	select { // what the command has left running may hold its output open
 	case <-drained:
 	case <-time.After(drainTime):
@@ -171,8 +173,9 @@ func (r *Runtime) Attach(ctx context.Context, id string, s noderuntime.Streams) 
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		sizes := make(chan noderuntime.Size)
-		go resize(c.process, sizes)
+		go metrics.Guarded("node", func() { resize(c.process, sizes) })()
 		go func() {
+			defer metrics.Caught("node")
 			defer close(sizes)
 			for {
 				select {
@@ -192,6 +195,7 @@ func (r *Runtime) Attach(ctx context.Context, id string, s noderuntime.Streams) 
 	gone := make(chan struct{})
 	if s.Stdin != nil {
 		go func() {
+			defer metrics.Caught("node")
 			c.stdin.copy(s.Stdin)
 			if s.Stdout == nil && s.Stderr == nil {
 				close(gone)
@@ -222,6 +226,7 @@ func (r *Runtime) PortForward(ctx context.Context, id string, port int32, stream
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	go func() {
+		defer metrics.Caught("node")
 		io.Copy(conn, stream) //nolint:errcheck // one side is gone
 		if c, ok := conn.(*net.TCPConn); ok {
 			c.CloseWrite() //nolint:errcheck // it is gone

@@ -12,6 +12,8 @@ import (
 	"os"
 	"slices"
 
+	"pilothouse/backend/metrics"
+
 	noderuntime "pilothouse/backend/node/runtime"
 
 	"github.com/google/nftables"
@@ -85,7 +87,7 @@ func (r *Runtime) Forward(to string) (netip.AddrPort, error) {
 	r.mu.Lock()
 	r.forwards = append(r.forwards, p)
 	r.mu.Unlock()
-	go p.serve(to)
+	go metrics.Guarded("node", func() { p.serve(to) })()
 	return l.Addr().(*net.TCPAddr).AddrPort(), nil
 }
 

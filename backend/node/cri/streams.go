@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/node/runtime"
 
 	corev1 "k8s.io/api/core/v1"
@@ -119,6 +120,7 @@ func (r *Runtime) PortForward(ctx context.Context, sandbox string, port int32, s
 		return err
 	}
 	go func() {
+		defer metrics.Caught("node")
 		io.Copy(data, s) //nolint:errcheck // one side is gone
 		data.Close()
 	}()

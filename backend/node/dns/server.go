@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pilothouse/backend/metrics"
+
 	"github.com/miekg/dns"
 	"k8s.io/klog/v2"
 )
@@ -44,7 +46,7 @@ func (s *Server) Run(ctx context.Context, packets net.PacketConn, streams net.Li
 	servers := []*dns.Server{{PacketConn: packets, Handler: s}, {Listener: streams, Handler: s}}
 	ended := make(chan error, len(servers))
 	for _, server := range servers {
-		go func() { ended <- server.ActivateAndServe() }()
+		go func() { ended <- metrics.Protected("node", server.ActivateAndServe) }()
 	}
 	<-ctx.Done()
 	packets.Close()
@@ -58,6 +60,7 @@ func (s *Server) Run(ctx context.Context, packets net.PacketConn, streams net.Li
 func (s *Server) ServeDNS(w dns.ResponseWriter, asked *dns.Msg) {
 	s.turns <- struct{}{}
 	defer func() { <-s.turns }()
+	defer metrics.Caught("node") // the library's goroutine
 	_, datagram := w.LocalAddr().(*net.UDPAddr)
 	answer := s.answer(asked, datagram)
 	if datagram {

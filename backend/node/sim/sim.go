@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/node/runtime"
 
 	"github.com/google/uuid"
@@ -261,6 +262,7 @@ func (r *Runtime) plan(c *container) {
 	}
 	left := lasts - r.clock().Sub(time.Unix(0, c.status.StartedAt))
 	c.timer = time.AfterFunc(max(left, 0), func() {
+		defer metrics.Caught("node")
 		r.mu.Lock()
 		reason := "Completed"
 		if code != 0 {

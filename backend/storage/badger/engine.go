@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/storage"
 
 	badgerdb "github.com/dgraph-io/badger/v4"
@@ -68,7 +69,7 @@ func (e *Engine) Start(sink func([]storage.Event)) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	e.stop = cancel
-	e.loops.Go(func() { e.collectValueLog(ctx) })
+	e.loops.Go(metrics.Kept(ctx, "storage", func() { e.collectValueLog(ctx) }))
 	return nil
 }
 

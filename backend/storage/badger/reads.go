@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/storage"
 
 	badgerdb "github.com/dgraph-io/badger/v4"
@@ -135,9 +136,11 @@ func (e *Engine) scanAhead(ctx context.Context, revision int64, f func(storage.R
 				return false
 			}
 		}
-		failed = e.scan(ctx, revision, "", "", func(r storage.Record) bool {
-			batch = append(batch, r)
-			return len(batch) < aheadRecords || send()
+		failed = metrics.Protected("storage", func() error {
+			return e.scan(ctx, revision, "", "", func(r storage.Record) bool {
+				batch = append(batch, r)
+				return len(batch) < aheadRecords || send()
+			})
 		})
 		send()
 	}()

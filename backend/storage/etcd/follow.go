@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/storage"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -35,7 +36,7 @@ func (e *Engine) Start(sink func([]storage.Event)) error {
 	e.started, e.followed = true, make(chan struct{})
 	go func() {
 		defer close(e.followed)
-		e.follow(sink)
+		metrics.Kept(e.ctx, "storage", func() { e.follow(sink) })()
 	}()
 	return nil
 }
@@ -89,6 +90,7 @@ func (e *Engine) watch(ctx context.Context, keys span, from int64, impatient fun
 	responses := e.client.Watch(ctx, keys.from, clientv3.WithRange(keys.to), clientv3.WithRev(from), clientv3.WithPrevKV(), clientv3.WithCreatedNotify())
 	defer func() { cancel(); <-asked }()
 	go func() {
+		defer metrics.Caught("storage")
 		defer close(asked)
 		e.askForProgress(ctx, impatient)
 	}()

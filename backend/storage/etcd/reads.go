@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/storage"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -149,7 +150,7 @@ func (r *rounds) do(ctx context.Context, ask func() (int64, error)) (int64, erro
 		mine = &round{done: make(chan struct{})}
 		if r.current == nil {
 			r.current = mine
-			go r.run(ask)
+			go metrics.Guarded("storage", func() { r.run(ask) })()
 		} else {
 			r.next = mine
 		}
@@ -169,7 +170,10 @@ func (r *rounds) run(ask func() (int64, error)) {
 		r.mu.Lock()
 		now := r.current
 		r.mu.Unlock()
-		now.revision, now.err = ask()
+		now.err = metrics.Protected("storage", func() (err error) {
+			now.revision, err = ask()
+			return err
+		})
 		close(now.done)
 		r.mu.Lock()
 		r.current, r.next = r.next, nil

@@ -9,13 +9,15 @@ import (
 	"slices"
 	"sync"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/storage"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// burners is how many writes that only use up revisions are under way at once.
-const burners = 32
+// burners is how many writes that only use up revisions are under way at once: as
+// many as etcd puts into one sync of its log.
+const burners = 256
 
 // Restore fills a cluster that was never written from a backup. etcd counts its
 // revisions itself, so the records are written in the order of theirs, and
@@ -122,7 +124,11 @@ func (e *Engine) burn(ctx context.Context, from, to int64) error {
 	for range min(n, burners) {
 		wg.Go(func() {
 			for range work {
-				if _, err := e.client.Put(ctx, e.restoreKey(), "1"); err != nil {
+				err := metrics.Protected("storage", func() error {
+					_, err := e.client.Put(ctx, e.restoreKey(), "1")
+					return err
+				})
+				if err != nil {
 					cancel(translate(err))
 				}
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/scheme"
 
@@ -30,17 +31,22 @@ func Reconcile(ctx context.Context, r *registry.Registry) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(writers)
+	write := func(resource string, want scheme.Object) {
+		g.Go(func() error {
+			return metrics.Protected("bootstrap", func() error { return ensure(ctx, r, resource, want) })
+		})
+	}
 	for i := range p.ClusterRoles {
-		g.Go(func() error { return ensure(ctx, r, "clusterroles", &p.ClusterRoles[i]) })
+		write("clusterroles", &p.ClusterRoles[i])
 	}
 	for i := range p.Roles {
-		g.Go(func() error { return ensure(ctx, r, "roles", &p.Roles[i]) })
+		write("roles", &p.Roles[i])
 	}
 	for i := range p.ClusterRoleBindings {
-		g.Go(func() error { return ensure(ctx, r, "clusterrolebindings", &p.ClusterRoleBindings[i]) })
+		write("clusterrolebindings", &p.ClusterRoleBindings[i])
 	}
 	for i := range p.RoleBindings {
-		g.Go(func() error { return ensure(ctx, r, "rolebindings", &p.RoleBindings[i]) })
+		write("rolebindings", &p.RoleBindings[i])
 	}
 	return g.Wait()
 }

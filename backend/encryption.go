@@ -1,12 +1,11 @@
 package backend
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"time"
 
+	"pilothouse/backend/follow"
 	"pilothouse/backend/health"
 	"pilothouse/backend/storage"
 	"pilothouse/backend/storage/sealed"
@@ -17,7 +16,7 @@ import (
 // encryption is how values are sealed in storage.
 type encryption struct {
 	path    string
-	content []byte // of the file, as it was read last
+	file    *follow.File // nil without a path
 	engine  *sealed.Engine
 	current *sealed.Chains
 }
@@ -27,7 +26,10 @@ type encryption struct {
 func (s *Server) wrap(inner storage.Engine) (_ storage.Engine, err error) {
 	e := &s.encryption
 	if e.path = s.options.Storage.EncryptionConfig; e.path != "" {
-		if e.current, e.content, err = e.load(s.ctx); err != nil {
+		if e.file, err = follow.Open(e.path); err == nil {
+			e.current, err = e.load(s.ctx)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("--encryption-provider-config: %w", err)
 		}
 		s.health.Add(health.Check{Name: "kms-providers", Run: func(context.Context) error { return e.engine.Healthy() }}, "healthz", "readyz")
@@ -37,49 +39,37 @@ func (s *Server) wrap(inner storage.Engine) (_ storage.Engine, err error) {
 	return outer, nil
 }
 
-// load reads the file and reaches its key services.
-func (e *encryption) load(ctx context.Context) (*sealed.Chains, []byte, error) {
-	content, err := os.ReadFile(e.path)
-	if err != nil {
-		return nil, nil, err
-	}
-	chains, err := sealed.Parse(content)
+// load takes what the file says and reaches its key services.
+func (e *encryption) load(ctx context.Context) (*sealed.Chains, error) {
+	chains, err := sealed.Parse(e.file.Content())
 	if err == nil {
 		err = chains.Begin(ctx)
 	}
 	if err != nil {
-		return nil, content, fmt.Errorf("%s: %w", e.path, err)
+		return nil, fmt.Errorf("%s: %w", e.path, err)
 	}
-	return chains, content, nil
+	return chains, nil
 }
 
 // follow takes what the file says anew, until ctx ends. A file that cannot be
 // used is logged, and what was before stays.
 func (e *encryption) follow(ctx context.Context, every time.Duration) {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			e.refresh(ctx)
-		}
-	}
+	follow.Every(ctx, every, func() { e.refresh(ctx) })
 }
 
 func (e *encryption) refresh(ctx context.Context) {
-	if content, err := os.ReadFile(e.path); err == nil && bytes.Equal(content, e.content) {
+	changed, err := e.file.Changed()
+	if err == nil && !changed {
 		return
 	}
-	chains, content, err := e.load(ctx)
+	var chains *sealed.Chains
+	if err == nil {
+		chains, err = e.load(ctx)
+	}
 	if err == nil {
 		if err = e.engine.Use(chains); err != nil {
 			chains.End()
 		}
-	}
-	if content != nil {
-		e.content = content
 	}
 	if err != nil {
 		klog.ErrorS(err, "Encryption configuration cannot be used, the one before stays")

@@ -27,13 +27,13 @@ func newFlowControl(o *config.Options, r *registry.Registry) *flowcontrol.Contro
 		}
 		return 0
 	}})
-	follow(levels, c.SetLevel)
-	follow(schemas, c.SetSchema)
+	observe(levels, c.SetLevel)
+	observe(schemas, c.SetSchema)
 	return c
 }
 
-// follow gives set every object of a store, and nil for those that are deleted.
-func follow[T any, P interface {
+// observe gives set every object of a store, and nil for those that are deleted.
+func observe[T any, P interface {
 	*T
 	scheme.Object
 }](store *registry.Store, set func(name string, obj P)) {

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"pilothouse/backend/metrics"
 	"pilothouse/backend/node/runtime"
 
 	corev1 "k8s.io/api/core/v1"

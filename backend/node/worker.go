@@ -230,7 +230,8 @@ func (w *worker) terminate(ctx context.Context) (finished bool, err error) {
 		return true, nil
 	}
 	zero := int64(0)
-	err = w.agent.Client.Delete(work, podsResource, pod.Namespace, pod.Name, &metav1.DeleteOptions{
+	// The pod's end interrupts work on it, and comes before the answer to this.
+	err = w.agent.Client.Delete(ctx, podsResource, pod.Namespace, pod.Name, &metav1.DeleteOptions{
 		GracePeriodSeconds: &zero, Preconditions: metav1.NewUIDPreconditions(string(pod.UID)),
 	})
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {

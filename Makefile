@@ -11,10 +11,10 @@ RACE = ./backend/server/... ./backend/storage/... ./backend/watchcache/... ./bac
        ./backend/stream ./web/session/... ./web/terminal ./web/logs ./web/live ./web
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-short race bench fuzz generate generate-check lint e2e e2e-modules e2e-real static static-check
+.PHONY: help build run test test-short race bench fuzz generate generate-check lint e2e e2e-modules e2e-real e2e-kubernetes static static-check
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 build: ## build bin/pilothouse
 	$(GO) build -trimpath -o bin/pilothouse .
@@ -62,7 +62,7 @@ lint: ## formatting, vet, and golangci-lint where it is installed
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo "golangci-lint is not installed: skipped"; fi
 
 e2e-modules: ## what e2e has in Go modules of its own: Helm, an API server, a controller
-	@for m in e2e/*/go.mod; do \
+	@for m in $(filter-out e2e/kubernetes/go.mod,$(wildcard e2e/*/go.mod)); do \
 		echo "$$(dirname $$m)"; \
 		(cd "$$(dirname $$m)" && $(GO) vet ./... && $(GO) build -o /dev/null ./... tool && $(GO) test ./...) || exit 1; \
 	done
@@ -73,6 +73,14 @@ e2e-real: ## CoreDNS, metrics-server, cert-manager and others on the server; not
 		(cd $$m && $(GO) vet . && $(GO) build -ldflags '-s -w' -o $(CURDIR)/bin/real/$$(basename $$m)/ ./... tool) || exit 1; \
 	done
 	PILOTHOUSE_REAL=$(CURDIR)/bin/real $(GO) test -count=1 -timeout 30m -v -run '^TestReal' ./e2e
+
+# The programs say which version they are as Kubernetes' releases do.
+KUBERNETES = $(shell $(GO) -C e2e/kubernetes list -m -f '{{.Version}}' k8s.io/kubernetes)
+RELEASE    = -X k8s.io/component-base/version.gitVersion=$(KUBERNETES) -X k8s.io/client-go/pkg/version.gitVersion=$(KUBERNETES)
+
+e2e-kubernetes: ## Kubernetes' own controllers, scheduler, kubelet and kube-proxy on the server; not in test: builds for ten minutes or more
+	cd e2e/kubernetes && $(GO) vet . && CGO_ENABLED=0 $(GO) build -ldflags "-s -w $(RELEASE)" -o $(CURDIR)/bin/kubernetes/ tool
+	PILOTHOUSE_KUBERNETES=$(CURDIR)/bin/kubernetes $(GO) test -count=1 -timeout 30m -v -run '^TestKubernetes' ./e2e
 
 e2e: build static-check ## the built binary in a real browser
 	@command -v chromium chromium-browser google-chrome >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; }

@@ -45,13 +45,19 @@ func testZone() *Zone {
 // serve runs a handler on a loopback port for both protocols.
 func serve(t *testing.T, h dns.Handler) string {
 	t.Helper()
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	streams, err := net.Listen("tcp", packets.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
+	var packets net.PacketConn
+	var streams net.Listener
+	for tries := 0; streams == nil; tries++ { // a free port of the one may be another program's of the other
+		var err error
+		if packets, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		if streams, err = net.Listen("tcp", packets.LocalAddr().String()); err != nil {
+			packets.Close()
+			if tries == 50 {
+				t.Fatal(err)
+			}
+		}
 	}
 	t.Cleanup(func() { packets.Close(); streams.Close() })
 	go (&dns.Server{PacketConn: packets, Handler: h}).ActivateAndServe()

@@ -62,7 +62,7 @@ func TestTheThreeQuestions(t *testing.T) {
 	ask("why "+scale.Header.Get("Audit-Id"), `by +dev \(developers`, `known by token file`, `RoleBinding "devs/shop" of Role "scaler"`, `Object stored in database`)
 	deleted := ask("history pod p -n shop", `deleted by dev \(delete`)
 	ask("changes -n shop --resource pods", `deleted pods shop/p by dev`)
-	ask("why "+refused.Header.Get("Audit-Id"), `answered +403 Forbidden`, `it needs the rule`, `- secrets`, `roles that have it:.*cluster-admin`)
+	ask("why "+refused.Header.Get("Audit-Id"), `answered +403 Forbidden`, `refused +no role that is bound`, `it needs the rule`, `- secrets`, `roles that have it:.*cluster-admin`)
 	ask("who-can delete pods -n shop", `Group developers +RoleBinding shop/devs +Role scaler`, `Group system:masters`)
 	ask("who-can get /metrics", `Group system:masters|system:monitoring`)
 

@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -176,7 +177,7 @@ func printAccess(out io.Writer, a *life.Access) {
 		}
 		return
 	}
-	fmt.Fprintf(out, "  refused    %s\n", a.Reason)
+	fmt.Fprintf(out, "  refused    %s\n", cmp.Or(a.Reason, "no role that is bound to the user or the groups allows it"))
 	if a.Needed != nil {
 		printRule(out, "it needs the rule", a.Needed)
 	}

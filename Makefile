@@ -67,7 +67,7 @@ e2e-modules: ## what e2e has in Go modules of its own: Helm, an API server, a co
 		(cd "$$(dirname $$m)" && $(GO) vet ./... && $(GO) build -o /dev/null ./... tool && $(GO) test ./...) || exit 1; \
 	done
 
-e2e-real: ## CoreDNS, metrics-server, cert-manager and others on the server; not in test: builds for half an hour
+e2e-real: ## CoreDNS, metrics-server, cert-manager, Flux and Argo CD on the server; not in test: builds for half an hour
 	@for m in e2e/real/*/; do \
 		echo "$$m"; mkdir -p bin/real/$$(basename $$m); \
 		(cd $$m && $(GO) vet . && $(GO) build -ldflags '-s -w' -o $(CURDIR)/bin/real/$$(basename $$m)/ ./... tool) || exit 1; \

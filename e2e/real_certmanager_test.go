@@ -46,7 +46,7 @@ func TestRealCertManager(t *testing.T) {
 	k := newKubectl(t, start(t, t.TempDir()))
 	port := freePort(t)
 	newHelm(t, k.p).run("install cert-manager "+certManagerChart(t)+" --namespace=cert-manager --create-namespace --no-hooks --set=global.leaderElection.namespace=cert-manager,startupapicheck.enabled=false,webhook.url.host=localhost:"+port, "STATUS: deployed")
-	k.run("wait --for=condition=Established --timeout=60s crd/certificates.cert-manager.io crd/issuers.cert-manager.io", "condition met")
+	established(t, k, "certificates.cert-manager.io", "issuers.cert-manager.io")
 
 	account := func(name string) string { return "--kubeconfig=" + asAccount(t, k, "cert-manager", name) }
 	webhook := startReal(t, programs["webhook"], nil, account("cert-manager-webhook"), "--secure-port="+port, "--healthz-port="+freePort(t),

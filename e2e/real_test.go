@@ -14,7 +14,7 @@ import (
 )
 
 // realTimeout is how long a program may take for what it does at its own pace.
-const realTimeout = 5 * time.Minute
+const realTimeout = 2 * time.Minute
 
 // realProgram gives the path of one of the programs of the modules below e2e/real:
 // what people run beside an API server. They take long to build: make e2e-real
@@ -47,6 +47,8 @@ type running struct {
 	name  string
 	said  output
 	ended chan struct{}
+	// expects is in what it may say of the API although it is a complaint.
+	expects string
 }
 
 // startReal starts a program. When the test ends it is stopped, and what it has
@@ -67,8 +69,13 @@ func startReal(t *testing.T, path string, env []string, args ...string) *running
 	t.Cleanup(func() {
 		r.stop()
 		said := r.text()
+		if dir := os.Getenv("PILOTHOUSE_REAL_LOGS"); dir != "" {
+			write(t, filepath.Join(dir, r.name+".log"), []byte(said))
+		}
 		for _, line := range complaints(said) {
-			t.Errorf("%s said: %s", r.name, line)
+			if r.expects == "" || !strings.Contains(line, r.expects) {
+				t.Errorf("%s said: %s", r.name, line)
+			}
 		}
 		if t.Failed() {
 			t.Logf("%s said:\n%s", r.name, said[max(0, len(said)-8000):])
@@ -134,4 +141,23 @@ func answers(url string) bool {
 func asAccount(t *testing.T, k *kubectl, namespace, name string) string {
 	t.Helper()
 	return withToken(t, k.p, strings.TrimSpace(k.run("create token "+name+" -n "+namespace+" --duration=2h")))
+}
+
+// field gives a field of an object, or nothing as long as there is no such object.
+func field(k *kubectl, object, path string) string {
+	out, _, _ := k.try("", words("get "+object+" -o jsonpath='{"+path+"}'")...)
+	return out
+}
+
+// is tells whether a field of an object has a value.
+func is(k *kubectl, object, path, want string) func() bool {
+	return func() bool { return field(k, object, path) == want }
+}
+
+// established waits until definitions are served.
+func established(t *testing.T, k *kubectl, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		eventually(t, name, is(k, "crd "+name, `.status.conditions[?(@.type=="Established")].status`, "True"))
+	}
 }

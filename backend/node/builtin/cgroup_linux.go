@@ -25,7 +25,9 @@ type cgroups struct {
 	unified bool
 	// dirs are the groups of this agent, by controller; by "" for version 2.
 	dirs map[string]string
-	// why says why there are no limits; blank when there are.
+	// handed are the controllers that a version 2 tree hands down.
+	handed map[string]bool
+	// why says which limits there are not, and why; blank when there are all.
 	why string
 }
 
@@ -83,15 +85,10 @@ func openCgroups(name string) *cgroups {
 	if len(trees) > 0 {
 		return openVersion1(name, trees)
 	}
-	c := &cgroups{unified: true, dirs: map[string]string{}}
 	if unified == "" {
-		c.why = "no control groups are mounted"
-		return c
+		return &cgroups{unified: true, why: "no control groups are mounted"}
 	}
-	if err := c.openVersion2(filepath.Join(unified, name)); err != nil {
-		c.why = "control groups: " + err.Error()
-	}
-	return c
+	return openVersion2(filepath.Join(unified, name))
 }
 
 func openVersion1(name string, trees map[string]string) *cgroups {
@@ -111,20 +108,42 @@ func openVersion1(name string, trees map[string]string) *cgroups {
 		c.dirs[controller] = dir
 	}
 	if c.dirs["memory"] == "" || c.dirs["cpu"] == "" {
-		c.why = "there are no control groups for " + strings.Join(missing, ", ")
+		c.why = without(missing)
 	}
 	return c
 }
 
-// openVersion2 makes the group and hands controllers down to those in it.
-func (c *cgroups) openVersion2(dir string) error {
+func without(controllers []string) string {
+	return "there are no control groups for " + strings.Join(controllers, ", ")
+}
+
+// openVersion2 makes the group and hands down those controllers that there are:
+// kernels of small machines often count no memory unless they are told to.
+func openVersion2(dir string) *cgroups {
+	c := &cgroups{unified: true, dirs: map[string]string{}, handed: map[string]bool{}}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+		c.why = "control groups: " + err.Error()
+		return c
 	}
 	c.dirs[""] = dir
-	const all = "+cpu +memory +pids"
-	for _, d := range []string{filepath.Dir(dir), dir} {
-		if err := os.WriteFile(filepath.Join(d, "cgroup.subtree_control"), []byte(all), 0); err != nil {
+	var missing []string
+	for _, controller := range []string{"cpu", "memory", "pids"} {
+		if handDown(controller, filepath.Dir(dir), dir) != nil {
+			missing = append(missing, controller)
+			continue
+		}
+		c.handed[controller] = true
+	}
+	if !c.handed["memory"] || !c.handed["cpu"] {
+		c.why = without(missing)
+	}
+	return c
+}
+
+// handDown gives the groups below others a controller.
+func handDown(controller string, dirs ...string) error {
+	for _, d := range dirs {
+		if err := os.WriteFile(filepath.Join(d, "cgroup.subtree_control"), []byte("+"+controller), 0); err != nil {
 			return err
 		}
 	}
@@ -193,10 +212,11 @@ func (g *cgroup) take(pid int) error {
 	return nil
 }
 
-// file gives a file of a controller, blank if the controller is not there.
+// file gives a file of a controller, blank if the controller is not there. ""
+// is what version 2 has without any.
 func (g *cgroup) file(controller, name string) string {
 	dir := g.by[controller]
-	if g.all != nil && g.all.unified {
+	if g.all != nil && g.all.handed[controller] {
 		dir = g.by[""]
 	}
 	if dir == "" {
@@ -216,9 +236,9 @@ func (g *cgroup) write(controller, name, value string) error {
 // maxPIDs bounds the processes of a container.
 const maxPIDs = 4096
 
-// limit sets the limits of a container.
+// limit sets the limits of a container, those for which there are controllers.
 func (g *cgroup) limit(r *cri.LinuxContainerResources) error {
-	if r == nil || g.all.why != "" {
+	if r == nil {
 		return nil
 	}
 	memory, quota := "-1", "-1"
@@ -348,7 +368,7 @@ func (g *cgroup) stats() *cri.ContainerStats {
 	known := false
 	if g.all.unified {
 		use = "memory.current"
-		cpu, known = counter(g.file("cpu", "cpu.stat"), "usage_usec")*1000, true
+		cpu, known = counter(g.file("", "cpu.stat"), "usage_usec")*1000, true
 		inactive = counter(g.file("memory", "memory.stat"), "inactive_file")
 	} else {
 		cpu, known = number(g.file("cpuacct", "cpuacct.usage"))

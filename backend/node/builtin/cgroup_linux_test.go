@@ -51,10 +51,10 @@ func TestLimitsOfTheKernel(t *testing.T) {
 		t.Skip("control groups need root")
 	}
 	all := openCgroups(fmt.Sprint("ph-test-", os.Getpid()))
+	defer all.close()
 	if all.why != "" {
 		t.Skip(all.why)
 	}
-	defer all.close()
 	g, err := all.create("one")
 	if err != nil {
 		t.Fatal(err)
@@ -113,11 +113,9 @@ func TestVersion2WithoutControllers(t *testing.T) {
 	if os.Geteuid() != 0 || unified == "" || len(trees) == 0 {
 		t.Skip("it needs root and both versions of control groups")
 	}
-	all := &cgroups{unified: true, dirs: map[string]string{}}
-	if err := all.openVersion2(filepath.Join(unified, fmt.Sprint("ph-test-", os.Getpid()))); err == nil {
+	all := openVersion2(filepath.Join(unified, fmt.Sprint("ph-test-", os.Getpid())))
+	if all.why == "" {
 		t.Error("limits are said to be enforced")
-	} else {
-		all.why = err.Error()
 	}
 	defer all.close()
 	g, err := all.create("one")
@@ -131,6 +129,32 @@ func TestVersion2WithoutControllers(t *testing.T) {
 	g.kill()
 	if err := cmd.Wait(); err == nil {
 		t.Error("it was not killed")
+	}
+}
+
+// TestVersion2WithoutMemory is a tree that lacks a controller: the limits of the
+// others are set, and that one is said to be missing.
+func TestVersion2WithoutMemory(t *testing.T) {
+	top := t.TempDir()
+	dir := filepath.Join(top, "ph")
+	if err := os.MkdirAll(filepath.Join(dir, "one"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// A kernel takes no "+memory" here; a file takes anything.
+	all := &cgroups{unified: true, dirs: map[string]string{"": dir}, handed: map[string]bool{"cpu": true, "pids": true}}
+	g, err := all.create("one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.limit(&cri.LinuxContainerResources{CpuPeriod: 100_000, CpuQuota: 20_000, MemoryLimitInBytes: 1 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	has(t, filepath.Join(dir, "one", "cpu.max"), "20000 100000")
+	if isFile(filepath.Join(dir, "one", "memory.max")) || g.file("memory", "memory.max") != "" {
+		t.Error("a limit of memory is written though nobody counts it")
+	}
+	if c := openVersion2(filepath.Join(top, "file", "\x00")); c.why == "" {
+		t.Error("a tree that cannot be made has all limits")
 	}
 }
 

@@ -225,7 +225,7 @@ func (r *Runtime) Unenforced(pod *corev1.Pod) []string {
 		out = append(out, "Limits of ephemeral storage are not enforced, except those of emptyDir volumes")
 	}
 	if limited && r.cgroups.why != "" {
-		out = append(out, "Limits are not enforced: "+r.cgroups.why)
+		out = append(out, "Not all limits are enforced: "+r.cgroups.why)
 	}
 	if s := pod.Spec.SecurityContext; seccomp || s != nil && s.SeccompProfile != nil && s.SeccompProfile.Type == corev1.SeccompProfileTypeLocalhost {
 		out = append(out, "The seccomp profile is the node's own and not the one that is named")

@@ -91,7 +91,7 @@ func TestCgroupLimitsInBothVersions(t *testing.T) {
 	}
 	r := resources(500, 64<<20)
 	two := t.TempDir()
-	g := &cgroup{all: &cgroups{unified: true}, dirs: []string{two}, by: map[string]string{"": two}}
+	g := &cgroup{all: &cgroups{unified: true, handed: map[string]bool{"cpu": true, "memory": true, "pids": true}}, dirs: []string{two}, by: map[string]string{"": two}}
 	if err := g.limit(r); err != nil {
 		t.Fatal(err)
 	}

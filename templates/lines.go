@@ -16,7 +16,7 @@ import (
 func Lines(lines []view.Line, label string) templ.Component {
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
 		var b strings.Builder
-		b.WriteString(`<pre class="code" tabindex="0" role="region" aria-label="` + templ.EscapeString(label) + `"><code>`)
+		b.WriteString(`<pre class="code" translate="no" tabindex="0" role="region" aria-label="` + templ.EscapeString(label) + `"><code>`)
 		for _, l := range lines {
 			b.WriteString(`<span class="ln" data-n="` + strconv.Itoa(l.Number) + `">`)
 			for _, p := range l.Parts {

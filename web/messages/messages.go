@@ -15,19 +15,37 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/a-h/templ"
 )
 
 //go:generate go run ./collect -out catalogue/en.json
 
 // Text is a message in English, the key of its translations. Only constants are
-// collected: what comes from elsewhere is no Text but Said.
+// collected: what comes from elsewhere is no Text but Data, and what is
+// translated already is Said.
 type Text string
 
-// said begins a Text that is printed as it is.
-const said = "\x00"
+// What begins a Text that is printed as it is.
+const (
+	said = "\x00"
+	data = "\x01"
+)
 
-// Said is a text that needs no translation: a name, or what T has given.
+// Said is what T has given, where a Text is wanted.
 func Said(text string) Text { return Text(said + text) }
+
+// Data is a name that is the same in every language, where a Text is wanted.
+func Data(name string) Text { return Text(data + name) }
+
+// AsIs are the attributes of an element that shows a text: of one that has Data,
+// that it is not to be translated.
+func AsIs(text Text) templ.Attributes {
+	if strings.HasPrefix(string(text), data) {
+		return templ.Attributes{"translate": "no"}
+	}
+	return nil
+}
 
 // T gives a message in the language of a context, with its arguments: %s, %d
 // (which the language groups: 4,213), also %[2]s.
@@ -41,14 +59,11 @@ func N(ctx context.Context, n int, one, other Text, args ...any) string {
 // T is the package's T in a language; nil is English.
 func (l *Language) T(text Text, args ...any) string {
 	s := string(text)
-	if as, ok := strings.CutPrefix(s, said); ok {
-		if strings.Contains(as, opening) {
-			return as
-		}
-		return l.mark(as)
-	}
 	if s == "" {
 		return ""
+	}
+	if s[0] == said[0] || s[0] == data[0] {
+		return s[1:]
 	}
 	return l.mark(l.format(l.pattern(s), args))
 }

@@ -67,6 +67,7 @@ func TestALanguage(t *testing.T) {
 	f("not translated 1.000", l.T("not translated %d", 1000))
 	f("Löschen löschen", l.T("Delete %s", Text("Delete")))
 	f("Delete", l.T(Said("Delete")))
+	f("Delete", l.T(Data("Delete")))
 }
 
 func TestErrorsAreSaidInALanguage(t *testing.T) {
@@ -108,10 +109,10 @@ func TestThePseudoLanguageMarks(t *testing.T) {
 	if s := pseudo.N(2, "%d object", "%d objects"); s != "⟦2 objects⟧" {
 		t.Error(s)
 	}
-	if s := pseudo.T(Said("web")); s != "⟦web⟧" {
-		t.Error(s)
+	if AsIs(Data("web"))["translate"] != "no" || AsIs("Delete") != nil || AsIs(Said("web")) != nil {
+		t.Error("data alone is not to be translated")
 	}
-	if s := pseudo.T(Said(pseudo.T("Delete"))); s != "⟦Delete⟧" {
+	if s := pseudo.T(Said("web")); s != "web" {
 		t.Error(s)
 	}
 }

@@ -218,7 +218,7 @@ func searchDocs(docs []*apidoc.Document, q, group string) []view.ExploreHit {
 		}
 		for _, o := range d.Operations {
 			if strings.Contains(strings.ToLower(o.Path), q) || strings.Contains(strings.ToLower(o.ID), q) {
-				add(3, view.ExploreHit{What: messages.Said(o.Method), Text: o.Path, Note: o.Description, Href: opHref(d, o)})
+				add(3, view.ExploreHit{What: messages.Data(o.Method), Text: o.Path, Note: o.Description, Href: opHref(d, o)})
 			}
 		}
 		for _, name := range sortedKeys(d.Schemas) {

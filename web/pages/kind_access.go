@@ -16,7 +16,7 @@ import (
 func roleBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	var role rbacv1.ClusterRole // has all that a Role has
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.object.Object, &role); err != nil {
-		return []view.Block{{Title: "Rules", Note: messages.Said(err.Error())}}
+		return []view.Block{{Title: "Rules", Note: messages.Data(err.Error())}}
 	}
 	blocks := []view.Block{{Title: "Rules", Table: rulesTable(role.Rules)}}
 	if role.AggregationRule != nil {
@@ -55,7 +55,7 @@ func (c *Call) bindingsTo(ctx context.Context, o *loaded) view.Block {
 	}
 	var own rbacv1.RoleBindingList
 	if err := c.Client.List(ctx, rbacGVR("rolebindings"), o.namespace, metav1.ListOptions{}, &own); err != nil {
-		b.Note = messages.Said(c.reason(err))
+		b.Note = messages.Data(c.reason(err))
 		return b
 	}
 	for i := range own.Items {
@@ -65,7 +65,7 @@ func (c *Call) bindingsTo(ctx context.Context, o *loaded) view.Block {
 	if o.namespace == "" {
 		var cluster rbacv1.ClusterRoleBindingList
 		if err := c.Client.List(ctx, rbacGVR("clusterrolebindings"), "", metav1.ListOptions{}, &cluster); err != nil {
-			b.Note = messages.Said(c.reason(err))
+			b.Note = messages.Data(c.reason(err))
 			return b
 		}
 		for i := range cluster.Items {
@@ -107,7 +107,7 @@ func bindingBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 		rules = r.Rules
 	}
 	if err != nil {
-		return append(blocks, view.Block{Title: "Rules of the role", Note: messages.Said(c.reason(err))})
+		return append(blocks, view.Block{Title: "Rules of the role", Note: messages.Data(c.reason(err))})
 	}
 	return append(blocks, view.Block{Title: "Rules of the role", Table: rulesTable(rules)})
 }

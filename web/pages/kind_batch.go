@@ -96,7 +96,7 @@ func cronJobBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	}
 	list, err := c.listObjects(ctx, a, o.namespace, "")
 	if err != nil {
-		return append(blocks, view.Block{Title: "Jobs", Note: messages.Said(c.reason(err))})
+		return append(blocks, view.Block{Title: "Jobs", Note: messages.Data(c.reason(err))})
 	}
 	list = slices.DeleteFunc(list, func(m map[string]any) bool { return !ownedBy(m, string(o.object.GetUID())) })
 	slices.SortFunc(list, func(a, b map[string]any) int {

@@ -79,7 +79,7 @@ func (c *Call) usedBy(ctx context.Context, o *loaded) view.Block {
 	pods := referrer{podResource, func(o map[string]any, r *refList) { podRefs(o["spec"], r) }, nil}
 	list, err := c.listObjects(ctx, a, o.namespace, "")
 	if err != nil {
-		b.Note = messages.Said(c.reason(err))
+		b.Note = messages.Data(c.reason(err))
 		return b
 	}
 	b.Table = &view.Table{Columns: []messages.Text{"Pod", "As"}, Empty: "No pod of this namespace mentions it."}

@@ -49,7 +49,7 @@ func definitionBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	}
 	b := view.Block{Title: "Objects", More: &view.Link{Text: c.T("as a list"), Href: listPath(a.gvr, "")}}
 	if _, _, total, err := rows.First(ctx, c.Client, rows.Key{GVR: a.gvr}, 1); err != nil {
-		b.Note = messages.Said(c.reason(err))
+		b.Note = messages.Data(c.reason(err))
 	} else {
 		b.Note = messages.Said(c.N(total, "There is %d.", "There are %d."))
 	}

@@ -19,7 +19,7 @@ func namespaceBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	if a, ok := c.served("", "resourcequotas"); ok {
 		list, err := c.listObjects(ctx, a, o.name, "")
 		if err != nil {
-			blocks = append(blocks, view.Block{Title: "Quotas", Note: messages.Said(c.reason(err))})
+			blocks = append(blocks, view.Block{Title: "Quotas", Note: messages.Data(c.reason(err))})
 		}
 		for _, m := range list {
 			name := digText(m, "metadata", "name")
@@ -70,7 +70,7 @@ func quotaGauges(o map[string]any) []view.Gauge {
 		if used == "" {
 			used = "0"
 		}
-		list = append(list, gauge(messages.Said(name), used, text(hard[name])))
+		list = append(list, gauge(messages.Data(name), used, text(hard[name])))
 	}
 	return list
 }

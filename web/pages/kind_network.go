@@ -51,7 +51,7 @@ func (c *Call) endpointsOf(ctx context.Context, o *loaded) view.Block {
 	}
 	slices, err := c.listObjects(ctx, a, o.namespace, "kubernetes.io/service-name="+o.name)
 	if err != nil {
-		b.Note = messages.Said(c.reason(err))
+		b.Note = messages.Data(c.reason(err))
 		return b
 	}
 	b.Table = &view.Table{Columns: endpointColumns, Empty: "No endpoint: nothing answers at this service."}

@@ -18,7 +18,7 @@ func nodeBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	spec, status := o.object.Object["spec"], o.object.Object["status"]
 	var f factList
 	for _, a := range objects(dig(status, "addresses")) {
-		f.add(messages.Said(text(a["type"])), text(a["address"]))
+		f.add(messages.Data(text(a["type"])), text(a["address"]))
 	}
 	for _, part := range []struct {
 		name  messages.Text
@@ -54,7 +54,7 @@ func (c *Call) nodeUse(ctx context.Context, status any, selector string) view.Bl
 	b := view.Block{Title: "Asked for by its pods, of what can be used"}
 	var pods corev1.PodList
 	if err := c.Client.List(ctx, core("pods"), "", metav1.ListOptions{FieldSelector: selector}, &pods); err != nil {
-		b.Note = messages.Said(c.reason(err))
+		b.Note = messages.Data(c.reason(err))
 		return b
 	}
 	asked, count := corev1.ResourceList{}, 0
@@ -79,7 +79,7 @@ func (c *Call) nodeUse(ctx context.Context, status any, selector string) view.Bl
 		if !known && name != "cpu" && name != "memory" {
 			continue
 		}
-		g := gauge(messages.Said(name), q.String(), text(has[name]))
+		g := gauge(messages.Data(name), q.String(), text(has[name]))
 		if g.Tone == view.Bad && q.Cmp(resource.MustParse("0")) == 0 {
 			g.Tone = view.Good // nothing of nothing
 		}

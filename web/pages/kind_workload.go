@@ -119,7 +119,7 @@ func deploymentBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	var sets appsv1.ReplicaSetList
 	gvr := appsv1.SchemeGroupVersion.WithResource("replicasets")
 	if err := c.Client.List(ctx, gvr, o.namespace, metav1.ListOptions{LabelSelector: selectorText(dig(o.object.Object, "spec", "selector"))}, &sets); err != nil {
-		return append(blocks, view.Block{Title: "Revisions", Note: messages.Said(c.reason(err))})
+		return append(blocks, view.Block{Title: "Revisions", Note: messages.Data(c.reason(err))})
 	}
 	own := slices.DeleteFunc(sets.Items, func(rs appsv1.ReplicaSet) bool { return !metav1.IsControlledBy(&rs, &o.object) })
 	slices.SortFunc(own, func(a, b appsv1.ReplicaSet) int { return cmp.Compare(revision(&b), revision(&a)) })

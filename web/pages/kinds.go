@@ -161,7 +161,7 @@ func (c *Call) rowsBlock(ctx context.Context, title messages.Text, a address, la
 	b.More = &view.Link{Text: c.T("as a list"), Href: join(listPath(a.gvr, a.namespace), with(nil, "q", q))}
 	columns, list, total, err := rows.Pick(ctx, c.Client, rows.Key{GVR: a.gvr, Namespace: a.namespace, FieldSelector: fieldSelector}, labelSelector, shownRelated)
 	if err != nil {
-		b.Note = messages.Said(c.reason(err))
+		b.Note = messages.Data(c.reason(err))
 		return b
 	}
 	sh := newShape(&listState{address: a}, columns, rows.AgeColumn(columns, list), list)
@@ -174,7 +174,7 @@ func (c *Call) rowsBlock(ctx context.Context, title messages.Text, a address, la
 		}
 		if !skip {
 			shown = append(shown, col)
-			b.Table.Columns = append(b.Table.Columns, messages.Said(col.Name))
+			b.Table.Columns = append(b.Table.Columns, messages.Data(col.Name))
 		}
 	}
 	for _, r := range list {

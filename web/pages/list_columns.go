@@ -143,7 +143,7 @@ func (c *Call) Views() []view.NavLink {
 	}
 	var list []view.NavLink
 	for _, v := range c.Prefs.Views(c.Session.User.Name) {
-		list = append(list, view.NavLink{Text: messages.Said(v.Name), Href: v.Href, Title: messages.Said(v.Href), Current: v.Href == c.URL()})
+		list = append(list, view.NavLink{Text: messages.Data(v.Name), Href: v.Href, Title: messages.Data(v.Href), Current: v.Href == c.URL()})
 	}
 	return list
 }

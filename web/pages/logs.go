@@ -113,7 +113,7 @@ func logsTab(ctx context.Context, c *Call, o *loaded, v *view.Object) (templ.Com
 		l.CanPrevious = q.Previous || hasRestarted(&o.object)
 		c.firstLines(ctx, q, &l)
 	} else if q.Container != "" && !slices.ContainsFunc(l.Containers, func(o view.Option) bool { return o.Chosen }) {
-		l.Containers = append(l.Containers, view.Option{Value: q.Container, Text: messages.Said(q.Container), Chosen: true})
+		l.Containers = append(l.Containers, view.Option{Value: q.Container, Text: messages.Data(q.Container), Chosen: true})
 	}
 	l.Command = o.logCommand(&q)
 	return tmpl.LogView(l), nil
@@ -124,7 +124,7 @@ func containerOption(c view.Container, chosen string) view.Option {
 	if c.Kind != "" {
 		text += " (" + c.Kind + ")"
 	}
-	return view.Option{Value: c.Name, Text: messages.Said(text), Chosen: c.Name == chosen}
+	return view.Option{Value: c.Name, Text: messages.Data(text), Chosen: c.Name == chosen}
 }
 
 func hasRestarted(pod *unstructured.Unstructured) bool {
@@ -239,7 +239,7 @@ func logsPage(ctx context.Context, c *Call) (*Answer, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		l.Containers = append(l.Containers, view.Option{Value: name, Text: messages.Said(name), Chosen: m.query.Container == name})
+		l.Containers = append(l.Containers, view.Option{Value: name, Text: messages.Data(name), Chosen: m.query.Container == name})
 	}
 	l.Command = m.command()
 	from := listPath(podsResource, "")

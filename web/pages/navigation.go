@@ -103,7 +103,7 @@ func Navigation(t *registry.Table, a *Answer) []view.NavGroup {
 		if len(api.Versions) == 0 {
 			continue
 		}
-		g := view.NavGroup{Name: messages.Said(groupName(api.Name))}
+		g := view.NavGroup{Name: messages.Data(groupName(api.Name))}
 		for _, e := range api.Versions[0].Entries {
 			if !shown[e.Resource.GroupResource()] && can(e, "list") {
 				addLink(&g, e, a)
@@ -115,7 +115,7 @@ func Navigation(t *registry.Table, a *Answer) []view.NavGroup {
 }
 
 func addLink(g *view.NavGroup, e *registry.Entry, a *Answer) {
-	l := view.NavLink{Text: messages.Said(plural(e.Resource.Kind)), Href: listPath(e.GVR(), ""), Title: messages.Said(e.GVR().GroupVersion().String() + " " + e.Resource.Name)}
+	l := view.NavLink{Text: messages.Data(plural(e.Resource.Kind)), Href: listPath(e.GVR(), ""), Title: messages.Data(e.GVR().GroupVersion().String() + " " + e.Resource.Name)}
 	l.Current = l.Href == a.Current
 	g.Open = g.Open || l.Current
 	if p := a.Picker; p != nil && e.Resource.Namespaced && len(p.Chosen) > 0 {

@@ -78,7 +78,7 @@ func (o *loaded) facts(few bool) []view.Fact {
 			continue
 		}
 		cell := sh.cell(o.row, shapeColumn{Column: c, index: i})
-		list = append(list, view.Fact{Name: messages.Said(c.Name), Cell: cell})
+		list = append(list, view.Fact{Name: messages.Data(c.Name), Cell: cell})
 	}
 	if at := o.object.GetCreationTimestamp(); !at.IsZero() {
 		list = append(list, view.Fact{Name: "Created", Cell: view.Cell{Text: age(time.Since(at.Time)), Time: at.UTC().Format(time.RFC3339)}})

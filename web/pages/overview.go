@@ -95,7 +95,7 @@ func (c *Call) mayReadMetrics(ctx context.Context) *view.Denied {
 
 // tile counts the objects of a resource by state.
 func (c *Call) tile(ctx context.Context, a address) view.Tile {
-	t := view.Tile{Title: messages.Said(plural(a.entry.Resource.Kind)), Href: listPath(a.gvr, "")}
+	t := view.Tile{Title: messages.Data(plural(a.entry.Resource.Kind)), Href: listPath(a.gvr, "")}
 	all := parseList(a, nil)
 	key, query, narrowed, err := c.ask(ctx, &all)
 	if err == nil && len(narrowed) == 0 {

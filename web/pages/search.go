@@ -219,7 +219,7 @@ func (c *Call) findIn(ctx context.Context, e *registry.Entry, q string) []found 
 	var best []found
 	add := func(namespace, name string) {
 		if r := rank(name, q); r >= 0 {
-			best = append(best, found{view.Result{Href: objectPath(e.GVR(), namespace, name), Kind: messages.Said(e.Resource.Kind), Text: name, Note: namespace}, r})
+			best = append(best, found{view.Result{Href: objectPath(e.GVR(), namespace, name), Kind: messages.Data(e.Resource.Kind), Text: name, Note: namespace}, r})
 		}
 	}
 	key := rows.Key{GVR: e.GVR()}

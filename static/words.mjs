@@ -22,16 +22,18 @@ const passes = new Set(['ConditionalExpression', 'LogicalExpression', 'TemplateL
 export function check(name, source) {
   const wrong = []
   const report = (node, what) => wrong.push(`${name}:${node.loc.start.line}: ${what}`)
-  visit(parse(source, { ecmaVersion: 'latest', sourceType: 'module', locations: true }), [], (node, above) => {
+  const see = (node, above) => {
     if (node.type === 'CallExpression' && /^msgs?$/.test(node.callee.name)) {
       const texts = node.callee.name === 'msg' ? node.arguments.slice(0, 1) : node.arguments.slice(1, 3)
       if (!texts.every((t) => typeof t?.value === 'string')) report(node, 'the text of a message has to be written out')
+      for (const a of node.arguments) if (!texts.includes(a)) visit(a, [...above, node], see)
       return false
     }
     const text = shown(node, above)
     if (text) report(node, `${JSON.stringify(text)} is not from the catalogue`)
     return true
-  })
+  }
+  visit(parse(source, { ecmaVersion: 'latest', sourceType: 'module', locations: true }), [], see)
   return wrong
 }
 

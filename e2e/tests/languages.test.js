@@ -299,7 +299,7 @@ test('R8: English needs no table', async () => {
 })
 
 test('R8: scripts that show text of their own do not build', () => {
-  const bad = ['e.textContent = `${n} rows`', 'b.title = on ? "Pause" : msg("Go on")', 'b.setAttribute("aria-label", "close")', 'say("Done")', 'fragment(`<p>hi there</p>`)', 'fragment(`<a title="Open it"></a>`)', 'const all = ["Edit it"]', 'p.append("one ", x)', 'msg(name)', 'msgs(n, `line`, many)']
+  const bad = ['e.textContent = `${n} rows`', 'b.title = on ? "Pause" : msg("Go on")', 'b.setAttribute("aria-label", "close")', 'say("Done")', 'fragment(`<p>hi there</p>`)', 'fragment(`<a title="Open it"></a>`)', 'const all = ["Edit it"]', 'p.append("one ", x)', 'msg(name)', 'msgs(n, `line`, many)', "msg('Go to {place}', { place: 'All resources' })"]
   for (const source of bad) assert.equal(checkSource('x.js', source).length > 0, true, source)
   for (const source of ["e.textContent = msg('Pause')", "$('#main a').click()", "e.className = 'dim lines'", "if (e.key === 'Enter') f()", "say(msgs(n, '{n} row', '{n} rows'))", "b.setAttribute('aria-pressed', 'true')"]) assert.deepEqual(checkSource('x.js', source), [], source)
 })

@@ -30,18 +30,30 @@ async function check(page, what) {
   return found.map((f) => `${what}: ${f}`)
 }
 
-// outOfReach are the controls of bars that one would have to scroll sideways to,
-// without a sign that there are any. Tabs and tables may.
+// outOfReach are the controls of bars and of open menus that one would have to
+// scroll sideways to, without a sign that there are any. Tabs and tables may.
 function outOfReach() {
-  return [...document.querySelectorAll('button, a.button, select, input, summary')].filter((e) => {
-    const box = e.getBoundingClientRect()
-    if (!box.width || !e.checkVisibility() || e.closest('.tabs, table, pre, .code, .vh, .cm-editor') || getComputedStyle(e).visibility === 'hidden') return false
-    for (let p = e.parentElement; p; p = p.parentElement) {
-      const clip = p.getBoundingClientRect()
-      if (getComputedStyle(p).overflowX !== 'visible' && (box.right > clip.right + 1 || box.left < clip.left - 1)) return true
+  const out = []
+  const look = (root) => {
+    for (const e of root.querySelectorAll('button, a.button, select, input, summary')) {
+      const box = e.getBoundingClientRect()
+      if (!box.width || !e.checkVisibility() || e.closest('.tabs, table, pre, .code, .vh, .cm-editor')) continue
+      let hidden = box.right > innerWidth + 1
+      for (let p = e.parentElement; p; p = p.parentElement) {
+        const clip = p.getBoundingClientRect()
+        hidden ||= getComputedStyle(p).overflowX !== 'visible' && (box.right > clip.right + 1 || box.left < clip.left - 1)
+      }
+      if (hidden) out.push(`"${e.textContent.trim().slice(0, 30) || e.name}" in ${e.parentElement.className || e.parentElement.localName}`)
     }
-    return box.right > innerWidth + 1
-  }).map((e) => `"${e.textContent.trim().slice(0, 30) || e.name}" in ${e.parentElement.className || e.parentElement.localName}`)
+  }
+  look(document)
+  for (const menu of document.querySelectorAll('details[data-menu]:not([open])')) {
+    if (!menu.checkVisibility() || menu.closest('table')) continue
+    menu.open = true
+    look(menu)
+    menu.open = false
+  }
+  return out
 }
 
 // Every theme and width with AXE=all; without, each theme once and the widths

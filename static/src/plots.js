@@ -32,7 +32,7 @@ function make(el, data, values) {
     legend.textContent = at + data.series.map((s, k) => `${s.label} ${short(u.data[k + 1][i])}${unit}`).join(', ')
   }
   const u = new uPlot({
-    width: el.clientWidth, height, legend: { show: false }, cursor: { y: false, points: { size: 5 } }, padding: [6, 16, 0, 0], // half a time stands out to the right
+    width: el.clientWidth, height, legend: { show: false }, cursor: { y: false, points: { size: 5 } }, padding: [6, 26, 0, 0], // half a time stands out to the right
     scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
     axes: [{ ...axis, size: 20, space: 64, values: (_, t, __, ___, step) => t.map((x) => clock(new Date(x * 1000)).slice(0, step < 60 ? 8 : 5)) }, { ...axis, size: 38, space: 24, values: (_, v) => v.map(short) }],
     series: [{}, ...data.series.map((s, i) => ({ label: s.label, stroke: lines[i], width: 1.5, points: { show: false } }))],

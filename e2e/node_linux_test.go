@@ -122,7 +122,7 @@ func logs(t *testing.T, k *kubectl, c *kubernetes.Clientset) {
 	k.run("logs counts --tail=2", "18 19")
 	podIs(t, c, "crashes", "started again", func(p *corev1.Pod) bool {
 		s := p.Status.ContainerStatuses
-		return len(s) == 1 && s[0].RestartCount == 1 && s[0].State.Waiting != nil && s[0].State.Waiting.Reason == "CrashLoopBackOff"
+		return len(s) == 1 && s[0].RestartCount > 0 && s[0].State.Waiting != nil && s[0].State.Waiting.Reason == "CrashLoopBackOff"
 	})
 	k.run("logs crashes --previous", "last words")
 }

@@ -66,7 +66,9 @@ func TestSecretsAreSealedOnDisk(t *testing.T) {
 
 	s := apitest.Start(t, apitest.Options{DataDir: dir, Change: encrypting(t, file, key("aesgcm", "one", 1), "identity: {}")})
 	s.Admin().Post(path, secret).Must(201)
-	read := func(query string) *unstructured.Unstructured { return s.Admin().Get(path + "/a" + query).Must(200).Object() }
+	read := func(query string) *unstructured.Unstructured {
+		return s.Admin().Get(path + "/a" + query).Must(200).Object()
+	}
 	first := read("").GetResourceVersion()
 	if got := value(read("?resourceVersion=" + first + "&resourceVersionMatch=Exact")); got != treasure {
 		t.Errorf("the past has %q", got)

@@ -77,7 +77,7 @@ func extend(t *testing.T, k *kubectl) *extension {
 func startExtension(t *testing.T, p *process, token string) *extension {
 	t.Helper()
 	dir := t.TempDir()
-	kubeconfig := withToken(t, p, token)
+	kubeconfig := p.kubeconfigWith(t, fmt.Sprintf("{token: %q}", token))
 	x := &extension{ended: make(chan struct{})}
 	x.Cmd = exec.Command(module(t, "aggregated", "."), "--kubeconfig="+kubeconfig, "--cert-dir="+dir, "--service=library.kube-system.svc")
 	x.Stderr = &x.output

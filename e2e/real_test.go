@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -140,7 +141,8 @@ func answers(url string) bool {
 // asAccount gives a kubeconfig of a service account, with a token that lasts.
 func asAccount(t *testing.T, k *kubectl, namespace, name string) string {
 	t.Helper()
-	return withToken(t, k.p, strings.TrimSpace(k.run("create token "+name+" -n "+namespace+" --duration=2h")))
+	token := strings.TrimSpace(k.run("create token " + name + " -n " + namespace + " --duration=2h"))
+	return k.p.kubeconfigWith(t, fmt.Sprintf("{token: %q}", token))
 }
 
 // field gives a field of an object, or nothing as long as there is no such object.

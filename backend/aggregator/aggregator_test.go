@@ -212,6 +212,23 @@ func TestWhyNotAvailable(t *testing.T) {
 	awaits(t, "Available True Local: Local APIServices are always available", availability(s, group))
 }
 
+// TestOneAnswerIsEnough: the other tries are answered, too, and nobody goes away.
+func TestOneAnswerIsEnough(t *testing.T) {
+	a := newSample(t, group, true)
+	a.held = make(chan struct{})
+	s := start(t, a) // waits until it is available
+	s.Admin().Get("/apis/" + group + "/v1/namespaces/demo/things").Must(200)
+	awaits(t, "all have asked, 0 went away", func() (said string) {
+		a.set(func() {
+			if said = fmt.Sprintf("%d have asked, %d went away", a.asked, a.cut); a.asked >= 5 {
+				said = fmt.Sprintf("all have asked, %d went away", a.cut)
+			}
+		})
+		return said
+	})
+	close(a.held)
+}
+
 func TestNamespacesWaitForOtherServers(t *testing.T) {
 	a := newSample(t, group, true)
 	a.things["left"] = true

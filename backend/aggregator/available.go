@@ -84,10 +84,9 @@ func hasEndpoint(slices []*discoveryv1.EndpointSlice, portName string) bool {
 }
 
 // checkDiscovery asks the server for what every one has to serve. One answer of
-// several tries will do.
+// several tries will do; the others come to their end, within askTimeout: a
+// metrics-server takes it for an error when its callers go away.
 func (m *Manager) checkDiscovery(ctx context.Context, t *target) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	results := make(chan error, attempts)
 	for range attempts {
 		go func() {

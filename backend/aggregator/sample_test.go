@@ -35,6 +35,10 @@ type sample struct {
 	seen   []*http.Request
 	things map[string]bool
 	down   bool
+	// held keeps all but the first who ask for the version waiting until it is
+	// closed; cut counts those of them who go away.
+	held       chan struct{}
+	asked, cut int
 }
 
 func newSample(t *testing.T, group string, aggregated bool) *sample {
@@ -78,6 +82,7 @@ func (s *sample) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"kind":"APIGroupDiscoveryList","apiVersion":"apidiscovery.k8s.io/v2","items":[{"metadata":{"name":%q},"versions":[{"version":"v1","resources":[`+
 			`{"resource":"things","responseKind":{"group":%q,"version":"v1","kind":"Thing"},"scope":"Namespaced","singularResource":"thing","verbs":["get","list","watch","delete"]}]}]}]}`, s.group, s.group)
 	case r.URL.Path == base:
+		s.hold(r)
 		answer(w, map[string]any{"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": s.group + "/v1", "resources": []any{
 			resource, map[string]any{"name": "things/status", "namespaced": true, "kind": "Thing", "verbs": []string{"get"}},
 		}})
@@ -119,6 +124,24 @@ func (s *sample) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, map[string]any{"header": r.Header, "certificate": cn, "query": r.URL.RawQuery, "body": string(body), "method": r.Method})
 	default:
 		http.NotFound(w, r)
+	}
+}
+
+func (s *sample) hold(r *http.Request) {
+	s.mu.Lock()
+	s.asked++
+	held := s.held
+	if s.asked == 1 {
+		held = nil
+	}
+	s.mu.Unlock()
+	if held == nil {
+		return
+	}
+	select {
+	case <-held:
+	case <-r.Context().Done():
+		s.set(func() { s.cut++ })
 	}
 }
 

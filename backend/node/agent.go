@@ -144,6 +144,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		if err := a.Runtime.Close(); err != nil {
 			klog.ErrorS(err, "The runtime does not close", "node", a.Name)
 		}
+		if _, ends := a.Runtime.(runtime.Ending); ends {
+			unmountBelow(filepath.Join(a.Dir, "pods"))
+		}
 	}()
 	wg.Go(metrics.Kept(ctx, "node", func() { a.serve(ctx) }))
 	wg.Go(metrics.Kept(ctx, "node", func() { a.recorder.Run(ctx) })) //nolint:errcheck // it ends with the context

@@ -20,21 +20,34 @@ func mountMemory(dir string, limit int64) error {
 	return unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, options)
 }
 
-// unmountBelow takes away all mounts below a folder.
-func unmountBelow(dir string) {
+// mountsBelow gives the mounts of a folder and below it, the outer ones first.
+func mountsBelow(dir string) (at []string) {
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
 	}
 	b, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
-		return
+		return nil
 	}
-	var at []string
 	for line := range strings.Lines(string(b)) {
-		if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], dir+"/") {
+		if f := strings.Fields(line); len(f) > 4 && (f[4] == dir || strings.HasPrefix(f[4], dir+"/")) {
 			at = append(at, f[4])
 		}
 	}
+	return at
+}
+
+// isMounted tells whether something is mounted at a folder.
+func isMounted(dir string) bool {
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	return slices.Contains(mountsBelow(dir), dir)
+}
+
+// unmountBelow takes away all mounts at a folder and below it.
+func unmountBelow(dir string) {
+	at := mountsBelow(dir)
 	slices.Reverse(at)
 	for _, p := range at {
 		unix.Unmount(p, unix.MNT_DETACH) //nolint:errcheck // the removal of the folder tells

@@ -80,25 +80,7 @@ func (w *worker) fillVolume(ctx context.Context, pod *corev1.Pod, v *corev1.Volu
 	var err error
 	switch {
 	case v.EmptyDir != nil:
-		if _, err := os.Stat(dir); err == nil {
-			return nil
-		}
-		if err := os.MkdirAll(dir, 0o750); err != nil {
-			return err
-		}
-		if v.EmptyDir.Medium == corev1.StorageMediumMemory {
-			limit := int64(0)
-			if v.EmptyDir.SizeLimit != nil {
-				limit = v.EmptyDir.SizeLimit.Value()
-			}
-			if err := mountMemory(dir, limit); err != nil {
-				w.agent.recorder.Event(pod, corev1.EventTypeWarning, "NotEnforced", "Volume %q is on disk and not in memory: %s", v.Name, err)
-			}
-		}
-		if err := os.Chmod(dir, 0o777); err != nil {
-			return err
-		}
-		return own(dir, pod, true)
+		return w.fillEmptyDir(pod, v, dir)
 	case v.HostPath != nil:
 		return w.checkHostPath(v.HostPath)
 	case v.PersistentVolumeClaim != nil:
@@ -125,6 +107,36 @@ func (w *worker) fillVolume(ctx context.Context, pod *corev1.Pod, v *corev1.Volu
 		return err
 	}
 	return writeFiles(dir, files, pod)
+}
+
+// fillEmptyDir makes the folder of an emptyDir, and mounts it when it is one in
+// memory: again after the machine was started anew.
+func (w *worker) fillEmptyDir(pod *corev1.Pod, v *corev1.Volume, dir string) error {
+	memory := v.EmptyDir.Medium == corev1.StorageMediumMemory
+	_, err := os.Stat(dir)
+	there := err == nil
+	if there && (!memory || isMounted(dir)) {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	if memory {
+		limit := int64(0)
+		if v.EmptyDir.SizeLimit != nil {
+			limit = v.EmptyDir.SizeLimit.Value()
+		}
+		switch err := mountMemory(dir, limit); {
+		case err != nil && there:
+			return nil // that was told when the folder was made
+		case err != nil:
+			w.agent.recorder.Event(pod, corev1.EventTypeWarning, "NotEnforced", "Volume %q is on disk and not in memory: %s", v.Name, err)
+		}
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		return err
+	}
+	return own(dir, pod, true)
 }
 
 func modeOf(own, volume *int32) fs.FileMode {

@@ -554,4 +554,7 @@ func (r *Runtime) Close() error {
 	return nil
 }
 
-var _ noderuntime.Runtime = (*Runtime)(nil)
+// Ends tells that containers end with the runtime.
+func (r *Runtime) Ends() {}
+
+var _ noderuntime.Ending = (*Runtime)(nil)

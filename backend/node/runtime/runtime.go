@@ -53,6 +53,13 @@ func (e *ExitError) Error() string {
 	return fmt.Sprintf("command terminated with exit code %d", e.Code)
 }
 
+// Ending is a Runtime whose containers end when it is closed; those of others go
+// on without the agent.
+type Ending interface {
+	Runtime
+	Ends()
+}
+
 // Runtime runs pods. Methods carry the names and the meaning of CRI's; they are
 // safe for concurrent use. Stop and Remove methods succeed for what is not there.
 type Runtime interface {

@@ -109,7 +109,7 @@ test('documents from files are applied, and each conflict is a decision of its o
   await page.waitForSelector('[data-testid=force]')
   await page.click('[data-testid=force] >> nth=0')
   await until(async () => /configured/.test(await page.innerText('[data-testid=documents]')))
-  assert.match(await page.innerText('.side'), /1 other documents were left/)
+  assert.match(await page.innerText('.side'), /1 other document was left/)
   const values = await Promise.all(['one', 'two'].map(async (n) => (await server.api('GET', `${base}/configmaps/${n}`)).data.key))
   assert.deepEqual(values, ['mine', 'theirs'])
   await page.goto(server.url + `/ui${base}/configmaps/two?tab=yaml`)

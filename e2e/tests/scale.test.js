@@ -231,7 +231,7 @@ test('a list at hundreds of changes a second stays quick and small', async () =>
   const reached = Math.round(Number(made) / seconds)
   for (const list of [times, answers]) list.sort((a, b) => a - b)
   const p95 = (list) => list[Math.floor(list.length * 0.95)] ?? 0
-  figure(`R7 messages at ${reached} changes a second for ${seconds} s`, frames / seconds, 22, { unit: 'a second' })
+  figure(`R7 messages at ${reached} changes a second for ${seconds} s`, frames / seconds, 20, { unit: 'a second' })
   figure('R7 longest task', Math.max(0, ...long), 100, { slack: 20 })
   figure('R7 longest task, its own work', work.longest, 50, { slack: 4 })
   figure('R7 work of the page for one message', work.all / Math.max(1, messages), 15, { slack: 4 })

@@ -28,8 +28,11 @@ const (
 	writeTimeout     = 15 * time.Second
 	pingInterval     = 20 * time.Second
 	readTimeout      = 3 * pingInterval
-	// pace is the time between two messages of changes.
+	// pace is the time that each message takes of a tab: changes wait for it, so
+	// that a tab gets 20 messages a second, answers to its requests among them.
+	// These are sent at once, and changes wait for maxDelay at most.
 	pace        = 50 * time.Millisecond
+	maxDelay    = 4 * pace
 	openTimeout = 20 * time.Second
 )
 
@@ -78,6 +81,8 @@ type socket struct {
 	tab  Tab
 	conn request.Socket
 	subs map[int]*sub
+	// next is when changes may be sent again.
+	next time.Time
 
 	requests chan Request
 	opened   chan opened
@@ -165,7 +170,6 @@ func (s *socket) read(ctx context.Context) {
 func (s *socket) loop(ctx context.Context) error {
 	ping := time.NewTicker(pingInterval)
 	defer ping.Stop()
-	var last time.Time
 	var later <-chan time.Time
 	for {
 		select {
@@ -190,10 +194,10 @@ func (s *socket) loop(ctx context.Context) error {
 			}
 		case <-s.woken:
 			if later == nil {
-				later = time.After(max(0, pace-time.Since(last)))
+				later = time.After(max(0, time.Until(s.next)))
 			}
 		case <-later:
-			later, last = nil, time.Now()
+			later = nil
 			if err := s.flush(); err != nil {
 				return err
 			}
@@ -333,7 +337,14 @@ func (s *socket) write(id int, v any) error {
 
 // writeRaw sends a message, a JSON object, with its subscription's id.
 func (s *socket) writeRaw(id int, m []byte) error {
-	if err := s.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	now := time.Now()
+	if s.next.Before(now) {
+		s.next = now
+	}
+	if s.next = s.next.Add(pace); s.next.Sub(now) > maxDelay {
+		s.next = now.Add(maxDelay)
+	}
+	if err := s.conn.SetWriteDeadline(now.Add(writeTimeout)); err != nil {
 		return err
 	}
 	w, err := s.conn.NextWriter(request.TextMessage)

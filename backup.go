@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"pilothouse/backend"
+	"pilothouse/backend/commands"
 	"pilothouse/backend/config"
 	"pilothouse/backend/metrics"
 	"pilothouse/backend/storage"
-	"pilothouse/terminal"
 
 	"github.com/spf13/cobra"
 )
@@ -44,7 +44,7 @@ func backupCommand() *cobra.Command {
 				_, err := backend.Backup(c.Context(), &o, w)
 				return err
 			}
-			return terminal.Backup(c.Context(), kubeconfig, o.DataDir, w)
+			return commands.Backup(c.Context(), kubeconfig, o.DataDir, w)
 		})
 	}
 	return c

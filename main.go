@@ -13,12 +13,12 @@ import (
 	"time"
 
 	"pilothouse/backend"
+	"pilothouse/backend/commands"
+	"pilothouse/backend/commands/proxy"
 	"pilothouse/backend/config"
 	"pilothouse/backend/logging"
 	"pilothouse/backend/metrics"
 	"pilothouse/backend/version"
-	"pilothouse/proxy"
-	"pilothouse/terminal"
 
 	"github.com/spf13/cobra"
 )
@@ -50,7 +50,7 @@ func command() *cobra.Command {
 		proxy.Command(),
 		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(*cobra.Command, []string) { fmt.Println(version.Line()) }},
 	)
-	root.AddCommand(terminal.Commands()...)
+	root.AddCommand(commands.Commands()...)
 	return root
 }
 

@@ -23,7 +23,7 @@ var levels = map[string]int{
 	"webhook": 3, "authn": 3, "authz": 3, "admission": 3, "audit": 3, "flowcontrol": 3, "life": 3, "tracing": 3, "resources": 3,
 	"endpoints": 4, "stream": 4, "client": 4, "informer": 4, "discovery": 4, "openapi": 4, "crd": 4, "health": 4, "bootstrap": 4,
 	"aggregator": 4, "delegate": 4, "history": 4, "controllers": 4, "kubelet": 4, "node": 4, "scheduler": 4,
-	"server":  5,
+	"server": 5, "commands": 5,
 	"":        6, // backend itself
 	"apitest": 6,
 }

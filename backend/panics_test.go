@@ -19,7 +19,7 @@ var guards = map[string]bool{
 // unguarded are goroutines that need no guard, by file and begin of their text,
 // with the reason.
 var unguarded = map[string]string{
-	"proxy/proxy.go: func":      "a command of its own that imports nothing of the server's; http.Server's Shutdown and Close",
+	"backend/commands/proxy/proxy.go: func":      "a command of its own that imports nothing of the server's; http.Server's Shutdown and Close",
 	"backend/metrics/panics.go": "the guard itself",
 }
 

@@ -11,7 +11,7 @@ import (
 
 func TestAPolicyRequiresALabel(t *testing.T) {
 	k := newKubectl(t, start(t, t.TempDir())).as("--namespace=default")
-	k.run("apply -f ../examples/require-label/policy.yaml", "validatingadmissionpolicy.admissionregistration.k8s.io/require-team created")
+	k.run("apply -f ../docs/examples/require-label/policy.yaml", "validatingadmissionpolicy.admissionregistration.k8s.io/require-team created")
 	k.fails(1, "create deployment web --image=nginx", `deployments.apps "web" is forbidden: ValidatingAdmissionPolicy 'require-team' with binding 'require-team' denied request: a Deployment needs the label "team"`)
 	deployment := func(team string) string {
 		return "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, labels: {team: " + team + "}}\n" +
@@ -28,7 +28,7 @@ func TestAPolicyRequiresALabel(t *testing.T) {
 	k.run("label ns free teams=no", "labeled")
 	k.run("create deployment web --image=nginx -n free", "created")
 	k.run("get validatingadmissionpolicy", "require-team 2 v1/ConfigMap")
-	k.run("delete -f ../examples/require-label/policy.yaml", "deleted")
+	k.run("delete -f ../docs/examples/require-label/policy.yaml", "deleted")
 	k.run("create deployment other --image=nginx", "created")
 }
 
@@ -39,7 +39,7 @@ type injector struct{ path, dir, address string }
 func newInjector(t *testing.T, host string) *injector {
 	t.Helper()
 	i := &injector{path: filepath.Join(built, "sidecar-injector"), dir: t.TempDir()}
-	if out, err := exec.Command("go", "build", "-o", i.path, "pilothouse/examples/sidecar-injector").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", i.path, "pilothouse/docs/examples/sidecar-injector").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v %s", err, out)
 	}
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))

@@ -1,4 +1,4 @@
-package terminal_test
+package commands_test
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"pilothouse/backend/apitest"
-	"pilothouse/terminal"
+	"pilothouse/backend/commands"
 
 	"github.com/spf13/cobra"
 )
@@ -22,7 +22,7 @@ import (
 func run(t *testing.T, kubeconfig, line string) (string, error) {
 	t.Helper()
 	root := &cobra.Command{Use: "pilothouse", SilenceErrors: true, SilenceUsage: true}
-	root.AddCommand(terminal.Commands()...)
+	root.AddCommand(commands.Commands()...)
 	var out bytes.Buffer
 	root.SetOut(&out)
 	root.SetArgs(append(strings.Fields(line), "--kubeconfig", kubeconfig))

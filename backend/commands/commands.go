@@ -1,8 +1,8 @@
-// Package terminal owns the commands that ask a running server what only it
+// Package commands owns the commands that ask a running server what only it
 // knows: why a request was answered as it was (why.go), what became of an object
 // (history.go), who may do something (whocan.go). They are clients like kubectl,
-// by a kubeconfig. Read terminal.go first, then client.go.
-package terminal
+// by a kubeconfig. Read commands.go first, then client.go.
+package commands
 
 import (
 	"cmp"

@@ -21,7 +21,7 @@ after(async () => {
 
 const pod = '/ui/api/v1/namespaces/shop/pods/api-gateway-6c9f-x2b7q'
 
-test('a button that one may not use says what is missing and what would grant it', async () => {
+test('R24: a button that one may not use says what is missing and what would grant it', async () => {
   const c = await context()
   const page = await login(server, c, 'token-dev', pod)
   await page.click('[data-denied=delete] summary')
@@ -39,7 +39,7 @@ test('a button that one may not use says what is missing and what would grant it
   await done(c)
 })
 
-test('who may do what with an object, and by which binding', async () => {
+test('R24: who may do what with an object, and by which binding', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', pod + '?tab=access')
   const row = page.locator('[data-testid=access] tr', { hasText: /^dev/ })
@@ -88,7 +88,7 @@ test('the overview counts by state, warns, and follows', async () => {
   await done(other)
 })
 
-test('who may see some namespaces only sees them together', async () => {
+test('R12: who may see some namespaces only sees them together', async () => {
   await server.create('/apis/rbac.authorization.k8s.io/v1/namespaces/platform/rolebindings', {
     apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'RoleBinding', metadata: { name: 'viewers', namespace: 'platform' },
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'view' }, subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'dev' }],
@@ -116,7 +116,7 @@ test('who may see some namespaces only sees them together', async () => {
   await done(c)
 })
 
-test('what can be done with an object is a button, and one with many a job', async () => {
+test('R12: what can be done with an object is a button, and one with many a job', async () => {
   const c = await context()
   const base = '/apis/apps/v1/namespaces/shop/deployments'
   const page = await login(server, c, 'token-admin', `/ui${base}/api-gateway`)

@@ -17,7 +17,7 @@ after(async () => {
 const heads = (page) => page.$$eval('table.list thead th a', (l) => l.map((a) => a.textContent))
 const path = '/ui/api/v1/namespaces/shop/pods'
 
-test('columns are chosen, from the objects too, and lists sort and filter by them', async () => {
+test('R11: columns are chosen, from the objects too, and lists sort and filter by them', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', path)
   await live(page)
@@ -50,7 +50,7 @@ test('columns are chosen, from the objects too, and lists sort and filter by the
   await done(c)
 })
 
-test('what is kept is there in every browser, until it is as usual again', async () => {
+test('R11: what is kept is there in every browser, until it is as usual again', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', path + '?cols=Name,Node&sort=node')
   await live(page)
@@ -82,7 +82,7 @@ test('what is kept is there in every browser, until it is as usual again', async
   await done(c)
 })
 
-test('columns are as wide as one drags them, in every browser', async () => {
+test('R11: columns are as wide as one drags them, in every browser', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', path)
   await live(page)

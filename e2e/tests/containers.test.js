@@ -38,7 +38,7 @@ const screen = (p) => p.$$eval('.dockpane:not([hidden]) .xterm-rows > div', (l) 
 const says = (p, what) => until(async () => { const s = await screen(p); return typeof what === 'string' ? s.includes(what) : what.test(s) }, wait)
 const state = (p, s) => p.waitForSelector(`.docktab[data-state=${s}]`, { timeout: wait })
 
-test('a shell in a container: keys, size, colours, what is pasted, a cut, its exit code', async (t) => {
+test('R21: a shell in a container: keys, size, colours, what is pasted, a cut, its exit code', async (t) => {
   if (!runs()) return t.skip(why())
   const c = await context()
   const p = await login(server, c, 'token-admin', pod)
@@ -86,7 +86,7 @@ test('a shell in a container: keys, size, colours, what is pasted, a cut, its ex
   await done(c)
 })
 
-test('the log of a container is followed', async (t) => {
+test('R18: the log of a container is followed', async (t) => {
   if (!runs()) return t.skip(why())
   const c = await context()
   const p = await login(server, c, 'token-admin', pod + '?tab=logs&container=counts')
@@ -97,7 +97,7 @@ test('the log of a container is followed', async (t) => {
   await done(c)
 })
 
-test('a shell stays for ten minutes in which nobody types', async (t) => {
+test('R20: a shell stays for ten minutes in which nobody types', async (t) => {
   if (!runs()) return t.skip(why())
   const c = await context()
   await c.addInitScript(() => {

@@ -13,7 +13,7 @@ after(async () => {
 
 const databases = '/apis/example.com/v1/namespaces/default/databases'
 
-test('a kind that was defined a moment ago has a list with its columns, and pages of objects', async () => {
+test('R11: a kind that was defined a moment ago has a list with its columns, and pages of objects', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/')
   await server.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', crd('databases', 'Database'))

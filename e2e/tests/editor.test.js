@@ -36,7 +36,7 @@ const point = (page, on, up) => until(async () => {
   return page.waitForSelector(up, { timeout: 5000 }).catch(() => null)
 })
 
-test('mistakes are marked before a save, also in custom resources', async () => {
+test('R14: mistakes are marked before a save, also in custom resources', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/apply')
   await write(page, 'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  replicas: three\n  selectr: {}\n  template: {spec: {containers: [{name: a, image: i, imagePullPolicy: Sometimes}]}}\n')
@@ -54,7 +54,7 @@ test('mistakes are marked before a save, also in custom resources', async () => 
   await done(c)
 })
 
-test('a field tells what it is', async () => {
+test('R14: a field tells what it is', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/apis/apps/v1/namespaces/shop/deployments/api-gateway?edit=1')
   await page.waitForSelector('.cm-content')
@@ -66,7 +66,7 @@ test('a field tells what it is', async () => {
   await done(c)
 })
 
-test('the values of a Secret are edited as they are', async () => {
+test('R14: the values of a Secret are edited as they are', async () => {
   await server.create(`${base}/secrets`, { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'decoded' }, data: { word: Buffer.from('open').toString('base64'), raw: '/w==' } })
   const c = await context()
   const page = await login(server, c, 'token-admin', `/ui${base}/secrets/decoded?edit=1`)
@@ -86,7 +86,7 @@ test('the values of a Secret are edited as they are', async () => {
   await done(c)
 })
 
-test('documents from files are applied, and each conflict is a decision of its own', async () => {
+test('R17: documents from files are applied, and each conflict is a decision of its own', async () => {
   for (const name of ['one', 'two']) {
     await server.api('PATCH', `${base}/configmaps/${name}?fieldManager=other`, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { key: 'theirs' } }, 'application/apply-patch+yaml')
   }

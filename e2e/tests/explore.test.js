@@ -14,7 +14,7 @@ after(async () => {
   await server.stop()
 })
 
-test('the index lists the API, and a field is a few clicks away', async () => {
+test('R22: the index lists the API, and a field is a few clicks away', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/explore')
   const first = Date.now()
@@ -55,7 +55,7 @@ test('R22: a custom resource is in the explorer at once, and what is deprecated 
   await done(c)
 })
 
-test('a schema that holds itself opens level by level', async () => {
+test('R22: a schema that holds itself opens level by level', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/explore/kind?gv=apis/apiextensions.k8s.io/v1&kind=CustomResourceDefinition&field=spec.versions.schema.openAPIV3Schema')
   for (let i = 0; i < 4; i++) {
@@ -65,7 +65,7 @@ test('a schema that holds itself opens level by level', async () => {
   await done(c)
 })
 
-test('a search finds paths, kinds, fields and descriptions', async () => {
+test('R22: a search finds paths, kinds, fields and descriptions', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/explore?q=terminationGracePeriodSeconds')
   assert.match(await page.textContent('[data-testid=hits]'), /PodSpec.terminationGracePeriodSeconds/)
@@ -80,7 +80,7 @@ test('a search finds paths, kinds, fields and descriptions', async () => {
   await done(c)
 })
 
-test('an operation is tried without effect, then for real', async () => {
+test('R23: an operation is tried without effect, then for real', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/explore/op?gv=api/v1&method=POST&path=/api/v1/namespaces/{namespace}/configmaps')
   await page.click('.cm-content')
@@ -156,7 +156,7 @@ test('R23: a watch goes on after a version, and tells when that is too long ago'
   await done(c)
 })
 
-test('the editor completes fields and values from the API', async () => {
+test('R14: the editor completes fields and values from the API', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/apply')
   await page.waitForSelector('.cm-content')

@@ -44,7 +44,7 @@ async function conflict(page) {
 }
 
 for (const [theme, width] of [['dark', 1440], ['light', 375], ['contrast', 768]]) {
-  test(`axe finds nothing in what comes up: ${theme} at ${width} px`, async () => {
+  test(`R8: axe finds nothing in what comes up: ${theme} at ${width} px`, async () => {
     const c = await context({ viewport: { width, height: 812 }, bypassCSP: true })
     await unhurried(c)
     await c.addCookies([{ name: 'pilothouse-theme', value: theme, url: server.url }])
@@ -76,7 +76,7 @@ for (const [theme, width] of [['dark', 1440], ['light', 375], ['contrast', 768]]
 // 200 % of 1440x900 are 720x450 of the page's own pixels, 400 % of 1280x1024 are
 // 320x256 (WCAG 1.4.4 and 1.4.10).
 for (const [zoom, width, height] of [[200, 720, 450], [400, 320, 256]]) {
-  test(`at ${zoom} % nothing is lost or beyond the edge`, async () => {
+  test(`R8: at ${zoom} % nothing is lost or beyond the edge`, async () => {
     const c = await context({ viewport: { width, height }, deviceScaleFactor: zoom / 100 })
     const page = await login(server, c)
     for (const path of ['/ui/', pods, `${pods}/api-gateway-6c9f-x2b7q`, settings + '?tab=yaml', settings + '?edit=1', '/ui/whocan?verb=get&resource=pods', '/ui/apply', '/ui/requests']) {
@@ -98,7 +98,7 @@ for (const [zoom, width, height] of [[200, 720, 450], [400, 320, 256]]) {
   })
 }
 
-test('with the colours of the system what is chosen and what is focused can be told', async () => {
+test('R8: with the colours of the system what is chosen and what is focused can be told', async () => {
   const c = await context({ forcedColors: 'active' })
   const page = await login(server, c, 'token-admin', pods)
   await live(page)
@@ -125,7 +125,7 @@ test('with the colours of the system what is chosen and what is focused can be t
   await done(c)
 })
 
-test('without motion nothing moves, and a change still shows', async () => {
+test('R8: without motion nothing moves, and a change still shows', async () => {
   const c = await context({ reducedMotion: 'reduce' })
   const page = await login(server, c, 'token-admin', pods)
   await live(page)

@@ -18,7 +18,7 @@ after(async () => {
 
 const names = (page) => page.$$eval('[data-body] tr[data-uid] td.name', (l) => l.map((td) => td.textContent))
 
-test('the first paint is HTML of the server, without scripts', async () => {
+test('R1: the first paint is HTML of the server, without scripts', async () => {
   const c = await context({ javaScriptEnabled: false })
   const page = await login(server, c, 'token-admin', '/ui/api/v1/pods')
   assert.ok((await page.$$('[data-body] tr')).length >= 60)
@@ -35,7 +35,7 @@ test('the first paint is HTML of the server, without scripts', async () => {
   await done(c)
 })
 
-test('a list costs few bytes and requests', async () => {
+test('R1: a list costs few bytes and requests', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/')
   const measure = async () => {
@@ -61,7 +61,7 @@ test('a list costs few bytes and requests', async () => {
   await done(c)
 })
 
-test('sort and filter work over all objects, on the server', async () => {
+test('R2: sort and filter work over all objects, on the server', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/api/v1/pods')
   await live(page)
@@ -86,7 +86,7 @@ test('sort and filter work over all objects, on the server', async () => {
   await done(c)
 })
 
-test('the address is the state', async () => {
+test('R3: the address is the state', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/api/v1/pods')
   await live(page)
@@ -112,7 +112,7 @@ test('the address is the state', async () => {
   await done(c)
 })
 
-test('rows are windowed and do not move under the reader', async () => {
+test('R4: rows are windowed and do not move under the reader', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/api/v1/pods')
   await live(page)
@@ -145,7 +145,7 @@ test('rows are windowed and do not move under the reader', async () => {
   await server.many(100, (i) => server.api('DELETE', `/api/v1/namespaces/aaa/pods/new-${i}`))
 })
 
-test('a change reaches its row only, over one socket', async () => {
+test('R5: a change reaches its row only, over one socket', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/api/v1/namespaces/payments/pods')
   await live(page)
@@ -191,7 +191,7 @@ test('a change reaches its row only, over one socket', async () => {
 
 const name = async (pod) => (await server.api('GET', `/api/v1/namespaces/payments/pods/${pod}`)).spec.containers[0].name
 
-test('a deleted row stands for a moment, and the focus goes to its neighbour', async () => {
+test('R4: a deleted row stands for a moment, and the focus goes to its neighbour', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/api/v1/namespaces/platform/pods')
   await live(page)
@@ -206,7 +206,7 @@ test('a deleted row stands for a moment, and the focus goes to its neighbour', a
   await done(c)
 })
 
-test('it is never silently stale', async () => {
+test('R6: it is never silently stale', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/api/v1/namespaces/shop/pods')
   await live(page)

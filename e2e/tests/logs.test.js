@@ -40,7 +40,7 @@ async function all(p) {
   })
 }
 
-test('a log is there without scripts', async () => {
+test('R18: a log is there without scripts', async () => {
   await node.pod('shop', 'plain')
   node.log('shop/plain/main', ['one', 'two <b>', 'three'])
   const c = await context({ javaScriptEnabled: false })
@@ -136,7 +136,7 @@ test('R18: lines are followed, looked through, and stand still when one reads', 
   await done(c)
 })
 
-test('a log is downloaded as a whole', async () => {
+test('R18: a log is downloaded as a whole', async () => {
   await node.pod('shop', 'long')
   node.log('shop/long/main', numbered(3000))
   const c = await context({ acceptDownloads: true })
@@ -245,7 +245,7 @@ test('R19: the logs of a workload stand together, new pods join, pods that have 
   await done(c)
 })
 
-test('who may not read logs is told so', async () => {
+test('R24: who may not read logs is told so', async () => {
   await server.create('/apis/rbac.authorization.k8s.io/v1/namespaces/shop/roles', { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role', metadata: { name: 'look', namespace: 'shop' }, rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] }] })
   await server.create('/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings', { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'RoleBinding', metadata: { name: 'look', namespace: 'shop' }, roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'look' }, subjects: [{ kind: 'User', name: 'dev', apiGroup: 'rbac.authorization.k8s.io' }] })
   await node.pod('shop', 'private')
@@ -363,7 +363,7 @@ test('R19: pods that selected workloads get later join', async () => {
   await done(c)
 })
 
-test('a log of the dock can have a window of its own', async () => {
+test('R21: a log of the dock can have a window of its own', async () => {
   await node.pod('shop', 'apart')
   node.log('shop/apart/main', ['one', 'two'])
   const c = await context()

@@ -62,7 +62,7 @@ const looks = process.env.AXE === 'all'
   ? ['dark', 'light', 'contrast'].flatMap((theme) => [1440, 768, 320].map((width) => [theme, width]))
   : [['dark', 1440], ['light', 320], ['contrast', 768]]
 for (const [theme, width] of looks) {
-  test(`axe finds nothing: ${theme} at ${width} px`, async () => {
+  test(`R8: axe finds nothing: ${theme} at ${width} px`, async () => {
     const c = await context({ viewport: { width, height: 800 }, bypassCSP: true })
     await c.addCookies([{ name: 'pilothouse-theme', value: theme, url: server.url }])
     const page = await login(server, c)
@@ -81,7 +81,7 @@ for (const [theme, width] of looks) {
   })
 }
 
-test('dark follows the system and is there from the first paint', async () => {
+test('R8: dark follows the system and is there from the first paint', async () => {
   for (const [scheme, dark] of [['dark', true], ['light', false]]) {
     const c = await context({ colorScheme: scheme, javaScriptEnabled: false })
     const page = await login(server, c)
@@ -95,7 +95,7 @@ test('dark follows the system and is there from the first paint', async () => {
   }
 })
 
-test('the whole policy is sent, and nothing breaks it', async () => {
+test('R25: the whole policy is sent, and nothing breaks it', async () => {
   const c = await context()
   const page = await login(server, c)
   for (const route of routes) {

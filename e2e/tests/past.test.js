@@ -54,7 +54,7 @@ after(async () => {
   rmSync(dir, { recursive: true, force: true })
 })
 
-test('why was that ReplicaSet scaled to 100?', async () => {
+test('R13: why was that ReplicaSet scaled to 100?', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui' + sets + '/web')
   await page.keyboard.press('h')
@@ -78,7 +78,7 @@ test('why was that ReplicaSet scaled to 100?', async () => {
   await done(c)
 })
 
-test('who deleted that Pod, and what changed meanwhile?', async () => {
+test('R13: who deleted that Pod, and what changed meanwhile?', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/changes?ns=shop&since=1h')
   const changes = await page.textContent('[data-testid=changes]')
@@ -99,7 +99,7 @@ test('who deleted that Pod, and what changed meanwhile?', async () => {
   await done(c)
 })
 
-test('why was I refused? I see my own requests, and what is missing', async () => {
+test('R24: why was I refused? I see my own requests, and what is missing', async () => {
   const c = await context()
   const page = await login(server, c, 'token-dev', '/ui/requests?what=refused')
   assert.match(await page.textContent('main'), /You see your own requests/)
@@ -117,7 +117,7 @@ test('why was I refused? I see my own requests, and what is missing', async () =
   await done(c)
 })
 
-test('requests come in live, and pages of the past have no frills that break', async () => {
+test('R24: requests come in live, and pages of the past have no frills that break', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/requests?what=writes&q=live-one')
   await live(page)
@@ -131,7 +131,7 @@ test('requests come in live, and pages of the past have no frills that break', a
   await done(c)
 })
 
-test('audit events come in live, with their objects and without secrets', async () => {
+test('R24: audit events come in live, with their objects and without secrets', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/audit?namespace=shop&q=audited')
   await live(page)

@@ -32,7 +32,7 @@ test('the API is there without authentication, for hosts that are accepted', asy
   assert.equal(await ask('/api/v1/namespaces/default/pods/p/exec', {}), 403)
 })
 
-test('a browser sees the explorer at the documents, and the live dashboard', async () => {
+test('R22: a browser sees the explorer at the documents, and the live dashboard', async () => {
   const c = await context()
   const p = await c.newPage()
   await p.goto(url + '/openapi/v2')

@@ -22,7 +22,7 @@ after(async () => {
   await server.stop()
 })
 
-test('the first row of many is there as soon as that of few', async () => {
+test('R1: the first row of many is there as soon as that of few', async () => {
   const c = await context()
   await c.addInitScript(() => {
     window.blocked = 0
@@ -65,7 +65,7 @@ test('the first row of many is there as soon as that of few', async () => {
   await done(c)
 })
 
-test('rows come while one scrolls from end to end', async () => {
+test('R4: rows come while one scrolls from end to end', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/api/v1/pods')
   await live(page)
@@ -102,7 +102,7 @@ test('rows come while one scrolls from end to end', async () => {
   await done(c)
 })
 
-test('an order and a filter over all rows come at once', async () => {
+test('R2: an order and a filter over all rows come at once', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/api/v1/pods')
   await live(page)
@@ -131,7 +131,7 @@ test('an order and a filter over all rows come at once', async () => {
   await done(c)
 })
 
-test('the palette finds among all of them', async () => {
+test('R10: the palette finds among all of them', async () => {
   const c = await context()
   const page = await login(server, c)
   await page.keyboard.press('Control+k')
@@ -162,7 +162,7 @@ test('the palette finds among all of them', async () => {
   await done(c)
 })
 
-test('a list at hundreds of changes a second stays quick and small', async () => {
+test('R7: a list at hundreds of changes a second stays quick and small', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/api/v1/namespaces/shop/pods')
   await live(page)

@@ -11,7 +11,7 @@ after(async () => {
   await server.stop()
 })
 
-test('the link of the start logs in once', async () => {
+test('R24: the link of the start logs in once', async () => {
   const c = await context()
   const page = await c.newPage()
   await page.goto(server.link)
@@ -30,7 +30,7 @@ test('the link of the start logs in once', async () => {
   await done(c)
 })
 
-test('a token logs in, a wrong one does not, and the way leads on', async () => {
+test('R24: a token logs in, a wrong one does not, and the way leads on', async () => {
   const c = await context()
   const page = await c.newPage()
   await page.goto(server.url + '/ui/api/v1/namespaces?sort=name')
@@ -45,7 +45,7 @@ test('a token logs in, a wrong one does not, and the way leads on', async () => 
   await done(c)
 })
 
-test('a session ends at logout, and by another session of the user', async () => {
+test('R24: a session ends at logout, and by another session of the user', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/api/v1/namespaces')
   await live(page)
@@ -71,7 +71,7 @@ test('a session ends at logout, and by another session of the user', async () =>
   await done(c)
 })
 
-test('an administrator ends the sessions of others, and nobody else does', async () => {
+test('R24: an administrator ends the sessions of others, and nobody else does', async () => {
   const c = await context()
   const page = await login(server, c, 'token-dev', '/ui/sessions')
   assert.match(await page.textContent('main'), /Yours/)
@@ -101,7 +101,7 @@ test('an administrator ends the sessions of others, and nobody else does', async
   await done(c)
 })
 
-test('one can look at things as someone else', async () => {
+test('R24: one can look at things as someone else', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/whoami')
   await page.fill('[name=user]', 'dev')
@@ -121,7 +121,7 @@ test('one can look at things as someone else', async () => {
   await done(other)
 })
 
-test('who may see little sees why', async () => {
+test('R24: who may see little sees why', async () => {
   const c = await context()
   const page = await login(server, c, 'token-dev', '/ui/api/v1/secrets')
   const fault = await page.textContent('[data-testid=fault]')
@@ -131,7 +131,7 @@ test('who may see little sees why', async () => {
   await done(c)
 })
 
-test('other pages can do nothing with a session', async () => {
+test('R24: other pages can do nothing with a session', async () => {
   const c = await context()
   const page = await login(server, c)
   const [cookie] = (await c.cookies()).filter((k) => k.name.startsWith('pilothouse-' + server.port))
@@ -148,7 +148,7 @@ test('other pages can do nothing with a session', async () => {
   await done(c)
 })
 
-test('paths of the API answer as the API', async () => {
+test('R22: paths of the API answer as the API', async () => {
   for (const [path, accept] of [['/api', 'text/html,application/json'], ['/apis', 'text/html,application/json'], ['/version', 'text/html,application/json'], ['/openapi/v3', 'application/json,text/html']]) {
     const r = await fetch(server.url + path, { headers: { Authorization: 'Bearer token-admin', Accept: accept } })
     assert.ok(r.ok && !r.headers.get('content-type').startsWith('text/html'), path)
@@ -161,7 +161,7 @@ test('paths of the API answer as the API', async () => {
   assert.equal(browser.headers.get('location'), '/ui/')
 })
 
-test('a login at an OpenID Connect provider, and its end', async () => {
+test('R24: a login at an OpenID Connect provider, and its end', async () => {
   const provider = await Provider.start()
   const second = await Server.start(...provider.flags)
   const c = await context({ hosts: ['localhost'], ignoreHTTPSErrors: true })
@@ -205,7 +205,7 @@ test('a login at an OpenID Connect provider, and its end', async () => {
   }
 })
 
-test('a client certificate logs in on the TLS port', async () => {
+test('R24: a client certificate logs in on the TLS port', async () => {
   const origin = `https://127.0.0.1:${server.secure}`
   const kubeconfig = readFileSync(`${server.dir}/data/admin.kubeconfig`, 'utf8')
   const pem = (field) => Buffer.from(kubeconfig.match(new RegExp(field + ': (\\S+)'))[1], 'base64')

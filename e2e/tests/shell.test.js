@@ -376,7 +376,7 @@ test('R8: axe finds nothing in the dock', async () => {
   }
 })
 
-test('a debug container is added and attached to', async () => {
+test('R21: a debug container is added and attached to', async () => {
   await node.pod('shop', 'bare', { containers: ['only'] })
   const c = await context()
   const p = await login(server, c, 'token-admin', '/ui/api/v1/namespaces/shop/pods/bare?tab=shell')
@@ -389,7 +389,7 @@ test('a debug container is added and attached to', async () => {
   await done(c)
 })
 
-test('a shell ends with the session, and needs the right to exec', async () => {
+test('R24: a shell ends with the session, and needs the right to exec', async () => {
   const c = await context()
   const others = node.open.size
   const p = await openShell(c)
@@ -409,7 +409,7 @@ test('a shell ends with the session, and needs the right to exec', async () => {
   await done(other)
 })
 
-test('pages of other origins and people without a session get no shell', async () => {
+test('R24: pages of other origins and people without a session get no shell', async () => {
   const c = await context()
   const p = await login(server, c)
   const [cookie] = (await c.cookies()).filter((k) => k.name.startsWith('pilothouse-' + server.port))

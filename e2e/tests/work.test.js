@@ -33,7 +33,7 @@ async function type(page, from, to) {
   await page.keyboard.insertText(await page.evaluate(() => window.replaced))
 }
 
-test('an edit is reviewed, saved, and nothing is sent for nothing', async () => {
+test('R16: an edit is reviewed, saved, and nothing is sent for nothing', async () => {
   await server.create(base, config({ a: 'one', b: 'two' }))
   const c = await context()
   const page = await login(server, c, 'token-admin', `/ui${base}/settings?edit=1`)
@@ -53,7 +53,7 @@ test('an edit is reviewed, saved, and nothing is sent for nothing', async () => 
   await done(c)
 })
 
-test('what others change meanwhile is merged or shown, never overwritten', async () => {
+test('R15: what others change meanwhile is merged or shown, never overwritten', async () => {
   await server.create(base, config({ a: 'one', b: 'two' }, 'shared'))
   const c = await context()
   const page = await login(server, c, 'token-admin', `/ui${base}/shared?edit=1`)
@@ -118,7 +118,7 @@ test('R15: what others change while one types moves nothing', async () => {
   await done(c)
 })
 
-test('mistakes are shown beside the text, which stays', async () => {
+test('R16: mistakes are shown beside the text, which stays', async () => {
   await server.create(base, config({ a: 'one' }, 'mistake'))
   const c = await context()
   const page = await login(server, c, 'token-admin', `/ui${base}/mistake?edit=1`)
@@ -133,7 +133,7 @@ test('mistakes are shown beside the text, which stays', async () => {
   await done(c)
 })
 
-test('many documents are applied in the order of their dependencies', async () => {
+test('R17: many documents are applied in the order of their dependencies', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/apply')
   const text = [
@@ -156,7 +156,7 @@ test('many documents are applied in the order of their dependencies', async () =
   await done(c)
 })
 
-test('a delete tells what goes along and asks for the name where much does', async () => {
+test('R13: a delete tells what goes along and asks for the name where much does', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/api/v1/namespaces/team-red?delete=1')
   await page.fill('#typed', 'team-blue')
@@ -170,7 +170,7 @@ test('a delete tells what goes along and asks for the name where much does', asy
   await done(c)
 })
 
-test('many objects are deleted with progress, those of the filter only', async () => {
+test('R12: many objects are deleted with progress, those of the filter only', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/api/v1/pods?q=-l+app%3Dcart')
   await live(page)
@@ -189,7 +189,7 @@ test('many objects are deleted with progress, those of the filter only', async (
   await done(c)
 })
 
-test('what was done a moment ago can be undone', async () => {
+test('R13: what was done a moment ago can be undone', async () => {
   const made = await server.create(base, config({ a: 'one', b: 'two' }, 'undone'))
   const c = await context()
   await unhurried(c)
@@ -245,7 +245,7 @@ test('what was done a moment ago can be undone', async () => {
   await done(c)
 })
 
-test('the palette begins with what was seen lately, and puts it first', async () => {
+test('R10: the palette begins with what was seen lately, and puts it first', async () => {
   for (const name of ['lately-a', 'lately-b', 'lately-c']) await server.create(base, config({ a: 'b' }, name))
   const c = await context()
   const page = await login(server, c, 'token-admin', `/ui${base}/lately-c`)
@@ -277,7 +277,7 @@ test('the palette begins with what was seen lately, and puts it first', async ()
   await done(c)
 })
 
-test('all of it works by keyboard', async () => {
+test('R9: all of it works by keyboard', async () => {
   await server.create(base, config({ level: 'info' }, 'keyboard'))
   const c = await context()
   await unhurried(c)

@@ -15,6 +15,7 @@ mkdirSync(out, { recursive: true })
 const server = await Server.start()
 await cluster(server, 260)
 await kinds(server)
+await rolledOut()
 const node = await Kubelet.start(server)
 await node.pod('shop', 'web', { containers: ['main', 'proxy'] })
 node.log('shop/web/main', Array.from({ length: 80 }, (_, i) => i % 17 === 3
@@ -23,8 +24,29 @@ node.log('shop/web/main', Array.from({ length: 80 }, (_, i) => i % 17 === 3
     : i % 11 === 5 ? `{"level":"info","message":"cache refreshed","entries":${1200 + i},"took":"38ms"}`
       : `\x1b[32mINFO\x1b[0m  GET /orders/${4200 + i * 7} 200 ${3 + i % 9} ms`))
 node.log('shop/web/proxy', ['listening on :15001', 'upstream main is healthy'])
+// The plots of the overview need a past: it is photographed last, and till then
+// somebody works with the server now more and now less.
+let working = true
+const work = (async () => {
+  for (let i = 0; working; i++) {
+    const busy = 12 + 10 * Math.sin(i / 9) + 8 * Math.sin(i / 3.7)
+    for (let k = 0; k < busy; k++) await server.api('GET', `/api/v1/namespaces/shop/pods?limit=${1 + k * 3}`)
+    for (let k = 0; k < busy / 6; k++) await server.api('PATCH', '/api/v1/nodes/node-02', { metadata: { annotations: { turn: `${i}-${k}` } } }, 'application/merge-patch+json')
+    await new Promise((ok) => setTimeout(ok, 700))
+  }
+})()
 const web = '/ui/api/v1/namespaces/shop/pods/web'
 const pod = '/ui/api/v1/namespaces/shop/pods/api-gateway-6c9f-x2b7q'
+
+/** rolledOut gives all Deployments but two the status that a controller writes. */
+async function rolledOut() {
+  const { items } = await server.api('GET', '/apis/apps/v1/deployments')
+  for (const [i, d] of items.entries()) {
+    const n = d.spec.replicas
+    const ready = i % 7 === 3 ? n - 1 : n
+    await server.api('PATCH', `/apis/apps/v1/namespaces/${d.metadata.namespace}/deployments/${d.metadata.name}/status`, { status: { observedGeneration: d.metadata.generation, replicas: n, updatedReplicas: n, readyReplicas: ready, availableReplicas: ready, unavailableReplicas: n - ready } }, 'application/merge-patch+json')
+  }
+}
 
 /** edit puts another line in the place of the first one that has text. */
 async function edit(page, text, change) {
@@ -44,7 +66,6 @@ async function edit(page, text, change) {
 
 /** shots are the pictures: a name, a page, and what is done on it before. */
 const shots = [
-  ['overview', '/ui/', async (page) => { await page.waitForSelector('.uplot', { timeout: 40_000 }) }],
   ['pods', '/ui/api/v1/pods?sort=restarts&desc=1', live],
   ['panel', '/ui/api/v1/namespaces/shop/pods', async (page) => {
     await live(page)
@@ -116,15 +137,21 @@ const shots = [
     for (const level of ['debug', 'warn']) await server.api('PATCH', path + '/api-gateway-config', { data: { LOG_LEVEL: level } }, 'application/merge-patch+json')
     await page.waitForSelector('[data-type=MODIFIED]')
   }],
+  ['overview', '/ui/', async (page) => { await page.waitForSelector('.uplot', { timeout: 40_000 }) }],
 ]
 
-for (const [look, [theme, width, height]] of Object.entries(looks)) {
+const began = Date.now()
+for (const overview of [false, true]) for (const [look, [theme, width, height]] of Object.entries(looks)) {
   if (!chosen.test(look)) continue
+  if (overview) { // a sample every ten seconds
+    if (!only.test('overview')) continue
+    await new Promise((ok) => setTimeout(ok, Math.max(0, began + (Number(process.env.PAST ?? 170) * 1e3) - Date.now())))
+  }
   const c = await context({ viewport: { width, height }, colorScheme: theme === 'dark' ? 'dark' : 'light' })
   await c.addCookies([{ name: 'pilothouse-theme', value: theme, url: server.url }])
   const page = await login(server, c)
   for (const [name, path, act] of shots) {
-    if (!only.test(name)) continue
+    if (!only.test(name) || (name === 'overview') !== overview) continue
     await page.goto(server.url + path)
     await act?.(page)
     await quiet(page, 150)
@@ -136,6 +163,8 @@ for (const [look, [theme, width, height]] of Object.entries(looks)) {
   if (c.faults.length) console.error(look, c.faults)
   await c.close()
 }
+working = false
+await work
 await quit()
 await node.stop()
 await server.stop()

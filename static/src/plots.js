@@ -29,13 +29,18 @@ function make(el, data, values) {
   const tell = (u) => {
     const i = u.cursor.idx ?? u.data[0].length - 1
     const at = u.cursor.idx == null ? '' : clock(new Date(u.data[0][i] * 1000)) + '  '
-    legend.textContent = at + data.series.map((s, k) => `${s.label} ${short(u.data[k + 1][i])}${unit}`).join(', ')
+    legend.replaceChildren(at, ...data.series.map((s, k) => {
+      const one = document.createElement('span')
+      one.className = `key line${k}`
+      one.textContent = `${s.label} ${short(u.data[k + 1][i])}${unit}`
+      return one
+    }))
   }
   const u = new uPlot({
     width: el.clientWidth, height, legend: { show: false }, cursor: { y: false, points: { size: 5 } }, padding: [6, 26, 0, 0], // half a time stands out to the right
     scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.1 : 1] } },
     axes: [{ ...axis, size: 20, space: 64, values: (_, t, __, ___, step) => t.map((x) => clock(new Date(x * 1000)).slice(0, step < 60 ? 8 : 5)) }, { ...axis, size: 38, space: 24, values: (_, v) => v.map(short) }],
-    series: [{}, ...data.series.map((s, i) => ({ label: s.label, stroke: lines[i], width: 1.5, points: { show: false } }))],
+    series: [{}, ...data.series.map((s, i) => ({ label: s.label, stroke: lines[i], fill: i || !lines[i].startsWith('#') ? undefined : lines[i] + '1f', width: 1.5, points: { show: false } }))],
     hooks: { setCursor: [tell] },
   }, values, el)
   el.replaceChildren(u.root)

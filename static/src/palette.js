@@ -1,7 +1,9 @@
-// The palette: one field that finds any object, kind, page or command. Nothing is
-// loaded before something is typed; the server ranks. What was seen lately stands
-// before what fits as well, and drafts that wait stand first of all.
-import { $, $$, fragment, safe } from './html.js'
+// The palette: one field that finds any object, kind, page or command, and what
+// can be done with the object that one looks at. Nothing is loaded before
+// something is typed; the server ranks. What was seen lately stands before what
+// fits as well, and drafts that wait stand first of all.
+import { $, $$, fragment, safe, say } from './html.js'
+import { current } from './list.js'
 import { msg } from './messages.js'
 import { follow } from './navigate.js'
 
@@ -10,6 +12,7 @@ const most = 30
 const recent = 'recent ' + ($('.who')?.textContent ?? '')
 let asking = null // what stops the question that is on its way
 let answered = Promise.resolve()
+let at = '' // the page of what can be acted on
 
 document.addEventListener('palette', open)
 document.addEventListener('page', () => seen($('#main')))
@@ -41,10 +44,19 @@ const drafts = () => Object.keys(localStorage).filter((k) => k.startsWith('draft
   return { href: path === '/ui/apply' ? path : path + '?edit=1', kind: 'draft', text: path.split('/').at(-1), note: path.match(/\/namespaces\/([^/]+)\//)?.[1] ?? '' }
 })
 
+// target is the page of the object that keys would act on, or of the list.
+function target() {
+  const object = $('#panel:not([hidden]) [data-object]') ?? $('#main [data-object]')
+  if (object) return object.dataset.object
+  const row = current()?.row()
+  return row ? new URL($('a[data-open]', row).href).pathname : $('#main [data-list]')?.dataset.path ?? ''
+}
+
 function open() {
   if (!el || el.open) return
+  at = target()
   el.replaceChildren(fragment(`<input type="search" role="combobox" aria-expanded="true" aria-controls="results" aria-label="${safe(msg('Search or jump to'))}"
-    placeholder="${safe(msg('A name, a kind, or pods -n shop -l app=web'))}" autocomplete="off" spellcheck="false"><div></div>`))
+    placeholder="${safe(msg('A name, a kind, an action, or pods -n shop -l app=web'))}" autocomplete="off" spellcheck="false"><div></div>`))
   el.showModal()
   const input = $('input', el)
   input.addEventListener('input', () => { answered = ask(input.value) })
@@ -65,7 +77,7 @@ function box(list) {
 }
 
 // Kinds of results that are no kinds of objects; others are Kubernetes' names.
-const kinds = { list: msg('list'), draft: msg('draft'), page: msg('page'), 'go to': msg('go to') }
+const kinds = { action: msg('action'), list: msg('list'), draft: msg('draft'), page: msg('page'), 'go to': msg('go to') }
 
 function option(r) {
   const a = document.createElement('a')
@@ -94,7 +106,7 @@ async function ask(value) {
   const mine = asking = new AbortController()
   const known = read().map((r) => ({ ...r, rank: rank(r.text.toLowerCase(), q) })).filter((r) => r.rank >= 0)
   try {
-    const answer = await fetch('/ui/search?q=' + encodeURIComponent(value), { headers: { 'X-Pilothouse': 'palette' }, signal: mine.signal })
+    const answer = await fetch('/ui/search?' + new URLSearchParams({ q: value, at }), { headers: { 'X-Pilothouse': 'palette' }, signal: mine.signal })
     if (answer.status === 401) return document.dispatchEvent(new CustomEvent('session-ended'))
     const found = fragment(await answer.text())
     put(found, known)
@@ -142,12 +154,16 @@ el?.addEventListener('keydown', (e) => {
   if (by) {
     e.preventDefault()
     mark(marked() + by)
+  } else if (e.key === 'Escape') { // browsers would empty the field first
+    e.preventDefault()
+    el.close()
   } else if (e.key === 'Enter') {
     e.preventDefault()
     const apart = e.ctrlKey || e.metaKey
     answered.then(() => { // what is chosen is of what was typed
       const a = el.open && $$('[role=option]', el)[Math.max(0, marked())]
-      if (a) choose(a, apart)
+      if (a?.ariaDisabled) say($('.why', a).textContent) // it stays, to be read
+      else if (a) choose(a, apart)
     })
   }
 })
@@ -164,8 +180,12 @@ el?.addEventListener('click', (e) => {
 function choose(a, apart) {
   const [name, text, note] = [...a.children].map((c) => c.textContent)
   const kind = Object.keys(kinds).find((k) => kinds[k] === name) ?? name
-  if (kind !== 'draft') remember({ href: a.getAttribute('href'), kind, text, note })
+  const href = a.getAttribute('href')
+  if (kind !== 'draft' && kind !== 'action') remember({ href, kind, text, note })
   el.close()
   if (apart) window.open(a.href, '_blank', 'noopener')
-  else follow(a)
+  else follow(kind === 'action' ? button(href) ?? a : a) // as its own button does it
 }
+
+// button is the page's own link to an action.
+const button = (href) => $$('#panel:not([hidden]) a, #main a').find((a) => a.getAttribute('href') === href)

@@ -72,6 +72,14 @@ func checkName(c *view.Check) string {
 	return c.Name
 }
 
+// found tells what was found from what can be done: the one is a name.
+func found(r view.Result) templ.Attributes {
+	if r.Kind == "action" {
+		return nil
+	}
+	return templ.Attributes{"translate": "no"}
+}
+
 func index(n int) string { return strconv.Itoa(n) }
 
 func resultHead(done bool) messages.Text {

@@ -2,7 +2,6 @@ package pages
 
 import (
 	"context"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -25,8 +24,9 @@ const (
 	searchLimit = 20000
 )
 
-// search finds objects of any kind, resource types and pages. A query that
-// begins like a k9s command ("pod -n team-01 app=web") leads to a list.
+// search finds objects of any kind, resource types, pages, and what can be done
+// where the user is. A query that begins like a k9s command ("pod -n team-01
+// app=web") leads to a list.
 func search(ctx context.Context, c *Call) (*Answer, error) {
 	q := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(c.Query.Get("q")), ":"))
 	v := view.Search{Query: q}
@@ -36,7 +36,7 @@ func search(ctx context.Context, c *Call) (*Answer, error) {
 			v.Note = c.T("Nothing has this name.")
 		}
 	} else {
-		v.Note = c.T("A name, a kind, or a command such as: pods -n shop -l app=web")
+		v.Note = c.T("A name, a kind, an action, or a command such as: pods -n shop -l app=web")
 	}
 	if c.R.Header.Get("X-Pilothouse") == "palette" {
 		return &Answer{Body: tmpl.Results(v), Fragment: true}, nil
@@ -52,16 +52,21 @@ type found struct {
 
 func (c *Call) find(ctx context.Context, q string) []view.Result {
 	t := c.Registry.Table()
-	list := append(c.findTypes(t, q), c.findPages(q)...)
-	if r, ok := c.commandOf(t, q); ok {
+	list := c.findActs(ctx, q, c.Query.Get("at"))
+	list = append(list, c.findTypes(t, q)...)
+	list = append(list, c.findPages(q)...)
+	for _, r := range c.commands(ctx, t, q) {
 		list = append(list, found{r, -1})
 	}
 	if !strings.Contains(q, " ") {
 		list = append(list, c.findObjects(ctx, t, strings.ToLower(q))...)
 	}
 	slices.SortStableFunc(list, func(a, b found) int {
-		if a.rank != b.rank {
+		switch {
+		case a.rank != b.rank:
 			return a.rank - b.rank
+		case a.Kind == "action" || b.Kind == "action":
+			return actsFirst(b) - actsFirst(a) // in the order of the buttons
 		}
 		return len(a.Text) - len(b.Text)
 	})
@@ -73,6 +78,13 @@ func (c *Call) find(ctx context.Context, q string) []view.Result {
 		}
 	}
 	return out
+}
+
+func actsFirst(f found) int {
+	if f.Kind == "action" {
+		return 1
+	}
+	return 0
 }
 
 // rank tells how well a name fits a query: exact, prefix, inside, letters in
@@ -133,52 +145,13 @@ func (c *Call) findTypes(t *registry.Table, q string) []found {
 
 func (c *Call) findPages(q string) []found {
 	var list []found
-	for _, p := range slices.Concat(places, userPlaces, []view.NavLink{{Text: "Apply YAML", Href: "/ui/apply"}}) {
+	for _, p := range slices.Concat(places, userPlaces, c.Views(), []view.NavLink{{Text: "Apply YAML", Href: "/ui/apply"}}) {
 		text := c.T(p.Text)
 		if r := rank(strings.ToLower(text), strings.ToLower(q)); r >= 0 && r < 3 {
 			list = append(list, found{view.Result{Href: p.Href, Kind: "page", Text: text}, r})
 		}
 	}
 	return list
-}
-
-// commandOf reads a k9s-style command: a resource, then -n NAMESPACE, -l, -f or
-// text, or label=value alone.
-func (c *Call) commandOf(t *registry.Table, q string) (view.Result, bool) {
-	words := strings.Fields(q)
-	var entry *registry.Entry
-	eachType(t, func(e *registry.Entry) {
-		r := e.Resource
-		if entry == nil && (r.Name == words[0] || r.Singular == words[0] || slices.Contains(r.ShortNames, words[0]) || r.Name+"."+r.Group == words[0]) {
-			entry = e
-		}
-	})
-	if entry == nil {
-		return view.Result{}, false
-	}
-	namespace := ""
-	var rest []string
-	for words = words[1:]; len(words) > 0; words = words[1:] {
-		switch {
-		case words[0] == "-n" && len(words) > 1:
-			namespace = words[1]
-			words = words[1:]
-		case words[0] == "-A":
-		case strings.Contains(words[0], "=") && len(rest) == 0:
-			rest = append(rest, "-l", words[0])
-		default:
-			rest = append(rest, words[0])
-		}
-	}
-	if !entry.Resource.Namespaced {
-		namespace = ""
-	}
-	filter := strings.Join(rest, " ")
-	q2 := url.Values{}
-	if filter != "" {
-		q2.Set("q", filter)
-	}
-	return view.Result{Href: join(listPath(entry.GVR(), namespace), q2), Kind: "go to", Text: strings.TrimSpace(entry.Resource.Name + " " + filter), Note: namespace}, true
 }
 
 // findObjects looks through the names of the objects that the user may list.
@@ -203,7 +176,9 @@ func (c *Call) findObjects(ctx context.Context, t *registry.Table, q string) []f
 		})
 	}
 	eachType(t, func(e *registry.Entry) {
-		if e.Resource.Name != "events" && e.Resource.Virtual == nil {
+		// Names of Events are those of objects with a dot and a number: they would
+		// hide what is looked for, and there are many.
+		if e.Resource.Name != "events" || strings.Contains(q, ".") {
 			work <- e
 		}
 	})

@@ -18,4 +18,8 @@ type Result struct {
 	Note string
 	// Rank is how well it fits, less being better.
 	Rank int
+	// Denied is why the user may not do it, nil when they may, or it is none of
+	// the things that one does. Dock tells that scripts open it in the dock.
+	Denied *Denied
+	Dock   bool
 }

@@ -1,7 +1,7 @@
 // R11: columns of one's own, kept on the server, and views with names.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { cluster } from '../fixture.js'
+import { cluster, crd } from '../fixture.js'
 import { Server, context, done, live, login, quit, until } from '../harness.js'
 
 let server
@@ -45,8 +45,13 @@ test('R11: columns are chosen, from the objects too, and lists sort and filter b
   await live(copied)
   assert.deepEqual(await heads(copied), await heads(page))
   await done(other)
-  await page.goto(server.url + path + '?cols=.spec[')
+  // What is wrong with a path is said, and what was typed and the rows stay.
+  await page.click('[data-testid=columns] > summary')
+  await page.fill('[data-columns] input[name=cols]:not([type=checkbox])', '.spec[')
+  await page.click('[data-columns] button.primary')
   await page.waitForSelector('[data-problem]:not([hidden])')
+  assert.match(await page.textContent('[data-problem]'), /\.spec\[/)
+  assert.equal((await cells()).length, items.length)
   await done(c)
 })
 
@@ -67,12 +72,19 @@ test('R11: what is kept is there in every browser, until it is as usual again', 
   await live(second)
   assert.match(second.url(), /cols=Name%2CNode&sort=node/)
   assert.deepEqual(await heads(second), ['Namespace', 'Name', 'Node'])
+  const link = await page.getAttribute('.nav a >> text="By node"', 'href')
   await second.click('.nav >> text=By node')
   await second.waitForURL((u) => u.pathname === path)
   await done(other)
   const third = await context()
   const dev = await login(server, third, 'token-dev', '/ui/')
   assert.equal(await dev.$('.nav >> text=By node'), null, 'views are their user\'s')
+  const fourth = await context() // whose link is for everybody
+  const someone = await login(server, fourth, 'token-admin', link)
+  await live(someone)
+  assert.deepEqual(await heads(someone), ['Name', 'Node'])
+  assert.equal(await someone.getAttribute('th[data-col=node]', 'aria-sort'), 'ascending')
+  await done(fourth)
   await done(third)
   await page.evaluate(() => { document.querySelector('[data-testid=columns]').open = true })
   await page.click('button[value=usual]')
@@ -114,5 +126,33 @@ test('R11: columns are as wide as one drags them, in every browser', async () =>
   await second.dblclick('th[data-col=name] .grip')
   await until(async () => Math.abs(await width(second, 'Ready') - before.Ready) < 3)
   await done(other)
+  await done(c)
+})
+
+test('R11: the columns of every type are those of kubectl get, and wide those of -o wide', async () => {
+  await server.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', crd('databases', 'Database'))
+  const types = async () => {
+    const versions = (await server.api('GET', '/apis')).groups.map((g) => 'apis/' + g.preferredVersion.groupVersion)
+    const lists = await Promise.all(['api/v1', ...versions].map(async (gv) => (await server.api('GET', '/' + gv)).resources.map((r) => ({ ...r, path: `/${gv}/${r.name}` }))))
+    return lists.flat().filter((r) => r.verbs.includes('list'))
+  }
+  const all = await until(async () => { const l = await types(); return l.some((r) => r.name === 'databases') && l })
+  assert.ok(all.length > 60, `${all.length} types`)
+  const c = await context()
+  const page = await login(server, c)
+  const table = { headers: { Accept: 'application/json;as=Table;v=v1;g=meta.k8s.io', Authorization: 'Bearer token-admin' } }
+  await server.many(all.length, async (i) => { // the pages as the browser gets them
+    const { path, namespaced } = all[i]
+    const { columnDefinitions } = await (await fetch(server.url + path + '?limit=1', table)).json()
+    for (const wide of [false, true]) {
+      const html = await (await page.request.get(`${server.url}/ui${path}?${wide ? 'wide=1' : 'sort=name'}`)).text()
+      const shown = [...html.match(/<thead.*?<\/thead>/s)[0].matchAll(/<th [^>]*data-col.*?<a [^>]*>(.*?)<\/a>/gs)].map((m) => m[1])
+      assert.deepEqual(shown, [...namespaced ? ['Namespace'] : [], ...columnDefinitions.filter((d) => wide || d.priority === 0).map((d) => d.name)], path)
+    }
+  }, 8)
+  await page.goto(server.url + '/ui/api/v1/pods?wide=1')
+  assert.equal((await heads(page)).join(' ').toUpperCase(), 'NAMESPACE NAME READY STATUS RESTARTS AGE IP NODE NOMINATED NODE READINESS GATES')
+  await page.goto(server.url + '/ui/apis/example.com/v1/databases?wide=1')
+  assert.deepEqual(await heads(page), ['Namespace', 'Name', 'Size', 'Phase', 'Engine'])
   await done(c)
 })

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -137,6 +138,23 @@ func (s *listState) ask() (rows.Key, rows.Query, error) {
 		rows.Query{Namespaces: s.namespaces, Except: s.except, Filter: f, Sort: s.sort, Desc: s.desc}, nil
 }
 
+// dropWrongColumns leaves out columns that cannot be read. It gives them, and
+// what is wrong with the first one.
+func (s *listState) dropWrongColumns() (wrong []string, first error) {
+	s.cols = slices.DeleteFunc(s.cols, func(name string) bool {
+		if !rows.IsExtra(name) {
+			return false
+		}
+		err := rows.CheckExtra(name)
+		if err != nil {
+			wrong = append(wrong, name)
+			first = cmp.Or(first, err)
+		}
+		return err != nil
+	})
+	return wrong, first
+}
+
 // extra are the columns that are none of the API's.
 func (s *listState) extra() string {
 	var list []string
@@ -161,8 +179,12 @@ func list(ctx context.Context, c *Call, a address) (*Answer, error) {
 	}
 	s := parseList(a, c.Query)
 	s.widths = c.keptWidths(a)
+	wrong, wrongErr := s.dropWrongColumns()
 	v := c.listView(ctx, &s)
 	status := http.StatusOK
+	if wrongErr != nil { // the rows are shown without it, and what was typed stays to be mended
+		v.OtherColumns, v.Problem, status = strings.Join(wrong, ", "), c.Problem(queryError{wrongErr}), http.StatusBadRequest
+	}
 	if err := c.fillList(ctx, &s, &v); err != nil {
 		switch f, ok := c.Fault(err); {
 		case ok:

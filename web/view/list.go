@@ -18,6 +18,8 @@ type List struct {
 	Choices  []ColumnChoice
 	Chosen   string
 	Columned bool
+	// OtherColumns are those that were typed and cannot be read.
+	OtherColumns string
 	Saved    []Link // named views of this list
 	// Shape tells which columns there are.
 	Shape string

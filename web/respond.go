@@ -124,7 +124,7 @@ func (d *Dashboard) toLogin(c *pages.Call) *request.Response {
 const compressFrom = 1 << 10
 
 var gzippers = sync.Pool{New: func() any {
-	w, err := gzip.NewWriterLevel(nil, 4)
+	w, err := gzip.NewWriterLevel(nil, 6)
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}

@@ -40,8 +40,17 @@ type Row struct {
 	Rendered atomic.Value
 }
 
-// Key is the row's place in the API's own order.
-func (r *Row) Key() string { return r.Namespace + "\x00" + r.Name }
+// inOrder compares two rows by their place in the API's own order: by namespace
+// and name.
+func inOrder(a, b *Row) int {
+	if n := strings.Compare(a.Namespace, b.Namespace); n != 0 {
+		return n
+	}
+	if n := strings.Compare(a.Name, b.Name); n != 0 {
+		return n
+	}
+	return strings.Compare(a.UID, b.UID)
+}
 
 // table is the part of metav1.Table that is of use here.
 type table struct {

@@ -73,6 +73,7 @@ type Source struct {
 	columns []Column
 	ageCol  int
 	rows    map[string]*Row
+	ordered []*Row // rows in the API's own order
 	state   State
 	errs    map[string]error // why a namespace has nothing new
 	views   map[string]*View
@@ -186,6 +187,7 @@ func (s *Source) replace(namespace string, columns []Column, rows map[string]*Ro
 		}
 		s.tell(was, now)
 	}
+	s.ordered = slices.SortedFunc(maps.Values(rows), inOrder)
 	for uid, now := range rows {
 		if old[uid] == nil && (now.Namespace == namespace || !s.key.several()) {
 			s.tell(nil, now)
@@ -229,7 +231,9 @@ func (s *Source) fail(namespace string, err error) {
 	s.state.Err = s.anyErr()
 	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
 		// What may not be seen any more is not shown.
-		maps.DeleteFunc(s.rows, func(_ string, r *Row) bool { return !s.key.several() || r.Namespace == namespace })
+		hidden := func(r *Row) bool { return !s.key.several() || r.Namespace == namespace }
+		maps.DeleteFunc(s.rows, func(_ string, r *Row) bool { return hidden(r) })
+		s.ordered = slices.DeleteFunc(s.ordered, hidden)
 		for _, v := range s.views {
 			v.restart()
 		}
@@ -341,13 +345,33 @@ func (s *Source) apply(t watch.EventType, r *Row) {
 			return
 		}
 		delete(s.rows, r.UID)
+		s.put(was, nil)
 		r = nil
 	} else {
 		s.rows[r.UID] = r
+		s.put(was, r)
 		s.state.Version = r.Version
 	}
 	s.state.Since = time.Now()
 	s.tell(was, r)
+}
+
+// put puts a row into the place of the one that it was before, in the order; nil
+// stands for none. s.mu is held.
+func (s *Source) put(was, now *Row) {
+	some := was
+	if some == nil {
+		some = now
+	}
+	i, found := slices.BinarySearchFunc(s.ordered, some, inOrder)
+	switch {
+	case found && now != nil:
+		s.ordered[i] = now
+	case found:
+		s.ordered = slices.Delete(s.ordered, i, i+1)
+	case now != nil:
+		s.ordered = slices.Insert(s.ordered, i, now)
+	}
 }
 
 // AgeColumn finds the column that shows the age of objects, which a browser can

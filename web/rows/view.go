@@ -1,7 +1,7 @@
 package rows
 
 import (
-	"sort"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -45,14 +45,15 @@ type entry struct {
 	row *Row
 }
 
-func less(a, b entry, desc bool) bool {
-	if a.key != b.key {
-		return (a.key < b.key) != desc
+func (v *View) compare(a, b entry) int {
+	n := strings.Compare(a.key, b.key)
+	if n == 0 {
+		return inOrder(a.row, b.row)
 	}
-	if k, l := a.row.Key(), b.row.Key(); k != l {
-		return k < l
+	if v.query.Desc {
+		return -n
 	}
-	return a.row.UID < b.row.UID
+	return n
 }
 
 // view gives the View of a query, which s.release ends.
@@ -115,12 +116,14 @@ func (v *View) fill() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.entries = v.entries[:0]
-	for _, r := range v.source.rows {
+	for _, r := range v.source.ordered {
 		if v.query.picks(r) {
 			v.entries = append(v.entries, v.entry(r))
 		}
 	}
-	sort.Slice(v.entries, func(i, j int) bool { return less(v.entries[i], v.entries[j], v.query.Desc) })
+	if v.byAge || v.column >= 0 {
+		slices.SortFunc(v.entries, v.compare)
+	}
 	clear(v.pending)
 	v.moved = false
 }
@@ -230,7 +233,8 @@ func (v *View) settle() {
 
 // place is the index that an entry has or would have.
 func (v *View) place(e entry) int {
-	return sort.Search(len(v.entries), func(i int) bool { return !less(v.entries[i], e, v.query.Desc) })
+	i, _ := slices.BinarySearchFunc(v.entries, e, v.compare)
+	return i
 }
 
 func (v *View) remove(e entry) {

@@ -415,20 +415,6 @@ func TestCellsReadAsKubectlPrintsThem(t *testing.T) {
 	}
 }
 
-func BenchmarkResort50000(b *testing.B) {
-	s := &Source{rows: map[string]*Row{}, views: map[string]*View{}, columns: []Column{{Name: "Name"}, {Name: "Value"}}}
-	for i := range 50_000 {
-		r := &Row{UID: fmt.Sprint(i), Namespace: "n", Name: fmt.Sprintf("pod-%d", i), Cells: []string{fmt.Sprintf("pod-%d", i), fmt.Sprintf("%d (5m ago)", i*7919%50)}}
-		s.rows[r.UID] = r
-	}
-	for b.Loop() {
-		if _, err := s.view(Query{Sort: "value", Desc: true}); err != nil {
-			b.Fatal(err)
-		}
-		clear(s.views)
-	}
-}
-
 func BenchmarkDecodeTable(b *testing.B) {
 	var rows []string
 	for i := range 2000 {

@@ -139,14 +139,30 @@ export class Registry {
   }
 }
 
+const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage']
+
+/** alone starts a browser of its own that other programs can drive, at port. */
+export async function alone() {
+  const port = await freePort()
+  const dir = mkdtempSync(join(tmpdir(), 'pilothouse-browser-'))
+  const c = await chromium.launchPersistentContext(dir, { executablePath: browserPath, headless: true, args: [...args, `--remote-debugging-port=${port}`] })
+  return {
+    port,
+    login: async (server) => (await login(server, c)).close(),
+    async close() {
+      await c.close()
+      rmSync(dir, { recursive: true, force: true })
+    },
+  }
+}
+
 let browser
 
 /** Browser tabs share one browser; each test has a context of its own. Its pages
  * may ask 127.0.0.1 and, besides, hosts. */
 export async function context({ hosts = [], ...options } = {}) {
   browser ??= await chromium.launch({
-    executablePath: browserPath, headless: true,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'],
+    executablePath: browserPath, headless: true, args,
   })
   const c = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: 'dark', ...options })
   c.setDefaultTimeout(60_000)

@@ -35,6 +35,31 @@ test('R1: the first paint is HTML of the server, without scripts', async () => {
   await done(c)
 })
 
+test('R1: nothing jumps when the scripts of a page begin, and without them the navigation is there', async () => {
+  const pod = fixture.pods[0].metadata
+  const object = `/ui/api/v1/namespaces/${pod.namespace}/pods/${pod.name}`
+  const routes = ['/ui/', '/ui/api/v1/pods', object, object + '?tab=yaml', '/ui/explore']
+  for (const viewport of [{ width: 375, height: 812 }, { width: 1440, height: 900 }]) {
+    const c = await context({ viewport })
+    await c.addInitScript(() => {
+      window.shifted = 0
+      new PerformanceObserver((l) => { for (const e of l.getEntries()) window.shifted += e.value }).observe({ type: 'layout-shift', buffered: true })
+    })
+    const page = await login(server, c)
+    for (const path of routes) {
+      await page.goto(server.url + path)
+      await page.waitForSelector('html.js')
+      await quiet(page)
+      figure(`R1 layout shift of ${path.replace(object, 'a pod')} at ${viewport.width} px`, await page.evaluate(() => window.shifted) * 1000, 20, { unit: 'thousandths' })
+    }
+    await done(c)
+  }
+  const without = await context({ viewport: { width: 375, height: 812 }, javaScriptEnabled: false })
+  const page = await login(server, without)
+  assert.ok(await page.isVisible('.nav >> text=Pods'))
+  await done(without)
+})
+
 test('R1: a list costs few bytes and requests', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/')

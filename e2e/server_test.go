@@ -34,6 +34,7 @@ type process struct {
 	dir        string
 	kubeconfig string
 	url        string
+	dashboard  string // the plain listener
 	ended      chan struct{}
 	endedAs    error
 	mu         sync.Mutex
@@ -68,6 +69,7 @@ func program(t testing.TB, dir string, more ...string) *exec.Cmd {
 }
 
 var (
+	dashboardLine  = regexp.MustCompile(`(?m)^\s*Dashboard\s+(\S+)/login\?`)
 	apiLine        = regexp.MustCompile(`(?m)^\s*API\s+(\S+)$`)
 	kubeconfigLine = regexp.MustCompile(`(?m)^\s*kubeconfig\s+(\S+)$`)
 )
@@ -112,6 +114,9 @@ func start(t testing.TB, dir string, more ...string) *process {
 	case text := <-greeting:
 		p.kubeconfig = kubeconfigLine.FindStringSubmatch(text)[1]
 		p.url = apiLine.FindStringSubmatch(text)[1]
+		if m := dashboardLine.FindStringSubmatch(text); m != nil {
+			p.dashboard = m[1]
+		}
 	case <-p.ended:
 		t.Fatalf("the server ended: %v %s", p.endedAs, p.log())
 	case <-time.After(startTimeout):

@@ -29,6 +29,9 @@ const (
 type WebSocket struct {
 	// Protocol is the subprotocol that was chosen, empty for none.
 	Protocol string
+	// Ahead is how many bytes the kernel takes that the client has not taken yet,
+	// 0 for as many as it likes: some megabytes.
+	Ahead int
 	// Serve has the socket until it returns. ctx ends when the server shuts down.
 	Serve func(ctx context.Context, conn Socket)
 }

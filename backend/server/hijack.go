@@ -46,6 +46,13 @@ func (c *hijackedConn) during(f func() error) error {
 // Close closes the connection.
 func (c *hijackedConn) Close() error { return c.closer.Close() }
 
+// limit bounds what the kernel keeps for a client that does not read.
+func (c *hijackedConn) limit(bytes int) {
+	if k, ok := c.closer.(interface{ limit(bytes int) }); ok {
+		k.limit(bytes)
+	}
+}
+
 // end closes the connection and waits until no Read is under way.
 func (c *hijackedConn) end() {
 	c.mu.Lock()

@@ -60,6 +60,17 @@ type plainConn struct {
 
 func (c *plainConn) about() *facts { return c.facts }
 
+func (c *plainConn) limit(bytes int) { limit(c.Conn, bytes) }
+
+func (c *tlsConn) limit(bytes int) { limit(c.NetConn(), bytes) }
+
+// limit bounds what the kernel takes for a client that does not read.
+func limit(c net.Conn, bytes int) {
+	if k, ok := c.(interface{ SetWriteBuffer(bytes int) error }); ok {
+		k.SetWriteBuffer(bytes) //nolint:errcheck // for a connection that has broken nothing is kept
+	}
+}
+
 // tlsConn is a *tls.Conn for fasthttp, which looks for Handshake and
 // ConnectionState.
 type tlsConn struct {

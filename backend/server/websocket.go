@@ -63,6 +63,9 @@ func (s *Server) serveWebSocket(conn *websocket.Conn) {
 		return
 	}
 	s.takeOver(conn.NetConn(), func(ctx context.Context, taken *hijackedConn) {
+		if w.Ahead > 0 {
+			taken.limit(w.Ahead)
+		}
 		w.Serve(ctx, &socket{Conn: conn, taken: taken})
 	})
 }

@@ -1,4 +1,4 @@
-package live_test
+package live
 
 import (
 	"bufio"
@@ -12,7 +12,6 @@ import (
 
 	"pilothouse/backend/request"
 	"pilothouse/backend/server"
-	"pilothouse/web/live"
 )
 
 // BenchmarkIdleTab tells what a tab that waits costs the server: all memory of
@@ -20,15 +19,57 @@ import (
 // holds, which is a file and nothing else.
 func BenchmarkIdleTab(b *testing.B) {
 	const tabs = 500
+	open := idle(b)
+	for b.Loop() {
+		before, all := inUse(), make([]net.Conn, 0, tabs)
+		for range tabs {
+			all = append(all, open())
+		}
+		b.ReportMetric(float64(inUse()-before)/tabs, "B/tab")
+		for _, c := range all {
+			c.Close()
+		}
+	}
+}
+
+// TestAnIdleTabIsCheap holds a bound on the same, and no goroutine stays when
+// the tabs have gone.
+func TestAnIdleTabIsCheap(t *testing.T) {
+	const tabs, most = 200, 64 << 10
+	open := idle(t)
+	before, running := inUse(), runtime.NumGoroutine()
+	var all []net.Conn
+	for range tabs {
+		all = append(all, open())
+	}
+	if each := int64(inUse()-before) / tabs; each > most {
+		t.Errorf("an idle tab costs %d bytes, more than %d", each, most)
+	}
+	if runtime.NumGoroutine() < running+tabs {
+		t.Errorf("%d goroutines for %d tabs: are they there?", runtime.NumGoroutine()-running, tabs)
+	}
+	for _, c := range all {
+		c.Close()
+	}
+	for end := time.Now().Add(30 * time.Second); runtime.NumGoroutine() > running+5; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d goroutines stay of %d tabs", runtime.NumGoroutine()-running, tabs)
+		}
+	}
+}
+
+// idle gives what opens one more tab that waits.
+func idle(b testing.TB) func() net.Conn {
+	b.Helper()
 	s := server.New(server.Options{Handler: func(_ context.Context, r *request.Request) (*request.Response, error) {
-		return live.Accept(r, live.Tab{Alive: func() bool { return true }})
+		return Accept(r, Tab{Alive: func() bool { return true }})
 	}})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
-	go s.ServeDashboard(l)                 //nolint:errcheck // ends with Shutdown
-	defer s.Shutdown(context.Background()) //nolint:errcheck // a test
+	go s.ServeDashboard(l)                                 //nolint:errcheck // ends with Shutdown
+	b.Cleanup(func() { s.Shutdown(context.Background()) }) //nolint:errcheck // a test
 	open := func() net.Conn {
 		conn, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
@@ -48,17 +89,9 @@ func BenchmarkIdleTab(b *testing.B) {
 		}
 		return conn
 	}
-	defer open().Close()
-	for b.Loop() {
-		before, all := inUse(), make([]net.Conn, 0, tabs)
-		for range tabs {
-			all = append(all, open())
-		}
-		b.ReportMetric(float64(inUse()-before)/tabs, "B/tab")
-		for _, c := range all {
-			c.Close()
-		}
-	}
+	first := open()
+	b.Cleanup(func() { first.Close() })
+	return open
 }
 
 func inUse() uint64 {

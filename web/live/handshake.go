@@ -17,8 +17,16 @@ import (
 // Accept answers the handshake of a tab's websocket. Only pages of this origin
 // may open one.
 func Accept(r *request.Request, tab Tab) (*request.Response, error) {
-	return Upgrade(r, func(ctx context.Context, conn request.Socket) { serve(ctx, conn, tab) })
+	p, err := Upgrade(r, func(ctx context.Context, conn request.Socket) { serve(ctx, conn, tab) })
+	if err == nil {
+		p.WebSocket.Ahead = ahead
+	}
+	return p, err
 }
+
+// ahead is what the kernel keeps for a tab that does not read, in bytes, which it
+// doubles. All else waits, and is a difference when the tab reads again.
+const ahead = 256 << 10
 
 // Upgrade answers the handshake of a websocket that a page of this origin opens,
 // and hands it over.

@@ -197,7 +197,8 @@ func TestNonsenseEndsTheSocket(t *testing.T) {
 	}
 }
 
-// A tab that reads nothing holds one message up, however much happens.
+// A tab that reads nothing costs less than 1 MB, however much happens, and gets
+// what there is now when it reads again.
 func TestASlowTabCostsNothing(t *testing.T) {
 	c := &counter{pad: strings.Repeat("x", 100<<10)}
 	conn := dial(t, Tab{Alive: always, Explain: func(err error) any { return err.Error() },
@@ -206,20 +207,30 @@ func TestASlowTabCostsNothing(t *testing.T) {
 			c.n.Store(1)
 			return c, nil
 		}})
+	if err := conn.UnderlyingConn().(*net.TCPConn).SetReadBuffer(64 << 10); err != nil { // what the client keeps is not the server's
+		t.Fatal(err)
+	}
 	tell(t, conn, Request{Do: "open", ID: 1})
 	next(t, conn)
-	stop := time.Now().Add(time.Second)
+	before := inUse()
+	stop := time.Now().Add(2 * time.Second)
 	for time.Now().Before(stop) {
 		c.add()
 		time.Sleep(100 * time.Microsecond)
 	}
+	if grown := int64(inUse()) - int64(before); grown > 1<<20 {
+		t.Errorf("the server holds %d KB for it", grown>>10)
+	}
 	total := c.n.Load()
-	for i := 0; ; i++ {
+	if total < 1000 {
+		t.Skipf("%d changes in two seconds are too few to tell", total)
+	}
+	for kept := 0; ; kept += len(c.pad) {
 		if next(t, conn).N == total {
 			break
 		}
-		if i > 200 {
-			t.Fatal("what was missed is sent afterwards")
+		if kept > 1<<20 {
+			t.Fatal("more than 1 MB of what was missed was kept")
 		}
 	}
 }

@@ -40,7 +40,7 @@ func (d *Dashboard) Filter(next request.Handler) request.Handler {
 		case r.Path == "/" && r.Dashboard && wantsHTML(r):
 			return redirect("/ui/"), nil
 		case strings.HasPrefix(r.Path, "/openapi/") && navigates(r):
-			return redirect("/ui/explore"), nil
+			return redirect(explorerOf(r.Path)), nil
 		case r.Path == "/favicon.ico" && r.Dashboard:
 			return d.asset(r, "icon.svg")
 		}
@@ -56,6 +56,26 @@ func wantsHTML(r *request.Request) bool {
 // Clients of the API that take text/html too do not begin with it.
 func navigates(r *request.Request) bool {
 	return r.Method == http.MethodGet && strings.HasPrefix(r.Header.Get("Accept"), "text/html,")
+}
+
+// explorerOf is the page of the explorer that shows what a document of the API's
+// description is about: /openapi/v3/apis/apps/v1 that group's version.
+func explorerOf(document string) string {
+	parts := strings.Split(strings.TrimPrefix(document, "/openapi/v3/"), "/")
+	q := url.Values{}
+	switch {
+	case len(parts) == 2 && parts[0] == "api":
+		q.Set("group", "core")
+		q.Set("version", parts[1])
+	case len(parts) >= 2 && parts[0] == "apis":
+		q.Set("group", parts[1])
+		if len(parts) == 3 {
+			q.Set("version", parts[2])
+		}
+	default:
+		return "/ui/explore"
+	}
+	return "/ui/explore?" + q.Encode()
 }
 
 func redirect(to string) *request.Response {

@@ -70,20 +70,27 @@ test('R22: the index and each operation come soon and small', async () => {
 test('R22: a custom resource is in the explorer at once, and what is deprecated says so', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/explore')
+  await live(page)
   const d = crd('widgets', 'Widget')
   const old = structuredClone(d.spec.versions[0])
   d.spec.versions.push(Object.assign(old, { name: 'v1beta1', storage: false, deprecated: true, deprecationWarning: 'example.com/v1beta1 Widget is old' }))
   await server.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', d)
   const made = Date.now()
-  await until(async () => {
-    await page.goto(server.url + '/ui/explore?group=example.com')
-    return /widgets.*widgets/s.test(await page.textContent('#main'))
-  })
+  await page.waitForSelector('.api:has-text("example.com/v1beta1") >> a >> text=widgets', { state: 'attached' }) // nobody has loaded the page again
   figure('R22 a custom resource appears', Date.now() - made, 2000, { slack: 20 })
+  await page.goto(server.url + '/ui/explore?group=example.com')
   assert.match(await page.textContent('#main'), /example.com\/v1\s*stable\s*preferred.*example.com\/v1beta1\s*beta.*deprecated/s)
   await page.click('.api:has-text("v1beta1") >> a >> text=widgets')
   await page.waitForSelector('.problem >> text=example.com/v1beta1 Widget is old')
   assert.match(await page.textContent('.promise'), /beta well tested/)
+  // A request of the old version is answered with a warning, which is shown.
+  await page.goto(server.url + '/ui/explore/op?gv=apis/example.com/v1beta1&method=GET&path=/apis/example.com/v1beta1/namespaces/{namespace}/widgets')
+  await page.click('[data-testid=try] button.primary')
+  await page.waitForSelector('[data-testid=result] .problem >> text=example.com/v1beta1 Widget is old')
+  await server.api('DELETE', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com')
+  await page.goto(server.url + '/ui/explore')
+  await live(page)
+  await page.waitForSelector('.api:has-text("example.com/v1beta1")', { state: 'detached' })
   await done(c)
 })
 
@@ -137,7 +144,12 @@ test('R23: an operation is tried without effect, then for real', async () => {
   await page.fill('[name="p.name"]', 'nothing')
   await page.click('button[value=send]')
   await page.waitForSelector('[data-testid=result]')
-  assert.match(await page.textContent('[data-testid=result]'), /404 Not Found/)
+  const said = await page.innerText('[data-testid=result]')
+  assert.match(said, /404 Not Found\s+[\d.]+(ms|µs|s)\s/)
+  assert.match(said, /Request\s+GET \/api\/v1\/namespaces\/kube-public\/configmaps\/nothing\s+As\s+admin\s+curl\s+curl -H "Authorization: Bearer \$TOKEN" http:\S+\/configmaps\/nothing\s+kubectl\s+kubectl get --raw \/api/)
+  assert.match(said, /Audit id\s+[0-9a-f-]{36}\s+Content-Type\s+application\/json/)
+  await page.click('[data-testid=result] a >> text=/^[0-9a-f-]{36}$/')
+  await page.waitForURL(/\/ui\/requests\//)
   await done(c)
 })
 
@@ -204,6 +216,94 @@ test('R14: the editor completes fields and values from the API', async () => {
   await done(c)
 })
 
+test('R22: the index is filtered by group, version, verb, scope and subresource', async () => {
+  const c = await context()
+  const page = await login(server, c, 'token-admin', '/ui/explore?group=apps&verb=put')
+  const rows = () => page.$$eval('.api tbody tr', (l) => l.map((tr) => [...tr.cells].map((td) => td.innerText.trim().replace(/\s+/g, ' '))))
+  assert.ok((await rows()).every((r) => r[3] === 'put'))
+  assert.deepEqual((await rows()).map((r) => r[0]).filter((r) => r.startsWith('deployments')), ['deployments', 'deployments/scale', 'deployments/status'])
+  await page.selectOption('[name=shape]', 'subresources only')
+  await page.click('.filter button')
+  await page.waitForURL(/shape=/)
+  assert.ok((await rows()).length > 5 && (await rows()).every((r) => r[0].includes('/')))
+  await page.goto(server.url + '/ui/explore?version=v2')
+  assert.deepEqual(await page.$$eval('.api h2 > span:first-child', (l) => l.map((s) => s.textContent)), ['autoscaling/v2'])
+  await page.goto(server.url + '/ui/explore?scope=cluster&group=core&shape=resources+only')
+  const cluster = (await rows()).filter((r) => r[1])
+  assert.ok(cluster.some((r) => r[0] === 'nodes') && cluster.every((r) => r[2] === 'cluster'))
+  // The same for what is found.
+  await page.goto(server.url + '/ui/explore?q=deployments&verb=list&version=v1')
+  const found = (await page.$$eval('[data-testid=hits] li', (l) => l.map((li) => li.innerText))).filter((t) => /^(GET|POST|PUT|PATCH|DELETE)/.test(t))
+  assert.ok(found.length && found.every((t) => /^GET \/apis\/apps\/v1\/(namespaces\/{namespace}\/)?deployments/.test(t)), found.join('\n'))
+  await done(c)
+})
+
+test('R22: a kind has its objects, an example and its operations, and each field an address', async () => {
+  const c = await context()
+  const page = await login(server, c, 'token-admin', '/ui/explore/kind?gv=apis/apps/v1&kind=Deployment')
+  const n = (await server.api('GET', '/apis/apps/v1/deployments')).items.length
+  assert.equal(await page.textContent(`a.button[href="/ui/apis/apps/v1/deployments"]`), `Objects: ${n}`)
+  assert.match(await page.textContent('#main'), /kind: Deployment/)
+  assert.deepEqual(await page.$$eval('#main p.ops a', (l) => l.map((a) => a.textContent)), ['list (all)', 'list', 'get', 'post', 'put', 'patch', 'delete', 'deletecollection'])
+  assert.equal(await page.getAttribute('a.button >> text="Watch"', 'href'), '/ui/apis/apps/v1/deployments?view=watch')
+  await page.goto(server.url + '/ui/explore/kind?gv=apis/apps/v1&kind=Deployment&field=spec.replicas')
+  assert.match(await page.innerText('#main'), /Deployment\s*\.\s*spec\s*\.\s*replicas\s+integer.*Number of desired pods.*kubectl explain deployments\.spec\.replicas/s)
+  await done(c)
+})
+
+test('R22: pages of the explorer come at once', async () => {
+  const c = await context()
+  const page = await login(server, c, 'token-admin', '/ui/explore')
+  const times = await page.evaluate(async () => {
+    const times = {}
+    for (const [what, path] of [['search', '/ui/explore?q='], ['operation', '/ui/explore/op?gv=api/v1&method=GET&path=/api/v1/namespaces/{namespace}/pods&n=']]) {
+      times[what] = []
+      for (const q of ['terminationGrace', 'pods', 'back-off', 'liveness', 'the number of', 'secret', 'podspec', 'deployments', 'namespace', 'zzz']) {
+        const began = performance.now()
+        await (await fetch(path + encodeURIComponent(q), { headers: { 'X-Pilothouse': 'page' } })).text()
+        times[what].push(performance.now() - began)
+      }
+      times[what].sort((a, b) => a - b)
+    }
+    return times
+  })
+  figure('R22 search of paths, kinds, fields and descriptions, p95', times.search[9], 100, { slack: 100 })
+  figure('R22 an operation, p95', times.operation[9], 200, { slack: 100 })
+  const answer = await page.goto(server.url + '/ui/explore/op?gv=api/v1&method=PATCH&path=/api/v1/namespaces/{namespace}/pods/{name}')
+  figure('R22 an operation, its document', (await answer.request().sizes()).responseBodySize, 15_000, { unit: 'bytes' })
+  await done(c)
+})
+
+test('R23: watch=1 of an operation streams into the page', async () => {
+  const c = await context()
+  const path = '/api/v1/namespaces/shop/configmaps'
+  const page = await login(server, c, 'token-admin', '/ui/explore/op?gv=api/v1&method=GET&path=/api/v1/namespaces/{namespace}/configmaps&p.namespace=shop')
+  await page.fill('[name="p.labelSelector"]', 'tried=watch')
+  await page.fill('[name="p.watch"]', '1')
+  await page.click('[data-testid=try] button.primary')
+  await page.waitForSelector('[data-testid=watched] [data-type=BOOKMARK]')
+  await server.create(path, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'streamed', labels: { tried: 'watch' } }, data: { a: 'one' } })
+  await server.create(path, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'not-streamed' } })
+  await page.waitForSelector('[data-testid=watched] [data-type=ADDED] >> text=shop/streamed')
+  await server.api('PATCH', path + '/streamed', { data: { a: 'two' } }, 'application/merge-patch+json')
+  await page.waitForSelector('[data-testid=watched] [data-type=MODIFIED] >> text=one → two')
+  assert.match(await page.textContent('[data-testid=counts]'), /1 ADDED\s*1 MODIFIED\s*0 DELETED/)
+  assert.match(await page.innerText('[data-testid=watched] .same'), /kubectl get configmaps -n shop -l tried=watch --watch --output-watch-events\s+curl -N .*configmaps\?allowWatchBookmarks=true&labelSelector=tried%3Dwatch&watch=true/)
+  assert.equal(await page.inputValue('[name="p.labelSelector"]'), 'tried=watch') // what was typed stays
+  // One object, after a version.
+  const { metadata } = await server.api('GET', path + '/streamed')
+  await page.goto(server.url + '/ui/explore/op?gv=api/v1&method=GET&path=/api/v1/namespaces/{namespace}/configmaps/{name}&p.namespace=shop&p.name=streamed')
+  await page.click('button[value=watch]')
+  await page.waitForSelector('[data-testid=watched] [data-type=ADDED] >> text=shop/streamed')
+  assert.equal(await page.locator('[data-testid=watched] [data-type=ADDED]').count(), 1)
+  await page.goto(server.url + `/ui/explore/op?gv=api/v1&method=GET&path=/api/v1/namespaces/{namespace}/configmaps&p.namespace=shop&p.watch=true&p.resourceVersion=${metadata.resourceVersion}`)
+  await page.click('[data-testid=try] button.primary')
+  await server.api('DELETE', path + '/streamed')
+  await page.waitForSelector('[data-testid=watched] [data-type=DELETED] >> text=shop/streamed')
+  assert.equal(await page.locator('[data-testid=watched] [data-type=ADDED]').count(), 0)
+  await done(c)
+})
+
 test('R23: an answer of 5 MB is shown whole and holds nothing up', async () => {
   await server.create('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'large' } })
   const data = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`orders.archive.partition-${String(i).padStart(4, '0')}`, `s3://archive/orders/2026/${i}.parquet?rows=${i * 7919}&checksum=${'0123456789abcdef'.repeat(2)}`]))
@@ -229,6 +329,11 @@ test('R23: an answer of 5 MB is shown whole and holds nothing up', async () => {
   const text = Buffer.concat(await (await file.createReadStream()).toArray()).toString()
   assert.ok(text.length > 5_000_000, `${text.length} bytes`)
   assert.equal(JSON.parse(text).items.filter((o) => o.metadata.name.startsWith('archive-')).length, 40)
+  // What is too large to be kept is asked for again.
+  const again = await page.request.get(server.url + '/ui/answers/again?path=/api/v1/namespaces/large/configmaps&query=limit%3D30&accept=application/json')
+  assert.match(again.headers()['content-disposition'], /attachment; filename="answer.json"/)
+  assert.equal((await again.json()).items.length, 30)
+  assert.equal((await page.request.get(server.url + '/ui/answers/again?path=/api/v1/configmaps&query=watch%3D1')).status(), 400)
   figure('R23 longest task of an answer of 5 MB', Math.max(0, ...await page.evaluate(() => window.long)), 100, { slack: 30 })
   figure('R23 longest task of an answer of 5 MB, its own work', work.longest, 100)
   await done(c)

@@ -155,6 +155,10 @@ test('R22: paths of the API answer as the API', async () => {
   }
   const document = await fetch(server.url + '/openapi/v3', { headers: { Authorization: 'Bearer token-admin', Accept: 'text/html,application/json' }, redirect: 'manual' })
   assert.match(document.headers.get('location'), /^\/ui\/explore/, 'a browser gets the explorer')
+  for (const [path, explorer] of [['/openapi/v2', '/ui/explore'], ['/openapi/v3/apis/apps/v1', '/ui/explore?group=apps&version=v1'], ['/openapi/v3/api/v1?hash=A', '/ui/explore?group=core&version=v1'], ['/openapi/v3/version', '/ui/explore']]) {
+    const r = await fetch(server.url + path, { headers: { Accept: 'text/html,application/json' }, redirect: 'manual' })
+    assert.equal(r.headers.get('location'), explorer, path)
+  }
   const root = await fetch(server.url + '/', { headers: { Authorization: 'Bearer token-admin' } })
   assert.ok((await root.json()).paths.includes('/api'))
   const browser = await fetch(server.url + '/', { headers: { Accept: 'text/html' }, redirect: 'manual' })

@@ -16,7 +16,7 @@ export function start(root) {
   if (!el) return
   draw(el)
   let busy = false, again = false
-  open = subscribe(() => ({ kind: el.dataset.refresh, url: location.pathname + location.search, from: 0, size: 1 }), async (m) => {
+  open = subscribe(() => ({ kind: el.dataset.refresh, url: location.pathname + location.search, from: 0, size: 1, have: el.dataset.version ? [el.dataset.version] : [] }), async (m) => {
     if (!m.page) return
     if (busy) { again = true; return }
     busy = true

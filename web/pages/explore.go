@@ -25,7 +25,7 @@ func explore(ctx context.Context, c *Call) (*Answer, error) {
 		return nil, err
 	}
 	q := c.Query
-	v := view.Explore{Query: strings.TrimSpace(q.Get("q")), Group: q.Get("group"), Verb: q.Get("verb"), Scope: q.Get("scope"), Shape: q.Get("shape")}
+	v := view.Explore{Types: typesVersion(c.Registry.Table()), Query: strings.TrimSpace(q.Get("q")), Group: q.Get("group"), Version: q.Get("version"), Verb: q.Get("verb"), Scope: q.Get("scope"), Shape: q.Get("shape")}
 	kinds := map[string]bool{}
 	for _, d := range docs {
 		v.Operations += len(d.Operations)
@@ -40,12 +40,16 @@ func explore(ctx context.Context, c *Call) (*Answer, error) {
 		if g := groupOf(d.Path); !slices.Contains(v.Groups, g) {
 			v.Groups = append(v.Groups, g)
 		}
+		if version := gvOf(d.Path).Version; version != "" && !slices.Contains(v.Versions, version) {
+			v.Versions = append(v.Versions, version)
+		}
 	}
 	v.Kinds = len(kinds)
 	sort.Strings(v.Verbs)
+	sort.Strings(v.Versions)
 	slices.SortStableFunc(docs, func(a, b *apidoc.Document) int { return docRank(a) - docRank(b) })
 	if v.Query != "" {
-		v.Hits = searchDocs(docs, strings.ToLower(v.Query), v.Group)
+		v.Hits = searchDocs(docs, strings.ToLower(v.Query), &v)
 		if len(v.Hits) == 0 {
 			v.Note = c.T("Nothing in the API's description has this text.")
 		}
@@ -84,7 +88,7 @@ func opHref(d *apidoc.Document, o *apidoc.Operation) string {
 func exploreSections(l *messages.Language, docs []*apidoc.Document, v *view.Explore) []view.ExploreSection {
 	var list []view.ExploreSection
 	for _, d := range docs {
-		if v.Group != "" && groupOf(d.Path) != v.Group {
+		if !inGroup(d, v) {
 			continue
 		}
 		rows := map[string]*exploreRow{}
@@ -102,6 +106,25 @@ func exploreSections(l *messages.Language, docs []*apidoc.Document, v *view.Expl
 		}
 	}
 	return list
+}
+
+// inGroup tells the documents of the group and version that are wanted.
+func inGroup(d *apidoc.Document, v *view.Explore) bool {
+	return (v.Group == "" || groupOf(d.Path) == v.Group) && (v.Version == "" || gvOf(d.Path).Version == v.Version)
+}
+
+// isWanted tells the operations of the verb, the scope and the shape that are
+// wanted.
+func isWanted(d *apidoc.Document, o *apidoc.Operation, v *view.Explore) bool {
+	resource, namespaced := resourceOf(d.Path, o.Path)
+	_, _, sub := strings.Cut(strings.TrimPrefix(resource, "/"), "/")
+	switch {
+	case v.Verb != "" && o.Action != v.Verb,
+		v.Scope == "namespaced" && !namespaced, v.Scope == "cluster" && namespaced,
+		v.Shape == "resources only" && sub, v.Shape == "subresources only" && !sub:
+		return false
+	}
+	return true
 }
 
 // markVersions says which version of a group is the preferred one, and what is
@@ -150,10 +173,7 @@ func actionRank(action string) int {
 func addOperation(l *messages.Language, rows map[string]*exploreRow, d *apidoc.Document, o *apidoc.Operation, v *view.Explore) {
 	resource, namespaced := resourceOf(d.Path, o.Path)
 	_, _, sub := strings.Cut(resource, "/")
-	switch {
-	case v.Verb != "" && o.Action != v.Verb,
-		v.Scope == "namespaced" && !namespaced, v.Scope == "cluster" && namespaced,
-		v.Shape == "resources only" && sub, v.Shape == "subresources only" && !sub:
+	if !isWanted(d, o, v) {
 		return
 	}
 	row := rows[resource]
@@ -204,7 +224,7 @@ func resourceOf(doc, path string) (resource string, namespaced bool) {
 }
 
 // searchDocs looks for a text in paths, kinds, fields and descriptions.
-func searchDocs(docs []*apidoc.Document, q, group string) []view.ExploreHit {
+func searchDocs(docs []*apidoc.Document, q string, v *view.Explore) []view.ExploreHit {
 	type hit struct {
 		view.ExploreHit
 		rank int
@@ -213,11 +233,11 @@ func searchDocs(docs []*apidoc.Document, q, group string) []view.ExploreHit {
 	add := func(rank int, h view.ExploreHit) { list = append(list, hit{h, rank}) }
 	seen := map[string]bool{}
 	for _, d := range docs {
-		if group != "" && groupOf(d.Path) != group {
+		if !inGroup(d, v) {
 			continue
 		}
 		for _, o := range d.Operations {
-			if strings.Contains(strings.ToLower(o.Path), q) || strings.Contains(strings.ToLower(o.ID), q) {
+			if (strings.Contains(strings.ToLower(o.Path), q) || strings.Contains(strings.ToLower(o.ID), q)) && isWanted(d, o, v) {
 				add(3, view.ExploreHit{What: messages.Data(o.Method), Text: o.Path, Note: o.Description, Href: opHref(d, o)})
 			}
 		}

@@ -6,11 +6,13 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"pilothouse/backend/client"
 	"pilothouse/backend/request"
 )
 
@@ -75,7 +77,10 @@ const answersPath = "/ui/answers/"
 
 // answerPage gives the whole of an answer that was kept: to be read, or as it
 // came with download.
-func answerPage(_ context.Context, c *Call) (*Answer, error) {
+func answerPage(ctx context.Context, c *Call) (*Answer, error) {
+	if c.R.Path == answersPath+"again" {
+		return answerAgain(ctx, c)
+	}
 	k, ok := c.Answers.find(c.Session.ID, strings.TrimPrefix(c.R.Path, answersPath))
 	if !ok {
 		return nil, notServed(c.R.Path)
@@ -83,13 +88,39 @@ func answerPage(_ context.Context, c *Call) (*Answer, error) {
 	if c.Query.Get("download") == "" {
 		return &Answer{Status: http.StatusOK, Raw: indented(k.kind, k.body), Type: "text/plain; charset=utf-8"}, nil
 	}
+	return answerFile(k.kind, k.body), nil
+}
+
+// answerFile is an answer as it came, to be saved.
+func answerFile(kind string, body []byte) *Answer {
 	name := "answer"
-	if strings.Contains(k.kind, "json") {
+	if strings.Contains(kind, "json") {
 		name += ".json"
 	}
-	a := &Answer{Status: http.StatusOK, Raw: k.body, Type: "application/octet-stream"}
+	a := &Answer{Status: http.StatusOK, Raw: body, Type: "application/octet-stream"}
 	a.header("Content-Disposition", `attachment; filename="`+name+`"`)
-	return a, nil
+	return a
+}
+
+// answerAgain makes a request of the explorer again whose answer was too large
+// to be kept, and gives it to be saved. It only reads.
+func answerAgain(ctx context.Context, c *Call) (*Answer, error) {
+	q, err := url.ParseQuery(c.Query.Get("query"))
+	if err != nil {
+		return nil, badText(err)
+	}
+	call := client.Call{Method: http.MethodGet, Path: c.Query.Get("path"), Query: q, Accept: c.Query.Get("accept")}
+	if info := request.ParseInfo(call.Method, call.Path, q.Has("watch"), ""); info.LongRunning() || !strings.HasPrefix(call.Path, "/") {
+		return nil, badRequest("This opens a stream, which a page like this cannot show.")
+	}
+	resp, err := c.Client.Exchange(ctx, call)
+	if err != nil {
+		return nil, err
+	}
+	if err := client.Error(call, resp); err != nil {
+		return nil, err
+	}
+	return answerFile(resp.ContentType, resp.Body), nil
 }
 
 // indented is a body to be read: JSON in lines.

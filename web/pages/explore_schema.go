@@ -88,9 +88,7 @@ func (c *Call) schemaPage(d *apidoc.Document, s *apidoc.Schema, kind string, pat
 		p := inner.Properties[f]
 		r := d.Resolve(p)
 		field := view.SchemaField{Name: f, ID: f, Type: d.TypeOf(p), Description: r.Description, Required: slices.Contains(inner.Required, f)}
-		if d.HasFields(p) {
-			field.Href = href(strings.Join(append(slices.Clone(path), f), "."))
-		}
+		field.Href = href(strings.Join(append(slices.Clone(path), f), "."))
 		for _, fact := range constraints(r) {
 			field.Notes = append(field.Notes, c.T("%s: %s", fact.Name, fact.Text))
 		}
@@ -131,10 +129,16 @@ func constraints(s *apidoc.Schema) []view.Fact {
 // many objects there are, and an example, which is one of them or the least that
 // a new one needs.
 func (c *Call) aboutKind(ctx context.Context, d *apidoc.Document, e *registry.Entry, v *view.SchemaPage) {
+	row := exploreRow{view.ExploreRow{Namespaced: e.Resource.Namespaced}}
 	for _, o := range d.Operations {
 		if resource, _ := resourceOf(d.Path, o.Path); resource == e.Resource.Name && !strings.HasPrefix(o.Path, "/"+d.Path+"/watch/") {
-			v.Operations = append(v.Operations, view.ExploreOperation{Action: o.Action, Href: opHref(d, o), Title: o.Method + " " + o.Path})
+			row.Operations = append(row.Operations, view.ExploreOperation{Action: o.Action, Href: opHref(d, o), Title: o.Method + " " + o.Path})
 		}
+	}
+	row.sortOut(c.Language)
+	v.Operations = row.Operations
+	if can(e, "watch") {
+		v.WatchHref = listPath(e.GVR(), "") + "?view=watch"
 	}
 	if !can(e, "list") {
 		return

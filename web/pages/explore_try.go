@@ -64,6 +64,7 @@ func (c *Call) operation(ctx context.Context, q url.Values) (*view.OperationPage
 	for _, p := range o.Parameters {
 		v.Parameters = append(v.Parameters, c.parameter(ctx, p, q))
 	}
+	slices.SortStableFunc(v.Parameters, func(a, b view.OperationParameter) int { return parameterRank(&a) - parameterRank(&b) })
 	if o.Body != nil {
 		v.Body, v.BodyHref = d.TypeOf(o.Body), schemaHref(d, o.Body)
 	}
@@ -97,7 +98,12 @@ func schemaHref(d *apidoc.Document, s *apidoc.Schema) string {
 // parameter is a parameter with its value so far, and for namespaces the names
 // that there are.
 func (c *Call) parameter(ctx context.Context, p apidoc.Parameter, q url.Values) view.OperationParameter {
-	v := view.OperationParameter{Name: p.Name, In: p.In, Type: p.Type, Description: p.Description, Required: p.Required, Value: q.Get("p." + p.Name)}
+	v := view.OperationParameter{Name: p.Name, In: p.In, Type: p.Type, Required: p.Required, Value: q.Get("p." + p.Name), Choices: knownValues[p.Name]}
+	v.Description = firstSentence(p.Description)
+	v.More = strings.TrimSpace(strings.TrimPrefix(p.Description, v.Description))
+	if v.Choices == nil && p.Type == "boolean" {
+		v.Choices = []string{"true", "false"}
+	}
 	if p.Name == "namespace" && p.In == "path" {
 		v.Choices, _ = c.NamespaceNames(ctx) // without the right the names are not offered
 		if v.Value == "" {
@@ -105,6 +111,27 @@ func (c *Call) parameter(ctx context.Context, p apidoc.Parameter, q url.Values) 
 		}
 	}
 	return v
+}
+
+// knownValues are what parameters of the API may be, where that is a list.
+var knownValues = map[string][]string{
+	"dryRun": {"All"}, "fieldValidation": {"Strict", "Warn", "Ignore"},
+	"propagationPolicy": {"Background", "Foreground", "Orphan"}, "resourceVersionMatch": {"Exact", "NotOlderThan"},
+}
+
+// parameterRank puts what is in the path first, then what people use.
+func parameterRank(p *view.OperationParameter) int {
+	switch {
+	case p.In == "path" && p.Name == "namespace":
+		return -2
+	case p.In == "path":
+		return -1
+	}
+	used := []string{"labelSelector", "fieldSelector", "limit", "watch", "resourceVersion", "dryRun", "fieldManager", "fieldValidation", "force", "propagationPolicy"}
+	if i := slices.Index(used, p.Name); i >= 0 {
+		return i
+	}
+	return len(used)
 }
 
 // given is the value of a parameter, empty when there is no such one.
@@ -141,9 +168,7 @@ func (c *Call) tryForm(o *apidoc.Operation, q url.Values, v *view.OperationPage)
 	if ok && o.Method == http.MethodPost && t.Body == "" && o.Action == "post" {
 		t.Body = skeleton(address{entry: e, gvr: e.GVR()}, "default")
 	}
-	if ok && (o.Action == "list" || o.Action == "get") && can(e, "watch") {
-		t.WatchHref = listPath(e.GVR(), "") + "?view=watch"
-	}
+	_, t.CanWatch = c.watchable(v.GroupVersion, o)
 }
 
 // names are the names of the objects of a list, if someone looks at it anyway.
@@ -181,7 +206,11 @@ func try(ctx context.Context, c *Call) (*Answer, error) {
 		return nil, err
 	}
 	call, err := c.tryCall(o, v)
-	if err == nil {
+	switch {
+	case err != nil:
+	case c.wantsWatch(o, call.Query):
+		v.Try.Feed, err = c.tryWatch(o, v, call)
+	default:
 		v.Try.Result, err = c.send(ctx, call)
 	}
 	if err != nil {
@@ -207,9 +236,6 @@ func (c *Call) tryCall(o *apidoc.Operation, v *view.OperationPage) (client.Call,
 		case p.In == "query" && p.Value != "":
 			call.Query.Set(p.Name, p.Value)
 		}
-	}
-	if w := call.Query.Get("watch"); w != "" && w != "false" && w != "0" {
-		return call, badRequest("A watch does not end; open it with Watch live.")
 	}
 	if v.Try.Mutating && c.Form.Get("act") != "send" {
 		call.Query.Set("dryRun", "All")
@@ -241,7 +267,7 @@ func (c *Call) send(ctx context.Context, call client.Call) (*view.TryResult, err
 		return nil, err
 	}
 	r := &view.TryResult{
-		Request: strings.TrimSuffix(call.Method+" "+call.Path+"?"+call.Query.Encode(), "?"), Curl: c.curl(call), Kubectl: kubectlRaw(call),
+		Request: strings.TrimSuffix(call.Method+" "+call.Path+"?"+call.Query.Encode(), "?"), As: c.User().Name, Curl: c.curl(call), Kubectl: kubectlRaw(call),
 		Status: fmt.Sprintf("%d %s", resp.Status, http.StatusText(resp.Status)), Tone: view.Good,
 		Took: c.Clock().Sub(began).Round(10 * time.Microsecond).String(), Warnings: warnings(resp),
 	}
@@ -257,17 +283,24 @@ func (c *Call) send(ctx context.Context, call client.Call) (*view.TryResult, err
 			r.Headers = append(r.Headers, view.Param{Name: h.Name, Value: h.Value})
 		}
 	}
-	c.show(r, resp)
+	c.show(r, call, resp)
 	return r, nil
 }
 
 // show fills in the answer's body as far as a page shows it. A script that asked
 // loads what is more by itself.
-func (c *Call) show(r *view.TryResult, resp *request.Response) {
+func (c *Call) show(r *view.TryResult, call client.Call, resp *request.Response) {
 	body := indented(resp.ContentType, resp.Body)
 	if len(body) > maxShown {
 		most := maxShown
-		if r.Whole = c.keepAnswer(resp); r.Whole != "" && c.R.Header.Get("X-Pilothouse") != "" {
+		r.Whole = c.keepAnswer(resp)
+		switch {
+		case r.Whole != "":
+			r.Download = r.Whole + "?download=1"
+		case call.Method == http.MethodGet:
+			r.Download = join(answersPath+"again", url.Values{"path": {call.Path}, "query": {call.Query.Encode()}, "accept": {call.Accept}})
+		}
+		if r.Whole != "" && c.R.Header.Get("X-Pilothouse") != "" {
 			most = maxFirst
 		}
 		r.Cut = c.T("The answer has %d bytes; its first %d are shown.", len(body), most)
@@ -306,7 +339,8 @@ func (c *Call) curl(call client.Call) string {
 	return strings.Join(append(words, shellQuote(base+u)), " ")
 }
 
-// kubectlRaw is the request for kubectl, which has a command for four methods.
+// kubectlRaw is the request for kubectl: raw where it has a command for the
+// method, and for a patch the command that sends it.
 func kubectlRaw(call client.Call) string {
 	u := shellQuote((&url.URL{Path: call.Path, RawQuery: call.Query.Encode()}).String())
 	switch call.Method {
@@ -318,6 +352,40 @@ func kubectlRaw(call client.Call) string {
 		return "kubectl create --raw " + u + " -f -"
 	case http.MethodPut:
 		return "kubectl replace --raw " + u + " -f -"
+	case http.MethodPatch:
+		return kubectlPatch(call)
 	}
 	return ""
+}
+
+// kubectlPatch is a patch for kubectl; empty where it has no command for it.
+func kubectlPatch(call client.Call) string {
+	info := request.ParseInfo(call.Method, call.Path, false, "")
+	if !info.IsResource || info.Name == "" {
+		return ""
+	}
+	words := []string{"kubectl", "patch", strings.TrimSuffix(info.Resource+"."+info.Version+"."+info.Group, "."), shellQuote(info.Name)}
+	kind := map[string]string{"application/merge-patch+json": "merge", "application/strategic-merge-patch+json": "strategic", "application/json-patch+json": "json"}[call.ContentType]
+	if call.ContentType == "application/apply-patch+yaml" {
+		words = []string{"kubectl", "apply", "--server-side", "-f", "-"}
+		if m := call.Query.Get("fieldManager"); m != "" {
+			words = append(words, "--field-manager="+shellQuote(m))
+		}
+		if call.Query.Get("force") == "true" {
+			words = append(words, "--force-conflicts")
+		}
+	}
+	if info.Namespace != "" && info.Resource != "namespaces" {
+		words = append(words, "-n", info.Namespace)
+	}
+	if info.Subresource != "" {
+		words = append(words, "--subresource="+info.Subresource)
+	}
+	if kind != "" {
+		words = append(words, "--type="+kind, "-p", shellQuote(string(call.Body)))
+	}
+	if call.Query.Get("dryRun") != "" {
+		words = append(words, "--dry-run=server")
+	}
+	return strings.Join(words, " ")
 }

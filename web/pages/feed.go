@@ -51,9 +51,13 @@ func watchTab(_ context.Context, c *Call, o *loaded, own *view.Object) (templ.Co
 
 func canWatch(o *loaded) bool { return can(o.entry, "watch") }
 
-// feedView is the watch of a list's state.
+// feedView is the watch of a list's state, as the page's address says.
 func (c *Call) feedView(s *listState) view.Feed {
-	from := strings.TrimSpace(c.Query.Get("from"))
+	return c.feedOf(s, strings.TrimSpace(c.Query.Get("from")))
+}
+
+// feedOf is the watch of a list's state after a version.
+func (c *Call) feedOf(s *listState, from string) view.Feed {
 	v := view.Feed{
 		Kind: plural(s.entry.Resource.Kind), GroupVersion: s.gvr.GroupVersion().String(), Filter: s.filter, From: from,
 		URL: join(listPath(s.gvr, s.namespace), with(nil, "q", s.filter, "from", from)),

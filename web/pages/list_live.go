@@ -30,6 +30,9 @@ func (c *Call) OpenLive(ctx context.Context, r live.Request, wake func()) (live.
 	if r.Kind == "overview" {
 		return c.openOverview(ctx, wake)
 	}
+	if r.Kind == "types" {
+		return c.openTypes(r.Have, wake), nil
+	}
 	if r.Kind == "requests" {
 		return c.openNewest(c.newestRequest(u.Query()), wake), nil
 	}

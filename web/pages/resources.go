@@ -12,7 +12,7 @@ import (
 
 // resources lists every resource type of the live table.
 func resources(_ context.Context, c *Call) (*Answer, error) {
-	var v view.Resources
+	v := view.Resources{Version: typesVersion(c.Registry.Table())}
 	for _, g := range c.Registry.Table().Groups() {
 		group := view.ResourceGroup{Name: g.Name}
 		if g.Name == "" {

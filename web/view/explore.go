@@ -4,14 +4,15 @@ import "pilothouse/web/messages"
 
 // Explore is the index of the API.
 type Explore struct {
-	Query                     string
-	Group, Verb, Scope, Shape string
-	Groups                    []string
-	Verbs                     []string
-	Sections                  []ExploreSection
-	Hits                      []ExploreHit
-	Operations, Kinds         int
-	Note                      string
+	Query                              string
+	Group, Version, Verb, Scope, Shape string
+	Groups, Versions, Verbs            []string
+	Sections                           []ExploreSection
+	Hits                               []ExploreHit
+	Operations, Kinds                  int
+	Note                               string
+	// Types is the version of the table of types that this shows.
+	Types string
 }
 
 // ExploreSection is one group version.
@@ -57,6 +58,7 @@ type SchemaPage struct {
 	Facts       []Fact
 	Operations  []ExploreOperation
 	ListHref    string
+	WatchHref   string
 	Objects     string
 	Command     string
 	Example     []Line
@@ -88,7 +90,9 @@ type OperationPage struct {
 type OperationParameter struct {
 	Name, In, Type, Description, Value string
 	Required                           bool
-	Choices                            []string
+	// More is what Description goes on with after its first sentence.
+	More    string
+	Choices []string
 	// Live tells that the choices are other ones when the namespace is.
 	Live bool
 }
@@ -105,21 +109,26 @@ type Try struct {
 	Accept    string
 	Types     []string
 	Type      string
-	WatchHref string
-	Fault     *Fault
-	Result    *TryResult
+	// CanWatch tells that what the operation gives can be watched; Feed is that
+	// watch.
+	CanWatch bool
+	Feed     *Feed
+	Fault    *Fault
+	Result   *TryResult
 }
 
 // TryResult is what a request gave.
 type TryResult struct {
-	Request, Curl, Kubectl string
-	Status                 string
-	Tone                   string
-	Took                   string
-	AuditID                string
-	Headers                []Param
-	Warnings               []string
-	Lines                  []Line
-	// Cut tells that Lines are the beginning only; Whole is the address of all.
-	Cut, Whole string
+	// As is who made the request.
+	Request, As, Curl, Kubectl string
+	Status                     string
+	Tone                       string
+	Took                       string
+	AuditID                    string
+	Headers                    []Param
+	Warnings                   []string
+	Lines                      []Line
+	// Cut tells that Lines are the beginning only; Whole is the address of all
+	// that a script can show, Download that of the same as a file.
+	Cut, Whole, Download string
 }

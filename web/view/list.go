@@ -20,7 +20,7 @@ type List struct {
 	Columned bool
 	// OtherColumns are those that were typed and cannot be read.
 	OtherColumns string
-	Saved    []Link // named views of this list
+	Saved        []Link // named views of this list
 	// Shape tells which columns there are.
 	Shape string
 	// Sort and Desc are hidden fields of the filter form; so are Wide and NS.

@@ -2,8 +2,10 @@ package view
 
 // Resources is the page of all resource types.
 type Resources struct {
-	Groups []ResourceGroup
-	Types  int
+	// Version is that of the table of types.
+	Version string
+	Groups  []ResourceGroup
+	Types   int
 }
 
 // ResourceGroup is one API group.

@@ -7,6 +7,7 @@ import { $ } from './html.js'
 export function start(root) {
   const answer = $('[data-answer^="/"]', root)
   if (answer) import('./answer.js').then((m) => m.start(answer))
+  if ($('.tried', root)) $('[data-testid=try] .acts', root)?.scrollIntoView() // what came of it is below
   names(root)
 }
 

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { appendFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
@@ -92,6 +92,44 @@ export async function until(f, timeout = 60_000) {
     if (v) return v
     if (Date.now() > end) throw new Error(`waited in vain for ${f}, which gave ${JSON.stringify(v)}`)
     await new Promise((ok) => setTimeout(ok, 20))
+  }
+}
+
+/** Wire is a way to a server that can be cut, or left lying as if it were whole. */
+export class Wire {
+  static async to(server) {
+    const w = new Wire()
+    w.pairs = new Set()
+    w.state = 'whole'
+    w.listener = createServer((near) => {
+      near.on('error', () => {})
+      if (w.state === 'cut') return near.destroy()
+      const far = connect(server.port, '127.0.0.1')
+      far.on('error', () => {})
+      const pair = [near, far]
+      w.pairs.add(pair)
+      for (const [from, to] of [[near, far], [far, near]]) {
+        from.on('data', (b) => { if (w.state === 'whole') to.write(b) })
+        from.on('close', () => { to.destroy(); w.pairs.delete(pair) })
+      }
+    })
+    await new Promise((ok) => w.listener.listen(0, '127.0.0.1', ok))
+    w.url = `http://127.0.0.1:${w.listener.address().port}`
+    return w
+  }
+
+  /** cut ends all connections, and those that come; stall lets bytes vanish. */
+  cut() { this.state = 'cut'; this.end() }
+  stall() { this.state = 'stalled' }
+
+  /** mend lets new connections through; those that lost bytes are over. */
+  mend() { this.state = 'whole'; this.end() }
+
+  end() { for (const pair of this.pairs) for (const s of pair) s.destroy() }
+
+  stop() {
+    this.end()
+    return new Promise((ok) => this.listener.close(ok))
   }
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { addPod, cluster } from '../fixture.js'
-import { Server, context, done, figure, live, login, quiet, quit, until } from '../harness.js'
+import { Server, Wire, context, done, figure, live, login, quiet, quit, until } from '../harness.js'
 
 let server, fixture
 const pods = 600
@@ -90,8 +90,13 @@ test('R2: sort and filter work over all objects, on the server', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/api/v1/pods')
   await live(page)
+  // The one with the most is the last of all, far below what is loaded.
+  const { metadata, spec } = fixture.pods.reduce((a, b) => (a.metadata.namespace + ' ' + a.metadata.name > b.metadata.namespace + ' ' + b.metadata.name ? a : b))
+  assert.ok(!(await names(page)).includes(metadata.name))
+  await server.api('PATCH', `/api/v1/namespaces/${metadata.namespace}/pods/${metadata.name}/status`, { status: { containerStatuses: [{ name: spec.containers[0].name, restartCount: 99, lastState: { terminated: { exitCode: 1, finishedAt: '2026-01-01T00:00:00Z' } } }] } }, 'application/strategic-merge-patch+json')
   await page.click('th >> text=Restarts')
   await page.click('th >> text=Restarts')
+  await until(async () => (await names(page))[0] === metadata.name)
   const restarts = (p) => p.status.containerStatuses.reduce((n, s) => n + s.restartCount, 0)
   const most = Math.max(...(await server.api('GET', '/api/v1/pods')).items.map(restarts))
   await until(async () => (await page.textContent('[data-body] tr td:nth-child(6)')).startsWith(`${most} (`))
@@ -108,6 +113,79 @@ test('R2: sort and filter work over all objects, on the server', async () => {
   await page.fill('#filter', '!cart web')
   await until(async () => !(await page.isVisible('[data-problem]')))
   assert.ok((await names(page)).every((n) => !n.includes('cart')))
+  await done(c)
+})
+
+test('R2: a label leads to all that have it, in a new tab too', async () => {
+  const c = await context()
+  const { namespace, name, labels } = fixture.pods[0].metadata
+  const page = await login(server, c, 'token-admin', `/ui/api/v1/namespaces/${namespace}/pods/${name}`)
+  const expected = String((await server.api('GET', `/api/v1/namespaces/${namespace}/pods?labelSelector=app%3D${labels.app}`)).items.length)
+  const [other] = await Promise.all([c.waitForEvent('page'), page.click(`a >> text="app=${labels.app}"`, { modifiers: ['Control'] })])
+  await live(other)
+  assert.match(page.url(), new RegExp(name))
+  assert.equal(await other.inputValue('#filter'), `-l app=${labels.app}`)
+  assert.equal((await other.textContent('[data-count]')).split(' ')[0], expected)
+  await other.close()
+  await page.click(`a >> text="app=${labels.app}"`)
+  await live(page)
+  assert.equal(await page.inputValue('#filter'), `-l app=${labels.app}`)
+  await until(async () => (await page.textContent('[data-count]')).split(' ')[0] === expected)
+  await done(c)
+})
+
+// said is the text of a page, without ages.
+const said = (page) => page.evaluate(() => ['#crumbs', '#main', '#panel'].map((part) => {
+  const copy = document.querySelector(part).cloneNode(true)
+  for (const t of copy.querySelectorAll('time,[hidden],.pad,script')) t.remove()
+  return copy.textContent.replace(/\s+/g, '')
+}).join('\n'))
+
+test('R3: everything that is chosen is in the address, which says the same to whoever opens it', async () => {
+  const c = await context()
+  const page = await login(server, c, 'token-admin', '/ui/api/v1/pods')
+  await live(page)
+  await page.goto(server.url + '/ui/api/v1/pods?ns=shop,payments&except=1&cols=name,node,label:team,.spec.nodeName')
+  await live(page)
+  for (let i = 0; i < 2; i++) {
+    await page.click('th >> text=Node >> nth=0')
+    await quiet(page)
+  }
+  await page.fill('#filter', '-l app in (billing,cart) !proxy')
+  await page.press('#filter', 'Enter')
+  await quiet(page)
+  await page.click('[data-body] tr >> nth=3 >> td.name a')
+  await page.waitForSelector('#panel [data-object]')
+  await page.click('#panel [data-tab] >> text=YAML')
+  await page.waitForSelector('#panel [data-testid=yaml]')
+  await quiet(page)
+  const [address, text] = [page.url(), await said(page)]
+  for (const part of ['ns=', 'except=1', 'cols=', 'sort=node', 'desc=1', 'q=', 'sel=', 'tab%3Dyaml']) assert.ok(address.includes(part), `${address} lacks ${part}`)
+  const same = async (p) => {
+    await p.waitForSelector('#panel [data-testid=yaml]')
+    await live(p)
+    await until(async () => await said(p) === text, 30_000).catch(async () => assert.equal(await said(p), text))
+  }
+  await page.reload()
+  await same(page)
+  await page.click('.nav >> text=Services')
+  await page.waitForURL(/services/)
+  await page.goBack()
+  await same(page)
+  await page.goForward()
+  await page.waitForURL(/services/)
+  await page.goBack()
+  await same(page)
+  // Somebody else gets the link, and logs in first.
+  const other = await context()
+  const copied = await other.newPage()
+  await copied.goto(address)
+  assert.equal(new URL(copied.url()).pathname, '/login')
+  await copied.fill('#token', 'token-admin')
+  await copied.click('[data-testid=login]')
+  await same(copied)
+  assert.equal(copied.url(), address)
+  await done(other)
   await done(c)
 })
 
@@ -162,7 +240,7 @@ test('R4: rows are windowed and do not move under the reader', async () => {
   await quiet(page)
   const now = await under()
   assert.equal(now[0], before[0])
-  assert.ok(Math.abs(now[1] - before[1]) < 1, `moved by ${now[1] - before[1]}`)
+  assert.ok(Math.abs(now[1] - before[1]) < 0.01, `moved by ${now[1] - before[1]}`)
   assert.match(await page.textContent('[data-pill]'), /100 new/)
   const indexes = await page.$$eval('[data-body] tr[data-uid]', (l) => l.map((tr) => Number(tr.getAttribute('aria-rowindex'))))
   assert.ok(indexes.every((n, i) => n === indexes[0] + i))
@@ -203,10 +281,16 @@ test('R5: a change reaches its row only, over one socket', async () => {
   times.sort((a, b) => a - b)
   figure('R5 event to pixel, p50', times[10], 100, { slack: 100 })
   figure('R5 event to pixel, p95', times[18], 100, { slack: 200 })
+  assert.notEqual(await page.$eval('[data-body] tr td.flash', (td) => getComputedStyle(td).animationName), 'none')
   const touched = await page.evaluate(() => [...window.touched])
   assert.equal(touched.length, 1, touched.join())
+  // A list, the object beside it and the overview: all over the same one.
+  await page.click('[data-body] tr >> nth=1 >> td.name a')
+  await page.waitForSelector('#panel [data-object]')
   await page.click('.nav >> text=Services')
   await page.waitForURL(/services/)
+  await page.click('.brand')
+  await page.waitForURL((u) => u.pathname === '/ui/')
   await page.click('.nav >> text=Pods')
   await page.waitForURL(/pods/)
   await live(page)
@@ -216,18 +300,118 @@ test('R5: a change reaches its row only, over one socket', async () => {
 
 const name = async (pod) => (await server.api('GET', `/api/v1/namespaces/payments/pods/${pod}`)).spec.containers[0].name
 
+test('R4: what is selected is the object, whatever becomes of its row', async () => {
+  const pods = '/api/v1/namespaces/team-blue/pods'
+  const create = (name) => server.create(pods, { apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { containers: [{ name: 'c', image: 'i' }] } })
+  await create('zz-chosen')
+  const c = await context()
+  const page = await login(server, c, 'token-admin', '/ui' + pods + '?q=zz-')
+  await live(page)
+  const box = (name) => page.locator('[data-body] tr:not(.gone)', { hasText: name }).locator('input')
+  await box('zz-chosen').check()
+  await server.api('PATCH', pods + '/zz-chosen', { metadata: { labels: { a: 'b' } } }, 'application/merge-patch+json')
+  await server.api('PATCH', pods + '/zz-chosen/status', { status: { containerStatuses: [{ name: 'c', restartCount: 7 }] } }, 'application/strategic-merge-patch+json')
+  for (let i = 0; i < 3; i++) await create('zz-before-' + i)
+  await until(async () => await page.textContent('[data-testid=count]') === '4')
+  await page.waitForSelector('[data-body] tr:has-text("zz-chosen") >> text="7"')
+  assert.ok(await box('zz-chosen').isChecked())
+  assert.equal(await page.$$eval('[data-body] input:checked', (l) => l.length), 1)
+  assert.equal(await page.textContent('[data-selected]'), '1')
+  // Another object of the same name is another object.
+  await server.api('DELETE', pods + '/zz-chosen')
+  await create('zz-chosen')
+  await page.waitForSelector('tr.gone')
+  await page.waitForSelector('[data-body] tr:not(.gone):has-text("zz-chosen")')
+  assert.ok(!await box('zz-chosen').isChecked())
+  assert.ok(await page.isHidden('[data-bulk]'))
+  await done(c)
+})
+
 test('R4: a deleted row stands for a moment, and the focus goes to its neighbour', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/api/v1/namespaces/platform/pods')
   await live(page)
   await page.press('body', 'j')
   await page.press('body', 'j')
-  const name = await page.evaluate(() => document.activeElement.textContent)
+  const [name, next] = await page.evaluate(() => {
+    const tr = document.activeElement.closest('tr')
+    new MutationObserver((_, o) => {
+      if (tr.isConnected && tr.classList.contains('gone')) window.left ??= performance.now()
+      if (!tr.isConnected) { o.disconnect(); window.stood = performance.now() - window.left }
+    }).observe(document.querySelector('[data-body]'), { childList: true, subtree: true, attributes: true })
+    return [document.activeElement.textContent, tr.nextElementSibling.dataset.uid]
+  })
   await server.api('DELETE', `/api/v1/namespaces/platform/pods/${name}`)
   await page.waitForSelector('tr.gone')
   assert.match(await page.textContent('tr.gone'), new RegExp(name))
+  assert.equal(await page.$eval('tr.gone td.name', (td) => getComputedStyle(td).textDecorationLine), 'line-through')
   await page.waitForSelector('tr.gone', { state: 'detached' })
-  assert.ok(await page.evaluate(() => document.activeElement.closest('tr[data-uid]')))
+  const stood = await until(() => page.evaluate(() => window.stood))
+  assert.ok(stood > 2900, `it stood for ${stood} ms`)
+  assert.equal(await page.evaluate(() => document.activeElement.closest('tr').dataset.uid), next)
+  await done(c)
+})
+
+// offline makes changes while a page cannot see them, and gives what a fresh list
+// is to show: create 3, delete 2, modify 1.
+async function offline(shown, i) {
+  for (let k = 0; k < 3; k++) await addPod(server, 'shop', 'cart', i + k)
+  for (const n of shown.slice(0, 2)) await server.api('DELETE', `/api/v1/namespaces/shop/pods/${n}`)
+  const changed = await server.api('GET', `/api/v1/namespaces/shop/pods/${shown[4]}`)
+  await server.api('PATCH', `/api/v1/namespaces/shop/pods/${shown[4]}/status`, { status: { containerStatuses: [{ name: changed.spec.containers[0].name, restartCount: i }] } }, 'application/strategic-merge-patch+json')
+}
+
+// fresh waits until a page shows what a fresh one does; it gives the time that it took.
+async function fresh(c, page) {
+  const began = Date.now()
+  const copy = await c.newPage()
+  await copy.goto(page.url())
+  const text = (p) => p.$$eval('[data-body] tr[data-uid]', (l) => l.slice(0, 60).map((tr) => [tr.dataset.uid, ...[...tr.cells].filter((td) => !td.querySelector('time')).map((td) => td.textContent)].join(' ')).join('\n'))
+  const expected = await text(copy)
+  const count = await copy.textContent('[data-testid=count]')
+  await copy.close()
+  await until(async () => await text(page) === expected && await page.textContent('[data-testid=count]') === count)
+  return Date.now() - began
+}
+
+// back gives how long a page took to be live again, by its own clock.
+const back = (page) => page.evaluate(() => new Promise((ok) => {
+  const began = Date.now()
+  const look = () => (document.querySelector('#live').dataset.state === 'live' ? ok(Date.now() - began) : setTimeout(look, 10))
+  look()
+}))
+
+test('R6: a connection that was cut, or that carries nothing more, is told and made again', async (t) => {
+  const c = await context()
+  const wire = await Wire.to(server)
+  t.after(() => wire.stop())
+  await c.addInitScript(() => { // silence is noticed in half the time
+    const now = performance.now.bind(performance)
+    performance.now = () => 2 * now()
+  })
+  const page = await login({ url: wire.url }, c, 'token-admin', '/ui/api/v1/namespaces/shop/pods')
+  await live(page)
+  const opened = []
+  page.on('websocket', (ws) => ws.on('framesent', (f) => opened.push(f.payload)))
+  const shown = await names(page)
+  wire.cut()
+  const died = Date.now()
+  await page.waitForSelector('#live[data-state=lost]')
+  figure('R6 a cut is shown', Date.now() - died, 1000, { slack: 30 })
+  assert.match(await page.textContent('#live'), /reconnecting, data from \d\d:\d\d:\d\d/)
+  await until(async () => /reconnecting, data from/.test(await page.textContent('#said')))
+  await offline(shown, 8000)
+  wire.mend()
+  figure('R6 live after the network is back', await back(page), 5000, { slack: 6 })
+  figure('R6 the same as a fresh list after the network is back', await fresh(c, page), 5000, { slack: 6 })
+  const again = JSON.parse(opened.find((m) => m.includes('"open"')))
+  assert.deepEqual(again.have.map((one) => one.split(' ').length), Array(again.have.length).fill(2), 'it says which versions it has')
+  assert.ok(again.have.length >= 60)
+  // Nothing closes this one: it is noticed since nothing comes.
+  wire.stall()
+  await page.waitForSelector('#live[data-state=lost]', { timeout: 90_000 })
+  wire.mend()
+  await live(page)
   await done(c)
 })
 
@@ -243,14 +427,9 @@ test('R6: it is never silently stale', async () => {
   assert.match(await page.textContent('#live'), /reconnecting, data from \d\d:\d\d:\d\d/)
   assert.deepEqual(await names(page), shown)
   await server.run()
-  for (let i = 0; i < 3; i++) await addPod(server, 'shop', 'cart', 9000 + i)
-  for (const n of shown.slice(0, 2)) await server.api('DELETE', `/api/v1/namespaces/shop/pods/${n}`)
-  await live(page)
-  const expected = (await server.api('GET', '/api/v1/namespaces/shop/pods')).items.map((p) => p.metadata.name).sort()
-  await until(async () => await page.textContent('[data-testid=count]') === String(expected.length))
-  await until(async () => {
-    const now = await names(page)
-    return now.length > 0 && now.join() === expected.slice(0, now.length).join()
-  })
+  const returned = back(page)
+  await offline(shown, 9000)
+  figure('R6 live after the server is back', await returned, 5000, { slack: 6 })
+  await fresh(c, page)
   await done(c)
 })

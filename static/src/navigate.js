@@ -129,7 +129,7 @@ export function follow(a) {
     return here.go(u, true)
   }
   if (a.matches('[data-open]') && here && panel.fits()) return panel.open(a)
-  if (a.matches('[data-tab]') && a.closest('#panel')) return panel.load(a.href)
+  if (a.matches('[data-tab]') && a.closest('#panel')) return panel.show(a.href)
   return go(u.pathname + u.search)
 }
 

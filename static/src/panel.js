@@ -18,16 +18,25 @@ export const isOpen = () => !!el && !el.hidden
 /** open shows the object that a link of the list leads to. */
 export function open(a) {
   opener = a
-  const u = new URL(location)
-  u.searchParams.set('sel', key(a.href))
-  history.replaceState({}, '', u.pathname + u.search)
-  return load(a.href)
+  return show(a.href)
 }
 
-// key names the object of an address for the address of the list.
-const key = (href) => new URL(href, location).pathname.slice('/ui/'.length)
+/** show shows an object, or one of its tabs, and puts it into the address. */
+export function show(href) {
+  const u = new URL(location)
+  u.searchParams.set('sel', key(href))
+  history.replaceState({}, '', u.pathname + u.search)
+  return load(href)
+}
 
-export async function load(href) {
+// key names the object of an address, and its tab, for the address of the list.
+const key = (href) => {
+  const { pathname, searchParams } = new URL(href, location)
+  const tab = searchParams.get('tab')
+  return pathname.slice('/ui/'.length) + (tab ? '?tab=' + tab : '')
+}
+
+async function load(href) {
   loading?.abort()
   const mine = loading = new AbortController()
   try {

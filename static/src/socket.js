@@ -11,6 +11,8 @@ let timer = 0
 let paused = false
 let since = new Date()
 let ended = false
+let heard = 0 // when the last message came
+let asked = 0 // when the server was asked whether it is there, 0 when it need not be
 const troubles = new Map() // id -> why a part is not live
 
 /** subscribe opens a live part. ask() gives the request, got(message) takes what
@@ -44,13 +46,17 @@ function connect() {
   clearTimeout(timer)
   socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ui/live?language=${language}`)
   const mine = socket
+  asked = performance.now() // it answers by opening
   mine.onopen = () => {
-    attempts = 0
+    attempts = asked = 0
+    heard = performance.now()
     for (const [id, s] of subs) send({ do: 'open', id, ...s.ask() })
     show()
   }
   mine.onmessage = (e) => {
     since = new Date()
+    heard = performance.now()
+    asked = 0
     const m = JSON.parse(e.data)
     if (m.state) {
       if (m.state.live) troubles.delete(m.id)
@@ -68,6 +74,32 @@ function connect() {
   }
 }
 
+// A connection can be dead without having been closed. When nothing has come for
+// a while the server is asked, and when it does not answer that is the end. Only
+// time in which this page could have read an answer counts.
+const silence = 5000
+const turn = 1000
+let turned = 0
+setInterval(() => {
+  const now = performance.now()
+  const busy = now - turned > 3 * turn
+  turned = now
+  if (!socket) return
+  if (busy) asked &&= now
+  else if (!asked && now - heard > silence && send({ do: 'ping' })) asked = now
+  else if (asked && now - asked > silence) lose()
+}, turn)
+
+// lose gives the connection up; closing it would wait for the other end.
+function lose() {
+  const s = socket
+  socket = null
+  s?.close()
+  asked = 0
+  again()
+  show()
+}
+
 function again() {
   if (paused || !subs.size) return
   attempts++
@@ -78,7 +110,7 @@ function again() {
 // retry asks first whether the session is still there: a websocket cannot tell.
 async function retry() {
   try {
-    const r = await fetch('/ui/session', { headers: { 'X-Pilothouse': 'session' }, redirect: 'error' })
+    const r = await fetch('/ui/session', { headers: { 'X-Pilothouse': 'session' }, redirect: 'error', signal: AbortSignal.timeout(4000) })
     if (r.status === 401) return expired()
     if (!r.ok) throw new Error(r.statusText)
     connect()
@@ -138,7 +170,7 @@ export function toggle() {
 }
 
 addEventListener('online', () => { if (!socket && attempts) { attempts = 0; clearTimeout(timer); retry() } })
-addEventListener('offline', () => { const s = socket; socket = null; if (s) { s.close(); attempts = 1; again(); show() } })
+addEventListener('offline', () => { if (socket) lose() })
 
 // A tab that nobody sees asks for nothing after half a minute.
 let hidden = 0

@@ -157,6 +157,15 @@ func TestWhyNothingCanBeShownIsTold(t *testing.T) {
 	}
 }
 
+func TestATabMayAskWhetherTheServerIsThere(t *testing.T) {
+	conn := dial(t, Tab{Alive: always})
+	tell(t, conn, Request{Do: "ping"})
+	conn.SetReadDeadline(time.Now().Add(30 * time.Second)) //nolint:errcheck // a test
+	if _, m, err := conn.ReadMessage(); err != nil || string(m) != `{"id":0,"pong":true}` {
+		t.Errorf("got %s %v", m, err)
+	}
+}
+
 func TestASocketEndsWithItsSession(t *testing.T) {
 	done := make(chan struct{})
 	c := &counter{}

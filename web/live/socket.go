@@ -51,7 +51,7 @@ type Subscription interface {
 
 // Request is what a tab asks for.
 type Request struct {
-	Do     string `json:"do"` // open, move, close
+	Do     string `json:"do"` // open, move, close; ping asks for any answer
 	ID     int    `json:"id"`
 	Kind   string `json:"kind"`
 	URL    string `json:"url"`
@@ -212,6 +212,8 @@ func (s *socket) take(ctx context.Context, r Request) error {
 	switch {
 	case r.Do == "open":
 		return s.open(ctx, r)
+	case r.Do == "ping":
+		return s.write(0, map[string]any{"pong": true})
 	case one == nil:
 	case r.Do == "close":
 		delete(s.subs, r.ID)

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"pilothouse/web/messages"
@@ -47,6 +48,11 @@ func bodyID(o view.Object) string {
 		return "panel-body"
 	}
 	return "object-body"
+}
+
+// ended tells whether any of some containers has ended before.
+func ended(list []view.Container) bool {
+	return slices.ContainsFunc(list, func(c view.Container) bool { return c.Last != "" })
 }
 
 func depth(n int) string { return "depth" + strconv.Itoa(min(n, 4)) }

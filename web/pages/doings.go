@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -46,6 +47,7 @@ type doing struct {
 var doings = []doing{
 	{name: "scale", verb: "Scale", one: "Scale %s %s", many: "Scale %d %s", done: "%s %s was scaled.", on: ofTypes("apps", "deployments", "statefulsets", "replicasets").or("", "replicationcontrollers"), verbs: "patch", sub: "scale", asks: "Replicas", wrong: wrongReplicas, do: scaleTarget, shown: always},
 	{name: "restart", verb: "Restart", one: "Restart %s %s", many: "Restart %d %s", done: "%s %s was restarted.", on: ofTypes("apps", "deployments", "statefulsets", "daemonsets").test, verbs: "patch", do: restartTarget, shown: always},
+	{name: "rollback", verb: "Roll back", one: "Roll back %s %s", many: "Roll back %d %s", done: "%s %s was rolled back.", on: ofTypes("apps", "deployments", "statefulsets", "daemonsets").test, verbs: "patch", asks: "Revision, 0 for the one before", wrong: wrongRevision, do: rollbackTarget, shown: always},
 	{name: "pause", verb: "Pause", one: "Pause %s %s", many: "Pause %d %s", done: "%s %s was paused.", on: ofTypes("apps", "deployments").test, verbs: "patch", do: setField(true, "spec", "paused"), shown: unless("spec", "paused")},
 	{name: "resume", verb: "Resume", one: "Resume %s %s", many: "Resume %d %s", done: "%s %s was resumed.", on: ofTypes("apps", "deployments").test, verbs: "patch", do: setField(nil, "spec", "paused"), shown: when("spec", "paused")},
 	{name: "suspend", verb: "Suspend", one: "Suspend %s %s", many: "Suspend %d %s", done: "%s %s was suspended.", on: ofTypes("batch", "cronjobs", "jobs").test, verbs: "patch", do: setField(true, "spec", "suspend"), shown: unless("spec", "suspend")},
@@ -176,8 +178,11 @@ func doPage(_ context.Context, c *Call, o *loaded) (*Answer, error) {
 		FormToken: c.FormToken(), Act: d.name, Verb: messages.Said(c.T(d.one, o.object.GetKind(), o.name)), List: listPath(o.gvr, o.namespace), Asks: d.asks,
 		One: objectPath(o.gvr, o.namespace, o.name), Selected: []string{string(o.object.GetUID()) + " " + o.namespace + "/" + o.name}, Names: []string{strings.TrimPrefix(o.namespace+"/"+o.name, "/")},
 	}
-	if d.name == "scale" {
+	switch d.name {
+	case "scale":
 		v.Change = digText(o.object.Object, "spec", "replicas")
+	case "rollback":
+		v.Change = cmp.Or(c.Query.Get("change"), "0")
 	}
 	v.Command = d.command(c, o)
 	return c.bulkAnswer(v, o.address, http.StatusOK), nil
@@ -190,6 +195,8 @@ func (d *doing) command(c *Call, o *loaded) string {
 	switch d.name {
 	case "scale":
 		command = "kubectl scale " + name + " --replicas=N"
+	case "rollback":
+		command = "kubectl rollout undo " + name + " --to-revision=N"
 	case "restart", "pause", "resume":
 		command = "kubectl rollout " + d.name + " " + name
 	case "cordon", "uncordon":

@@ -238,6 +238,10 @@ func networkPolicyBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 		}
 		blocks = append(blocks, view.Block{Title: way.title, Table: t})
 	}
+	if a, ok := c.served("", "pods"); ok {
+		a.namespace = o.namespace
+		blocks = append(blocks, c.rowsBlock(ctx, "Pods", a, selector, ""))
+	}
 	return blocks
 }
 

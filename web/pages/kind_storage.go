@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"pilothouse/web/messages"
 	"pilothouse/web/view"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -46,4 +47,39 @@ func volumeBlocks(_ context.Context, _ *Call, o *loaded) []view.Block {
 	f.add("Handle", digText(spec, "csi", "volumeHandle"))
 	f.add("Why", digText(o.object.Object, "status", "reason")+" "+digText(o.object.Object, "status", "message"))
 	return []view.Block{{Title: "Volume", Facts: f}}
+}
+
+// storageClassBlocks are how a class makes volumes, and those that it has made.
+func storageClassBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
+	var f factList
+	f.add("Driver", digText(o.object.Object, "provisioner"))
+	f.add("When released", digText(o.object.Object, "reclaimPolicy"))
+	f.add("Binding", digText(o.object.Object, "volumeBindingMode"))
+	f.add("Can grow", c.yesNo(dig(o.object.Object, "allowVolumeExpansion") == true))
+	f.add("Taken where none is named", c.yesNo(o.object.GetAnnotations()["storageclass.kubernetes.io/is-default-class"] == "true"))
+	parameters, _ := o.object.Object["parameters"].(map[string]any)
+	for _, name := range sortedKeys(parameters) {
+		f.add(messages.Data(name), text(parameters[name]))
+	}
+	b := view.Block{Title: "Volumes", Table: &view.Table{Columns: []messages.Text{"Name", "Capacity", "Status", "Claimed by"}, Empty: "None."}}
+	a, ok := c.served("", "persistentvolumes")
+	if !ok {
+		return []view.Block{{Title: "Class", Facts: f}}
+	}
+	list, err := c.listObjects(ctx, a, "", "")
+	if err != nil {
+		b.Note, b.Table = messages.Data(c.reason(err)), nil
+	}
+	for _, v := range list {
+		if digText(v, "spec", "storageClassName") != o.name || len(b.Table.Rows) == shownRelated {
+			continue
+		}
+		name, phase := digText(v, "metadata", "name"), digText(v, "status", "phase")
+		namespace, claim := digText(v, "spec", "claimRef", "namespace"), digText(v, "spec", "claimRef", "name")
+		b.Table.Rows = append(b.Table.Rows, []view.Cell{
+			linked(name, objectPath(a.gvr, "", name)), {Text: digText(v, "spec", "capacity", "storage")}, toned(phase, view.Tone("Status", phase)),
+			linked(strings.Trim(namespace+"/"+claim, "/"), objectPath(core("persistentvolumeclaims"), namespace, claim)),
+		})
+	}
+	return []view.Block{{Title: "Class", Facts: f}, b}
 }

@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -37,8 +36,8 @@ func workloadBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 			f.add("Strategy", kind)
 		}
 	}
-	if dig(spec, "paused") == true {
-		f.add("Rollout", c.T("paused"))
+	if o.object.GetKind() == "Deployment" {
+		f = append(f, view.Fact{Name: "Rollout", Cell: c.rolloutCell(&o.object)})
 	}
 	if name := digText(spec, "serviceName"); name != "" {
 		f.link("Service", name, objectPath(core("services"), o.namespace, name))
@@ -113,29 +112,46 @@ func (c *Call) leadsTo(ctx context.Context, o *loaded, pods labels.Set) view.Blo
 	return view.Block{Title: "What leads here", Table: t}
 }
 
-// deploymentBlocks have the revisions as well.
-func deploymentBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
+// revisedBlocks have the revisions as well, and a StatefulSet its claims.
+func revisedBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	blocks := workloadBlocks(ctx, c, o)
-	var sets appsv1.ReplicaSetList
-	gvr := appsv1.SchemeGroupVersion.WithResource("replicasets")
-	if err := c.Client.List(ctx, gvr, o.namespace, metav1.ListOptions{LabelSelector: selectorText(dig(o.object.Object, "spec", "selector"))}, &sets); err != nil {
-		return append(blocks, view.Block{Title: "Revisions", Note: messages.Data(c.reason(err))})
+	if claims := c.claimsBlock(ctx, o); claims.Table != nil {
+		blocks = append(blocks, claims)
 	}
-	own := slices.DeleteFunc(sets.Items, func(rs appsv1.ReplicaSet) bool { return !metav1.IsControlledBy(&rs, &o.object) })
-	slices.SortFunc(own, func(a, b appsv1.ReplicaSet) int { return cmp.Compare(revision(&b), revision(&a)) })
-	t := &view.Table{Columns: []messages.Text{"Revision", "ReplicaSet", "Replicas", "Images", "Age"}, Empty: "There is none yet."}
-	for i := range own {
-		rs := &own[i]
-		var images []string
-		for _, k := range rs.Spec.Template.Spec.Containers {
-			images = append(images, k.Image)
+	return append(blocks, c.revisionsBlock(ctx, o))
+}
+
+// claimsBlock are the claims that a StatefulSet makes for its pods.
+func (c *Call) claimsBlock(ctx context.Context, o *loaded) view.Block {
+	templates := objects(dig(o.object.Object, "spec", "volumeClaimTemplates"))
+	a, ok := c.served("", "persistentvolumeclaims")
+	if len(templates) == 0 || !ok {
+		return view.Block{}
+	}
+	b := view.Block{Title: "Volume claims", Table: &view.Table{Columns: []messages.Text{"Claim", "Status", "Asked for", "Class", "Volume"}, Empty: "There is none yet."}}
+	list, err := c.listObjects(ctx, a, o.namespace, "")
+	if err != nil {
+		b.Note = messages.Data(c.reason(err))
+	}
+	for _, t := range templates {
+		prefix := digText(t, "metadata", "name") + "-" + o.name + "-"
+		for _, claim := range list {
+			name := digText(claim, "metadata", "name")
+			ordinal, mine := strings.CutPrefix(name, prefix)
+			if _, err := strconv.Atoi(ordinal); !mine || err != nil {
+				continue
+			}
+			phase, volume := digText(claim, "status", "phase"), digText(claim, "spec", "volumeName")
+			b.Table.Rows = append(b.Table.Rows, []view.Cell{
+				linked(name, objectPath(a.gvr, o.namespace, name)), toned(phase, view.Tone("Status", phase)), {Text: digText(claim, "spec", "resources", "requests", "storage")},
+				{Text: digText(claim, "spec", "storageClassName")}, linked(volume, objectPath(persistentVolumes, "", volume)),
+			})
 		}
-		t.Rows = append(t.Rows, []view.Cell{
-			{Text: strconv.Itoa(revision(rs))}, linked(rs.Name, objectPath(gvr, o.namespace, rs.Name)), {Text: c.T("%d of %d", rs.Status.ReadyReplicas, rs.Status.Replicas)},
-			{Text: strings.Join(images, ", ")}, timed(rs.CreationTimestamp.UTC().Format(timeFormat)),
-		})
+		if len(b.Table.Rows) == 0 && b.Note == "" {
+			b.Note = messages.Said(c.T("Each pod gets one of %s: %s.", digText(t, "spec", "resources", "requests", "storage"), digText(t, "metadata", "name")))
+		}
 	}
-	return append(blocks, view.Block{Title: "Revisions", Table: t})
+	return b
 }
 
 func revision(rs *appsv1.ReplicaSet) int {

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"strings"
+	"time"
 
 	"pilothouse/web/view"
 
@@ -38,6 +39,7 @@ func (c *Call) containers(o *unstructured.Unstructured) []view.Container {
 			if s, ok := states[v.Name]; ok {
 				v.Restarts = text(s["restartCount"])
 				v.State = stateOf(s)
+				v.Why, v.Last = messageOf(s), c.lastOf(s)
 				v.Running = v.State == "Running"
 				v.Tone = view.Tone("Status", v.State)
 				if v.State == "Running" && s["ready"] == false {
@@ -48,6 +50,29 @@ func (c *Call) containers(o *unstructured.Unstructured) []view.Container {
 		}
 	}
 	return list
+}
+
+// messageOf is what the state of a container says besides its reason.
+func messageOf(status map[string]any) string {
+	for _, name := range []string{"waiting", "terminated"} {
+		if m := digText(status, "state", name, "message"); m != "" {
+			return shorten(strings.TrimSpace(m), 300)
+		}
+	}
+	return ""
+}
+
+// lastOf is how a container ended before it was started again.
+func (c *Call) lastOf(status map[string]any) string {
+	last := dig(status, "lastState", "terminated")
+	if last == nil {
+		return ""
+	}
+	text := strings.TrimSpace(digText(last, "reason") + " " + c.T("exit code %s", digText(last, "exitCode")))
+	if at, err := time.Parse(time.RFC3339, digText(last, "finishedAt")); err == nil {
+		text = c.T("%s, %s ago", text, age(time.Since(at)))
+	}
+	return text
 }
 
 func objects(v any) []map[string]any {

@@ -83,8 +83,10 @@ type Container struct {
 	Ready                    string
 	Running                  bool
 	Restarts                 string
-	Ports                    string
-	Requests, Limits         string
+	// Why is the message of its state, Last how it ended before.
+	Why, Last        string
+	Ports            string
+	Requests, Limits string
 }
 
 // Datum is one entry of a ConfigMap or a Secret.

@@ -68,7 +68,7 @@ test('a pod says how its containers ended, and a Deployment is rolled back', asy
   const c = await context()
   const crashing = (await server.api('GET', '/api/v1/pods')).items.find((p) => p.status.containerStatuses.some((s) => s.state.waiting?.reason === 'CrashLoopBackOff'))
   const page = await login(server, c, 'token-admin', `/ui/api/v1/namespaces/${crashing.metadata.namespace}/pods/${crashing.metadata.name}`)
-  assert.match(await page.innerText('#object-body'), /CrashLoopBackOff\s+back-off\s+14\s+Error exit code 1, \S+ ago/)
+  assert.match(await page.innerText('#object-body'), /CrashLoopBackOff\s+back-off\s+14\s+Error, exit code 1, \S+ ago/)
   const path = shop('apps/deployments/api-gateway')
   const deployed = async () => (await server.api('GET', path.slice(3))).spec.template
   const was = await deployed()

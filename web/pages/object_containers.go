@@ -68,7 +68,7 @@ func (c *Call) lastOf(status map[string]any) string {
 	if last == nil {
 		return ""
 	}
-	text := strings.TrimSpace(digText(last, "reason") + " " + c.T("exit code %s", digText(last, "exitCode")))
+	text := strings.TrimPrefix(digText(last, "reason")+", "+c.T("exit code %s", digText(last, "exitCode")), ", ")
 	if at, err := time.Parse(time.RFC3339, digText(last, "finishedAt")); err == nil {
 		text = c.T("%s, %s ago", text, age(time.Since(at)))
 	}

@@ -69,6 +69,7 @@ test('R24: who may do what with an object, and by which binding', async () => {
 test('the overview counts by state, warns, and follows', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/')
+  assert.match(await page.innerText('#main header'), /Health\s+●\s*ready, \d+ checks/)
   await live(page)
   const tile = (name) => page.innerText(`.tile[aria-label="${name}"]`)
   assert.match(await tile('Nodes'), /12\s+.*1 NotReady/s)

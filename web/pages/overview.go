@@ -36,7 +36,7 @@ var tileResources = group("", "nodes", "pods").and("apps", "deployments", "state
 // went wrong lately, and how busy the server is.
 func home(ctx context.Context, c *Call) (*Answer, error) {
 	c.Docs.Warm(c.Client) // the editor and the explorer will want them
-	v := view.Cluster{Facts: c.clusterFacts()}
+	v := view.Cluster{Facts: append(c.health(ctx), c.clusterFacts()...)}
 	wait, cancel := context.WithTimeout(ctx, tileTimeout)
 	defer cancel()
 	for _, gr := range tileResources {

@@ -35,9 +35,9 @@ export class Kubelet {
   }
 
   /** pod makes a pod that runs here. */
-  async pod(namespace, name, { containers = ['main'], init = [], labels = {}, running = true, restarts = 0, tty = false } = {}) {
+  async pod(namespace, name, { containers = ['main'], init = [], labels = {}, owners, running = true, restarts = 0, tty = false } = {}) {
     const p = await this.server.create(`/api/v1/namespaces/${namespace}/pods`, {
-      apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace, labels },
+      apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace, labels, ownerReferences: owners },
       spec: {
         nodeName: this.name, terminationGracePeriodSeconds: 0, initContainers: init.map((n) => ({ name: n, image: 'image' })),
         containers: containers.map((n) => ({ name: n, image: 'image', ...(tty ? { tty: true, stdin: true } : {}) })),
@@ -52,6 +52,23 @@ export class Kubelet {
     } }, 'application/strategic-merge-patch+json')
     for (const n of [...init, ...containers]) this.container(`${namespace}/${name}/${n}`).over = init.includes(n)
     return p
+  }
+
+  /** debug adds a debug container that runs to a pod. */
+  async debug(namespace, name, container) {
+    const path = `/api/v1/namespaces/${namespace}/pods/${name}`
+    const merge = 'application/strategic-merge-patch+json'
+    await this.server.api('PATCH', `${path}/ephemeralcontainers`, { spec: { ephemeralContainers: [{ name: container, image: 'image' }] } }, merge)
+    await this.server.api('PATCH', `${path}/status`, { status: { ephemeralContainerStatuses: [{ name: container, image: 'image', imageID: '', ready: false, restartCount: 0, state: { running: {} } }] } }, merge)
+    return this.container(`${namespace}/${name}/${container}`)
+  }
+
+  /** finish ends a pod and its containers. */
+  async finish(namespace, name) {
+    for (const [key, c] of this.containers) if (key.startsWith(`${namespace}/${name}/`)) { c.over = true; c.end?.() }
+    const p = await this.server.api('GET', `/api/v1/namespaces/${namespace}/pods/${name}`)
+    const over = (list) => list?.map((s) => ({ ...s, ready: false, state: { terminated: { exitCode: 0, reason: 'Completed' } } }))
+    await this.server.api('PATCH', `/api/v1/namespaces/${namespace}/pods/${name}/status`, { status: { phase: 'Succeeded', containerStatuses: over(p.status.containerStatuses) } }, 'application/strategic-merge-patch+json')
   }
 
   container(key) {
@@ -85,6 +102,7 @@ export class Kubelet {
     if (p.has('sinceTime')) lines = lines.filter((l) => Date.parse(l.t) >= Date.parse(p.get('sinceTime')))
     if (p.has('sinceSeconds')) lines = lines.filter((l) => Date.parse(l.t) >= Date.now() - 1000 * p.get('sinceSeconds'))
     if (p.has('tailLines')) lines = lines.slice(Math.max(0, lines.length - Number(p.get('tailLines'))))
+    if (c.gate && p.get('follow') !== 'true') return this.halves(c, lines, r)
     const text = (l) => (p.get('timestamps') === 'true' ? l.t + ' ' : '') + l.text + '\n'
     r.writeHead(200, { 'Content-Type': 'text/plain' })
     r.write(lines.map(text).join(''))
@@ -94,6 +112,15 @@ export class Kubelet {
     c.followers.add(follow)
     c.end = () => r.end()
     r.on('close', () => c.followers.delete(follow))
+  }
+
+  // halves sends half of a log, and the rest when the gate opens.
+  async halves(c, lines, r) {
+    const text = (some) => some.map((l) => `${l.t} ${l.text}\n`).join('')
+    r.writeHead(200, { 'Content-Type': 'text/plain' })
+    r.write(text(lines.slice(0, lines.length / 2)))
+    await c.gate
+    r.end(text(lines.slice(lines.length / 2)))
   }
 
   /** cut breaks the connections of all shells, as a node that is lost. */

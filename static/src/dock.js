@@ -1,8 +1,10 @@
 // The dock below the pages: logs and shells that stay while one goes from page
 // to page, and come back when a page is loaded again.
 import './shared.js'
+import { addDebug } from './dockstart.js'
 import { $, fragment, say } from './html.js'
 import { msg } from './messages.js'
+import { resize } from './size.js'
 
 const el = $('#dock')
 const most = 24
@@ -227,6 +229,8 @@ async function logs(t) {
     return t.pane.replaceChildren(fault ?? msg('There is no log here any more.'))
   }
   $('[data-dock]', view)?.remove()
+  view.dataset.options = new URL(t.href, location).search
+  t.pane.addEventListener('log-options', (e) => { t.href = e.detail; keep() })
   t.pane.replaceChildren(view)
   const m = await import('./logs.js')
   m.start(t.pane)
@@ -246,6 +250,12 @@ async function shell(t, focus) {
   host.className = 'term'
   const again = button(msg('New shell'), msg('Open a new shell here'), () => { t.shell.again(); t.shell.focus() }, '')
   again.hidden = true
+  const debug = button(msg('Add debug container'), msg('Add debug container'), async () => {
+    const problem = await addDebug(new URLSearchParams({ form: $('script[data-form]')?.dataset.form ?? '', ns: t.target.ns, pod: t.target.pod, target: t.target.container ?? '' }))
+    if (problem) t.shell.note(problem, 31)
+  }, '')
+  debug.title = msg('A container with a shell, which sees the processes of this one')
+  debug.hidden = true
   const where = document.createElement('a')
   where.href = `/ui/api/v1/namespaces/${t.target.ns}/pods/${t.target.pod}`
   where.textContent = `${t.target.ns}/${t.target.pod}`
@@ -255,7 +265,14 @@ async function shell(t, focus) {
   const keys = document.createElement('span')
   keys.className = 'dim shellkeys'
   keys.textContent = msg('Shift Esc leaves the shell')
-  bar.append(where, state, again, grow, keys, field, button(msg('Copy'), msg('Copy the selection, else all of it'), () => copy(t), ''))
+  const found = document.createElement('span')
+  found.className = 'dim'
+  found.setAttribute('role', 'status')
+  const sizes = document.createElement('span')
+  sizes.className = 'textsize'
+  sizes.translate = false
+  sizes.append(button('A−', msg('Smaller letters (Ctrl -)'), () => resize(-1)), button('A+', msg('Larger letters (Ctrl +)'), () => resize(1)))
+  bar.append(where, state, again, debug, grow, keys, found, field, sizes, button(msg('Copy'), msg('Copy the selection, else all of it'), () => copy(t), ''))
   t.pane.append(bar, host)
   const { Shell } = await import('./terminal.js')
   if (!t.pane.isConnected) return
@@ -267,10 +284,14 @@ async function shell(t, focus) {
     state.translate = now !== 'open' // then it names the container
     state.textContent = text || (now === 'connecting' ? msg('connecting') : t.target.container ?? '')
     again.hidden = now !== 'ended'
+    debug.hidden = now !== 'ended' || !t.shell.outcome?.noShell
     keep()
   })
   t.shell.leave = () => t.button.focus()
   t.shell.find = () => field.focus()
+  t.shell.searching.onDidChangeResults(({ resultIndex, resultCount }) => {
+    found.textContent = !field.value ? '' : resultCount ? msg('{at} of {n}', { at: resultIndex + 1, n: resultCount }) : msg('not found')
+  })
   t.shell.changed()
   field.addEventListener('keydown', (e) => {
     e.stopPropagation()

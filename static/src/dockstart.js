@@ -19,26 +19,29 @@ export function startLogs(root) {
   }
 }
 
-// A debug container is added without leaving the page, and attached to.
+/** addDebug adds a debug container to a pod and attaches to it; body is the form
+ * of /ui/debug. It gives why it could not. */
+export async function addDebug(body) {
+  const answer = await fetch('/ui/debug', { method: 'POST', body, headers: { 'X-Pilothouse': 'debug' } }).catch(() => null)
+  if (answer?.status === 401) return document.dispatchEvent(new CustomEvent('session-ended')) && ''
+  const m = await answer?.json().catch(() => null)
+  if (!m?.container) return m?.problem ?? msg('The server does not answer.')
+  say(msg('Added {container}.', { container: m.container }))
+  const [ns, pod] = [body.get('ns'), body.get('pod')]
+  const { open } = await dock()
+  open({ kind: 'shell', title: pod, hint: m.container, target: { ns, pod, container: m.container, attach: '1', await: '1' } })
+  return ''
+}
+
+// A debug container is added without leaving the page.
 document.addEventListener('submit', async (e) => {
   const f = e.target.closest?.('[data-debug]')
   if (!f) return
   e.preventDefault()
   e.stopImmediatePropagation()
   const problem = $('.problem', f)
-  problem.hidden = true
-  const answer = await fetch('/ui/debug', { method: 'POST', body: new URLSearchParams(new FormData(f)), headers: { 'X-Pilothouse': 'debug' } }).catch(() => null)
-  if (answer?.status === 401) return document.dispatchEvent(new CustomEvent('session-ended'))
-  const m = await answer?.json().catch(() => null)
-  if (!m?.container) {
-    problem.textContent = m?.problem ?? msg('The server does not answer.')
-    problem.hidden = false
-    return
-  }
-  say(msg('Added {container}.', { container: m.container }))
-  const [ns, pod] = [f.elements.ns.value, f.elements.pod.value]
-  const { open } = await dock()
-  open({ kind: 'shell', title: pod, hint: m.container, target: { ns, pod, container: m.container, attach: '1', await: '1' } })
+  problem.textContent = await addDebug(new URLSearchParams(new FormData(f)))
+  problem.hidden = !problem.textContent
 }, true)
 
 if ($('#dock')) {

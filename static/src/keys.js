@@ -100,15 +100,17 @@ function help() {
   const h = document.createElement('h2')
   h.textContent = msg('Keyboard')
   const dl = document.createElement('dl')
-  for (const b of bindings.filter((b) => b.when())) {
+  const all = bindings.filter((b) => b.when())
+  document.dispatchEvent(new CustomEvent('key-help', { detail: all })) // parts of the page have keys of their own
+  for (const { keys, what } of all) {
     const dt = document.createElement('dt')
-    for (const k of b.keys) {
+    for (const k of keys) {
       const kbd = document.createElement('kbd')
       kbd.textContent = keyName(k)
       dt.append(kbd, ' ')
     }
     const dd = document.createElement('dd')
-    dd.textContent = b.what
+    dd.textContent = what
     dl.append(dt, dd)
   }
   const close = document.createElement('button')

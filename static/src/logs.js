@@ -3,8 +3,10 @@
 import './shared.js'
 import { $, $$, say } from './html.js'
 import { dress, runs } from './ansi.js'
+import { finder, spots } from './find.js'
 import { Lines, cellsOf, textOf } from './lines.js'
 import { msg, msgs } from './messages.js'
+import { resize, resizeByKey, rowHeight } from './size.js'
 import { subscribe } from './socket.js'
 
 const more = 20 // lines beyond what is in sight
@@ -12,11 +14,26 @@ const stampCells = 13
 const colours = 8
 const views = new Map() // element -> LogView
 
-const kept = (name, value) => {
+// The options that are kept for the next log, whose it may be. An address that
+// says any of saying is the whole state instead.
+const keeping = ['since', 'time', 'wrap', 'only', 'around']
+const saying = [...keeping, 'from', 'to', 'previous', 'find']
+
+// What 0 to 6 show of a log, as in k9s.
+const sinceKeys = ['', 'all', '1m', '5m', '15m', '30m', '1h']
+
+function kept() {
   try {
-    if (value === undefined) return localStorage.getItem('logs ' + name) ?? ''
-    localStorage.setItem('logs ' + name, value)
-  } catch { return '' }
+    return new URLSearchParams(localStorage.getItem('logs') ?? '')
+  } catch { return new URLSearchParams() }
+}
+
+function keep(options) {
+  const q = new URLSearchParams()
+  for (const name of keeping) if (options.get(name)) q.set(name, options.get(name))
+  try {
+    localStorage.setItem('logs', String(q))
+  } catch { /* nothing is kept */ }
 }
 
 /** start brings the logs below root to life, and ends those that have gone. */
@@ -32,6 +49,7 @@ class LogView {
     this.form = $('[data-logform]', el)
     this.lines = new Lines()
     this.lines.rows = (l) => this.rowsOf(l)
+    this.lines.rowHeight = rowHeight()
     this.sources = new Map() // key -> source
     this.byIndex = []
     this.nodes = new Map() // line -> row
@@ -49,13 +67,14 @@ class LogView {
   close() {
     this.sub?.close()
     this.size?.disconnect()
+    document.removeEventListener('text-size', this.onsize)
     cancelAnimationFrame(this.frame)
     views.delete(this.el)
   }
 
   // controls gives every control what it does.
   controls() {
-    const { find, only, around, time, wrap, follow, clear, lines, pill } = this.part
+    const { find, only, around, time, wrap, follow, clear, lines, pill, link, smaller, larger } = this.part
     const set = (name, f) => { if (this.part[name]) f(this.part[name]) }
     this.form.addEventListener('submit', (e) => { e.preventDefault(); e.stopPropagation() })
     for (const name of ['container', 'previous']) this.form.elements[name]?.addEventListener('change', () => this.ask())
@@ -68,8 +87,8 @@ class LogView {
       if (e.key === 'Escape') { e.preventDefault(); e.stopPropagation(); if (find.value) { find.value = ''; this.look() } else lines.focus() }
     })
     only.onclick = () => this.setOnly(!this.lines.only)
-    around.onchange = () => { this.lines.around = Number(around.value); this.lines.relist(); this.draw(true) }
-    time.onchange = () => { kept('time', time.value); this.remember(); this.showEnds(); this.redraw() }
+    around.onchange = () => { this.lines.around = Number(around.value); this.remember(true); this.lines.relist(); this.draw(true) }
+    time.onchange = () => { this.remember(true); this.showEnds(); this.redraw() }
     wrap.onclick = () => this.setWrap(!this.wrap)
     follow.onclick = () => this.setFollow(!this.follow)
     pill.onclick = () => this.setFollow(true)
@@ -77,20 +96,30 @@ class LogView {
     lines.addEventListener('scroll', () => this.scrolled(), { passive: true })
     lines.addEventListener('keydown', (e) => this.key(e))
     lines.addEventListener('click', (e) => this.click(e))
+    smaller.onclick = () => resize(-1)
+    larger.onclick = () => resize(1)
+    link.onclick = (e) => { e.preventDefault(); this.copyLink() }
+    this.el.addEventListener('keydown', resizeByKey)
+    this.onsize = () => this.sized()
+    document.addEventListener('text-size', this.onsize)
     set('sources', (s) => s.addEventListener('click', (e) => this.toggleSource(e.target.closest('[data-source]'))))
     this.size = new ResizeObserver(() => this.resized())
     this.size.observe(lines)
   }
 
-  // options are those of the address, else those of the last time.
+  // options are those of the address, else those of the last log.
   options() {
-    const q = new URLSearchParams(this.inPage ? location.search : '')
+    const own = new URLSearchParams(this.inPage ? location.search : this.el.dataset.options ?? new URL(this.el.dataset.logs, location).search)
+    const says = location.hash.startsWith('#t=') || saying.some((name) => own.has(name))
+    const q = says ? own : kept()
     const { time, find, around } = this.part
-    time.value = q.get('time') ?? kept('time')
-    this.setWrap((q.get('wrap') ?? kept('wrap')) === '1', false)
+    time.value = q.get('time') ?? ''
+    this.setWrap(q.get('wrap') === '1', false)
     find.value = q.get('find') ?? ''
     if (q.get('around')) { around.value = q.get('around'); this.lines.around = Number(around.value) || 0 }
     if (q.has('only')) this.setOnly(true, false)
+    if (!says && q.get('since')) this.form.elements.since.value = q.get('since')
+    if (!says && String(q)) this.remember()
     this.showEnds()
     this.goal = this.inPage && location.hash.startsWith('#t=') ? decodeURIComponent(location.hash.slice(3)) : null
     if (this.goal) {
@@ -142,10 +171,10 @@ class LogView {
     set('to', end)
   }
 
-  // remember writes the options into the address of the page.
-  remember() {
-    if (!this.inPage) return
-    const u = new URL(location)
+  // remember writes the options into the address of the page, or tells the dock
+  // of them. With chosen the next log has them too.
+  remember(chosen) {
+    const u = this.inPage ? new URL(location) : new URL(this.el.dataset.logs, location)
     const set = (name, value) => value ? u.searchParams.set(name, value) : u.searchParams.delete(name)
     set('container', this.form.elements.container?.value)
     this.much(set)
@@ -155,19 +184,30 @@ class LogView {
     set('around', this.lines.only && this.lines.around ? String(this.lines.around) : '')
     set('time', this.part.time.value)
     set('wrap', this.wrap ? '1' : '')
-    history.replaceState(history.state, '', u.pathname + u.search + u.hash)
+    if (chosen) keep(u.searchParams)
+    this.here = u.pathname + u.search
+    if (this.inPage) history.replaceState(history.state, '', this.here + u.hash)
+    else this.el.dispatchEvent(new CustomEvent('log-options', { bubbles: true, detail: this.here }))
+    const dock = $('[data-dock="logs"]', this.el), download = $('a[download]', this.el)
+    if (dock) dock.href = this.here
+    if (download) {
+      const whole = this.address(null)
+      whole.searchParams.set('download', 'log')
+      whole.searchParams.set('since', 'all')
+      download.href = whole.pathname + whole.search
+    }
   }
 
   // address is what the server is asked for.
-  address() {
+  address(goal = this.goal) {
     const u = new URL(this.el.dataset.logs, location)
     const set = (name, v) => v ? u.searchParams.set(name, v) : u.searchParams.delete(name)
     set('container', this.form.elements.container?.value)
     this.much(set)
     set('previous', this.form.elements.previous?.checked ? '1' : '')
-    if (this.goal && this.form.elements.since.value !== 'range') {
+    if (goal && this.reaching) {
       u.searchParams.delete('since')
-      u.searchParams.set('from', new Date(Date.parse(this.goal) - 5000).toISOString().replace(/\.\d+/, ''))
+      u.searchParams.set('from', new Date(Date.parse(goal) - 30_000).toISOString().replace(/\.\d+/, ''))
     }
     return u
   }
@@ -175,16 +215,8 @@ class LogView {
   // ask begins anew, with other options.
   ask() {
     this.goal = null
-    this.remember()
     this.el.dataset.logs = this.address().pathname + this.address().search
-    const dock = $('[data-dock="logs"]', this.el), download = $('a[download]', this.el)
-    if (dock) dock.href = this.el.dataset.logs
-    if (download) {
-      const u = this.address()
-      u.searchParams.set('download', 'log')
-      u.searchParams.set('since', 'all')
-      download.href = u.pathname + u.search
-    }
+    this.remember(true)
     this.connect()
   }
 
@@ -306,12 +338,10 @@ class LogView {
   // look looks for what is written into the field.
   look(remember = true) {
     const text = this.part.find.value
-    let find = null
+    let find
     this.part.find.removeAttribute('aria-invalid')
-    const m = text.match(/^\/(.+?)\/?([i]?)$/s)
     try {
-      if (m) find = new RegExp(m[1], 'g' + m[2])
-      else if (text) find = new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), 'gi')
+      find = finder(text)
     } catch {
       this.part.find.setAttribute('aria-invalid', 'true')
       this.part.count.textContent = msg('not a regular expression')
@@ -319,7 +349,7 @@ class LogView {
     }
     if (remember) this.remember()
     if (String(find) === String(this.lines.find)) return
-    this.current = null
+    if (find) this.current = null
     this.lines.search(find, () => this.redraw())
   }
 
@@ -327,7 +357,7 @@ class LogView {
     this.lines.only = on
     this.part.only.setAttribute('aria-pressed', String(on))
     this.part.around.hidden = !on
-    if (remember) this.remember()
+    if (remember) this.remember(true)
     this.lines.relist()
     this.draw(true)
   }
@@ -337,8 +367,7 @@ class LogView {
     this.part.wrap.setAttribute('aria-pressed', String(on))
     this.el.classList.toggle('wrapped', on)
     if (!remember) return
-    kept('wrap', on ? '1' : '')
-    this.remember()
+    this.remember(true)
     this.redraw()
   }
 
@@ -358,25 +387,64 @@ class LogView {
       i = (i + d + list.length) % list.length
       if (list[i].hit) break
     }
-    this.current = list[i]
+    this.goTo(i)
+  }
+
+  // move goes to the line d lines on.
+  move(d) {
+    const i = this.at()
+    if (this.lines.list.length) this.goTo(i < 0 ? this.lastInSight() : Math.min(this.lines.list.length - 1, Math.max(0, i + d)))
+  }
+
+  // lastInSight is the last line of which one sees all.
+  lastInSight() {
+    const { lines: box } = this.part
+    const i = this.lines.at(box.scrollTop + box.clientHeight - 8)
+    return Math.max(0, Math.min(i, this.lines.list.length - 1))
+  }
+
+  goTo(i) {
+    this.current = this.lines.list[i]
     this.setFollow(false)
     this.reveal(i)
     this.redraw()
   }
 
+  // at is where the line is that was gone to, -1 when one does not see it.
+  at() {
+    const { lines: box } = this.part
+    const i = this.current ? this.lines.list.indexOf(this.current) : -1
+    const y = this.lines.place(i)
+    return i < 0 || y + this.lines.rowHeight < box.scrollTop || y > box.scrollTop + box.clientHeight ? -1 : i
+  }
+
+  // line is the one that keys are about.
+  line() {
+    const i = this.at()
+    return this.lines.list[i < 0 ? this.lastInSight() : i]
+  }
+
   reveal(i) {
     const box = this.part.lines
     const y = this.lines.place(i)
-    if (y < box.scrollTop || y + 40 > box.scrollTop + box.clientHeight) box.scrollTop = Math.max(0, y - box.clientHeight / 2)
+    if (y < box.scrollTop || y + 2 * this.lines.rowHeight > box.scrollTop + box.clientHeight) box.scrollTop = Math.max(0, y - box.clientHeight / 2)
     this.lastTop = box.scrollTop
   }
 
-  // toGoal shows the line that the address names.
+  // toGoal shows the line that the address names. One that is older than what was
+  // asked for is asked for.
   toGoal() {
+    if (!this.reaching && this.lines.all[0]?.t > this.goal && this.form.elements.since.value !== 'range') {
+      this.reaching = true
+      return this.connect()
+    }
     const i = this.lines.list.findIndex((l) => l.t >= this.goal)
     if (i < 0) return
     this.goal = null
     this.lines.list[i].m = true
+    this.linked = this.lines.list[i].t
+    this.part.link.hidden = false
+    this.part.link.href = location.href
     this.draw()
     requestAnimationFrame(() => this.reveal(i))
   }
@@ -385,6 +453,17 @@ class LogView {
     if (l.e) return l.e
     if (!this.wrap || !this.cols) return 1
     return Math.max(1, Math.ceil(cellsOf(l) / this.cols))
+  }
+
+  // sized follows the size of letters, with the same line at the top.
+  sized() {
+    const top = this.lines.at(this.part.lines.scrollTop)
+    this.lines.rowHeight = rowHeight()
+    this.lines.measure()
+    this.resized()
+    this.part.pad.style.height = this.lines.height + 8 + 'px'
+    if (!this.follow) this.part.lines.scrollTop = this.lastTop = this.lines.place(top)
+    this.redraw()
   }
 
   // resized finds out how many characters fit.
@@ -418,12 +497,21 @@ class LogView {
     this.draw()
   }
 
+  // keys are what keys do while the lines have the focus; see also help.
   key(e) {
     if (e.ctrlKey || e.metaKey || e.altKey) return
-    const does = { f: () => this.setFollow(!this.follow), w: () => this.setWrap(!this.wrap), '/': () => this.part.find.focus(), End: () => this.setFollow(true), n: () => this.step(1), N: () => this.step(-1) }[e.key]
-    if (!does) return
+    const does = {
+      f: () => this.setFollow(!this.follow), w: () => this.setWrap(!this.wrap), '/': () => this.part.find.focus(), End: () => this.setFollow(true), n: () => this.step(1), N: () => this.step(-1),
+      j: () => this.move(1), k: () => this.move(-1), m: () => this.mark(this.line()), Enter: () => this.spread(this.line()),
+    }[e.key] ?? (e.key in sinceKeys && (() => this.setSince(sinceKeys[e.key])))
+    if (!does || e.target !== this.part.lines) return
     e.preventDefault()
     does()
+  }
+
+  setSince(value) {
+    this.form.elements.since.value = value
+    this.chooseSince()
   }
 
   // click marks a line by its beginning, or spreads its JSON out.
@@ -431,18 +519,38 @@ class LogView {
     const row = e.target.closest?.('.lr')
     const l = row && [...this.nodes].find(([, n]) => n === row)?.[0]
     if (!l) return
-    if (e.target.closest('.lj')) {
-      l.e = l.e ? undefined : pretty(textOf(l)).split('\n').length
-      this.lines.measure()
-      return this.redraw()
-    }
-    if (!e.target.closest('.lg, .lt')) return
+    if (e.target.closest('.lj')) this.spread(l)
+    else if (e.target.closest('.lg, .lt')) this.mark(l)
+  }
+
+  spread(l) {
+    if (!l || !isJSON(textOf(l))) return
+    l.e = l.e ? undefined : pretty(textOf(l)).split('\n').length
+    this.lines.measure()
+    this.redraw()
+  }
+
+  // mark marks a line or takes its mark off; the last one that was marked has a
+  // link, and is in the address of the page.
+  mark(l) {
+    if (!l) return
     l.m = !l.m
-    if (l.m && this.inPage && l.t) {
-      history.replaceState(history.state, '', `${location.pathname}${location.search}#t=${encodeURIComponent(l.t)}`)
-      say(msg('This line is in the address now.'))
+    this.linked = l.m && l.t ? l.t : ''
+    this.part.link.hidden = !this.linked
+    if (this.linked) {
+      if (!this.here) this.remember()
+      this.part.link.href = `${this.here}#t=${encodeURIComponent(l.t)}`
+    }
+    if (this.inPage) {
+      history.replaceState(history.state, '', location.pathname + location.search + (this.linked ? `#t=${encodeURIComponent(l.t)}` : ''))
+      if (this.linked) say(msg('This line is in the address now.'))
     }
     this.redraw()
+  }
+
+  async copyLink() {
+    await navigator.clipboard?.writeText(this.part.link.href)
+    say(msg('Copied the link.'))
   }
 
   redraw() {
@@ -502,7 +610,19 @@ class LogView {
     if (this.tooMany) text.push(msgs(this.tooMany, '{n} more container is not shown', '{n} more containers are not shown'))
     status.textContent = text.join(' · ')
     if (this.part.find.hasAttribute('aria-invalid')) return
-    count.textContent = this.lines.find ? msgs(this.lines.hits, '{n} line', '{n} lines') : ''
+    const at = this.current?.hit ? this.place() : 0
+    if (!this.lines.find) count.textContent = ''
+    else count.textContent = at ? msgs(this.lines.hits, '{at} of {n} line', '{at} of {n} lines', { at }) : msgs(this.lines.hits, '{n} line', '{n} lines')
+  }
+
+  // place is which of the matches the current one is.
+  place() {
+    let n = 0
+    for (const l of this.lines.list) {
+      if (l.hit) n++
+      if (l === this.current) return n
+    }
+    return 0
   }
 
   // row is the element of a line.
@@ -552,14 +672,7 @@ class LogView {
     const find = this.lines.find
     if (!find && pieces.length === 1 && !pieces[0].style) return [pieces[0].text]
     const whole = pieces.map((p) => p.text).join('')
-    const spots = []
-    if (find) {
-      find.lastIndex = 0
-      for (const m of whole.matchAll(find)) {
-        if (m[0]) spots.push([m.index, m.index + m[0].length])
-        if (spots.length > 200) break
-      }
-    }
+    const found = spots(find, whole)
     const out = []
     let at = 0
     for (const { text, style } of pieces) {
@@ -577,7 +690,7 @@ class LogView {
         }
         from = to
       }
-      for (const [a, b] of spots) {
+      for (const [a, b] of found) {
         if (b <= at || a >= end) continue
         add(Math.max(a, at), false)
         add(Math.min(b, end), true)
@@ -620,12 +733,33 @@ function clock(t, zone) {
   return d.toTimeString().slice(0, 8) + '.' + t.slice(20, 23)
 }
 
-// The key of the filter looks for something in the log that is in sight.
+// inSight is the log that keys are about: the one with the focus, else the one
+// that the page or its panel is.
+function inSight() {
+  const shown = [...views.values()].reverse().filter((v) => v.el.isConnected && v.el.offsetParent)
+  return shown.find((v) => v.el.contains(document.activeElement)) ?? shown.find((v) => !$('#filter') && !document.activeElement?.closest('#dock'))
+}
+
+// The key of the filter looks for something in the log that is in sight, and so
+// does that of browsers, which see only the lines that are in the document.
 document.addEventListener('keydown', (e) => {
-  if (e.key !== '/' || e.ctrlKey || e.metaKey || e.altKey || e.target.closest?.('input, textarea, select, .xterm, .cm-editor')) return
-  const v = [...views.values()].reverse().find((v) => v.el.isConnected && v.el.offsetParent && (v.el.contains(document.activeElement) || !$('#filter')))
-  if (!v) return
+  const browsers = (e.ctrlKey || e.metaKey) && !e.shiftKey && e.key === 'f'
+  if (!browsers && (e.key !== '/' || e.ctrlKey || e.metaKey || e.target.closest?.('input, textarea, select'))) return
+  if (e.altKey || e.target.closest?.('.xterm, .cm-editor')) return
+  const v = inSight()
+  if (!v || document.activeElement === v.part.find) return
   e.preventDefault()
   e.stopImmediatePropagation()
   v.part.find.focus()
+  v.part.find.select()
 }, true)
+
+// The help lists the keys of a log while its lines have the focus.
+document.addEventListener('key-help', (e) => {
+  if (!document.activeElement?.matches('[data-log="lines"]')) return
+  e.detail.push(
+    { keys: ['f'], what: msg('Follow the end of the log, or stay here') }, { keys: ['w'], what: msg('Wrap long lines') }, { keys: ['n', 'N'], what: msg('Next match, match before') },
+    { keys: ['j', 'k'], what: msg('Next line, line before') }, { keys: ['m'], what: msg('Mark the line') }, { keys: ['Enter'], what: msg('Spread its JSON out') },
+    { keys: ['0', '…', '6'], what: msg('The last lines, everything, 1, 5, 15, 30 minutes, 1 hour') }, { keys: ['Control+f'], what: msg('Find in the log') }, { keys: ['Control++', 'Control+-', 'Control+0'], what: msg('Letters larger, smaller, as usual') },
+  )
+})

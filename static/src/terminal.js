@@ -8,10 +8,10 @@ import { WebLinksAddon } from '@xterm/addon-web-links'
 import { Terminal } from '@xterm/xterm'
 import { say } from './html.js'
 import { language, msg } from './messages.js'
+import { answering, pulse } from './pulse.js'
+import { resizeByKey, textSize } from './size.js'
 
 const ackEvery = 32 << 10
-const pingEvery = 15_000
-const pongWithin = 10_000
 const pasteChunk = 16 << 10
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
@@ -39,7 +39,7 @@ export class Shell {
     this.acked = 0
     this.attempts = 0
     this.term = new Terminal({
-      allowProposedApi: true, cursorBlink: false, fontFamily: css('--mono'), fontSize: 13, lineHeight: 1.15, scrollback: 10_000,
+      allowProposedApi: true, cursorBlink: false, fontFamily: css('--mono'), fontSize: textSize() + 1, lineHeight: 1.15, scrollback: 10_000,
       theme: theme(), minimumContrastRatio: 4.5, macOptionIsMeta: true, rightClickSelectsWord: false,
     })
     this.fitting = new FitAddon()
@@ -59,12 +59,14 @@ export class Shell {
     this.size.observe(host)
     this.look = new MutationObserver(() => { this.term.options.theme = theme() })
     this.look.observe(document.documentElement, { attributes: true, attributeFilter: ['data-theme'] })
-    this.onwake = () => { if (!document.hidden) this.ping() }
+    this.onwake = () => { if (!document.hidden) this.wake() }
     addEventListener('online', this.onwake)
     document.addEventListener('visibilitychange', this.onwake)
     this.onoffline = () => this.drop()
     addEventListener('offline', this.onoffline)
-    this.pinging = setInterval(() => this.ping(), pingEvery)
+    this.onsize = () => { this.term.options.fontSize = textSize() + 1; this.fit() }
+    document.addEventListener('text-size', this.onsize)
+    this.pulse = pulse(() => this.ask(), () => this.drop())
     this.fit()
     this.connect()
   }
@@ -89,10 +91,10 @@ export class Shell {
     if (this.target.id) q.set('offset', String(this.received))
     const s = this.socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ui/terminal?${q}`)
     s.binaryType = 'arraybuffer'
+    this.pulse.expect()
     s.onmessage = (e) => {
       if (this.socket !== s) return
-      clearTimeout(this.dying)
-      this.dying = 0
+      this.pulse.heard()
       if (typeof e.data === 'string') this.told(JSON.parse(e.data))
       else this.write(new Uint8Array(e.data))
     }
@@ -150,6 +152,7 @@ export class Shell {
       this.received = -1
       this.target.await = undefined
     }
+    this.outcome = null
     this.set('connecting')
     this.connect()
   }
@@ -162,7 +165,7 @@ export class Shell {
     this.socket = null
     socket?.close()
     this.outcome = o
-    if (o.noShell) this.note(msg('There is no shell in this container. A debug container brings one; see the Shell tab of the pod.'), 33)
+    if (o.noShell) this.note(msg('There is no shell in this container. A debug container brings one: the button above adds it.'), 33)
     else if (o.code > 0) this.note(msg('Exit code {code}.', { code: String(o.code) }), 33)
     else if (o.code === 0) this.note(msg('The shell has ended (exit code 0).'))
     else this.note(o.message || msg('The shell has ended.'), 31)
@@ -174,8 +177,7 @@ export class Shell {
   // lost finds out why the websocket has gone.
   async lost(code) {
     this.socket = null
-    clearTimeout(this.dying)
-    this.dying = 0
+    this.pulse.heard()
     if (this.state === 'ended' || this.closed) return
     if (code === 4409) {
       this.note(msg('This shell is shown in another window. Enter takes it back.'))
@@ -185,7 +187,7 @@ export class Shell {
     this.set('lost', msg('reconnecting'))
     this.retrying = setTimeout(async () => {
       try {
-        const r = await fetch('/ui/session', { headers: { 'X-Pilothouse': 'session' }, redirect: 'error' })
+        const r = await fetch('/ui/session', { headers: { 'X-Pilothouse': 'session' }, redirect: 'error', signal: answering() })
         if (r.status === 401) return this.expired()
         if (!this.closed && this.state === 'lost') this.connect()
       } catch {
@@ -201,14 +203,16 @@ export class Shell {
     document.dispatchEvent(new CustomEvent('session-ended'))
   }
 
-  // ping asks for a sign of life; without one the connection is given up.
-  ping() {
-    if (this.socket?.readyState !== WebSocket.OPEN) {
-      if (this.state === 'lost' && !this.socket) { clearTimeout(this.retrying); this.attempts = 0; this.lost(0) }
-      return
-    }
+  // ask asks for a sign of life; without one the connection is given up.
+  ask() {
+    if (this.socket?.readyState !== WebSocket.OPEN) return false
     this.send({ ping: true })
-    this.dying ||= setTimeout(() => this.drop(), pongWithin)
+    return true
+  }
+
+  // wake is told that the network may be there again, or somebody who looks.
+  wake() {
+    if (this.state === 'lost' && !this.socket) { clearTimeout(this.retrying); this.attempts = 0; this.lost(0) } else this.pulse.beat()
   }
 
   drop() {
@@ -238,6 +242,7 @@ export class Shell {
       this.find?.()
       return false
     }
+    if (resizeByKey(e)) return false
     // Pasting is the browser's: it gives the text to the terminal's field.
     if (mod && e.key.toLowerCase() === 'v') return false
     return !(e.ctrlKey && e.key === '`')
@@ -257,13 +262,13 @@ export class Shell {
   close(leave) {
     this.closed = true
     if (!leave) this.send({ close: true })
-    clearInterval(this.pinging)
+    this.pulse.stop()
     clearTimeout(this.retrying)
-    clearTimeout(this.dying)
     clearTimeout(this.acking)
     removeEventListener('online', this.onwake)
     removeEventListener('offline', this.onoffline)
     document.removeEventListener('visibilitychange', this.onwake)
+    document.removeEventListener('text-size', this.onsize)
     this.size.disconnect()
     this.look.disconnect()
     const s = this.socket

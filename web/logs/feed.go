@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/klog/v2"
 )
 
 // Bounds of one feed.
@@ -122,6 +123,9 @@ func (*Feed) Move(int, int, string) {}
 // list finds out which pods of a Pick there are. Who may read one pod but not
 // list them sees its log all the same; watches is false then.
 func (f *Feed) list(ctx context.Context, pick *picker) (version string, watches bool, err error) {
+	if err := pick.learnJobs(ctx, f.client); err != nil {
+		return "", false, err
+	}
 	list := &corev1.PodList{}
 	err = f.client.List(ctx, pods, pick.Namespace, pick.options(), list)
 	if pick.Pod != "" && (apierrors.IsForbidden(err) || err == nil && len(list.Items) == 0) {
@@ -136,6 +140,11 @@ func (f *Feed) list(ctx context.Context, pick *picker) (version string, watches 
 	}
 	if err != nil {
 		return "", false, err
+	}
+	for i := range list.Items {
+		if err := pick.learnJob(ctx, f.client, &list.Items[i]); err != nil {
+			return "", false, err
+		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -205,6 +214,9 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (f *Feed) event(ctx context.Context, kind watch.EventType, pick *picker, p *corev1.Pod) {
 	if kind == watch.Bookmark {
 		return
+	}
+	if err := pick.learnJob(ctx, f.client, p); err != nil && ctx.Err() == nil {
+		klog.ErrorS(err, "Reading the Job of a pod whose log may be wanted", "pod", klog.KObj(p))
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -15,6 +15,7 @@ import (
 	"pilothouse/backend/client"
 	"pilothouse/backend/request"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,6 +32,7 @@ type api struct {
 	logs   map[string]chan string
 	asked  []string
 	deny   bool
+	jobs   []batchv1.Job
 }
 
 func newAPI(names ...string) *api {
@@ -90,6 +92,21 @@ func (a *api) serve(_ context.Context, r *request.Request) (*request.Response, e
 				}
 			}
 		}}, nil
+	case strings.HasSuffix(r.Path, "/jobs"):
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		raw, err := json.Marshal(batchv1.JobList{Items: a.jobs})
+		return &request.Response{Body: raw}, err
+	case strings.Contains(r.Path, "/jobs/"):
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		for _, j := range a.jobs {
+			if strings.HasSuffix(r.Path, "/jobs/"+j.Name) {
+				raw, err := json.Marshal(j)
+				return &request.Response{Body: raw}, err
+			}
+		}
+		return nil, apierrors.NewNotFound(schema.GroupResource{Group: "batch", Resource: "jobs"}, "")
 	case strings.HasSuffix(r.Path, "/pods"):
 		if a.deny {
 			return nil, apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", fmt.Errorf("no"))
@@ -256,6 +273,36 @@ func TestPodsOfManyPlacesAreOneLog(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestACronJobHasThePodsOfItsJobs(t *testing.T) {
+	a := newAPI()
+	owner := func(kind, uid, name string) []metav1.OwnerReference {
+		return []metav1.OwnerReference{{Kind: kind, UID: types.UID(uid), Name: name, Controller: new(true)}}
+	}
+	job := func(name, cronJob string) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.jobs = append(a.jobs, batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "ns", UID: types.UID("j-" + name), OwnerReferences: owner("CronJob", cronJob, "cron")}})
+	}
+	pod := func(name, job string) *corev1.Pod {
+		p := a.pod(name)
+		p.Labels, p.OwnerReferences = map[string]string{batchv1.JobNameLabel: job}, owner("Job", "j-"+job, job)
+		return p
+	}
+	job("one", "mine")
+	job("two", "yours")
+	a.pods = []*corev1.Pod{pod("a", "one"), pod("b", "two")}
+	_, next := follow(t, a, Query{Picks: []Pick{{Namespace: "ns", CronJobs: []string{"mine"}}}, Follow: true, Tail: 10})
+	job("three", "mine")
+	job("four", "yours")
+	a.tell(t, "ADDED", pod("c", "four"))
+	a.tell(t, "ADDED", pod("d", "gone"))
+	a.tell(t, "ADDED", pod("e", "three"))
+	m := next("the pod of the next job", func(m *message) bool { return len(m.Sources) > 1 })
+	if len(m.Sources) != 2 || m.Sources[0].Pod != "a" || m.Sources[1].Pod != "e" {
+		t.Errorf("got %+v", m.Sources)
 	}
 }
 

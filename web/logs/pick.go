@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"slices"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // Pick names pods: those of one namespace, or with an empty one those of many.
@@ -19,22 +21,27 @@ type Pick struct {
 	Except     bool
 	// Pod is the name of the one pod; then the Pick has nothing else.
 	Pod string
-	// Selectors and Pods select pods by labels and by name: those that any of
-	// them selects. Without both it is every pod.
+	// Node is the name of the one node whose pods they are.
+	Node string
+	// Selectors and Pods select pods by labels and by name, CronJobs, which are
+	// UIDs, those of their Jobs: pods that any of them selects. Without all of
+	// them it is every pod.
 	Selectors []string
 	Pods      []string
+	CronJobs  []string
 }
 
 // picker is a Pick that has been read.
 type picker struct {
 	Pick
 	selectors []labels.Selector
+	jobs      map[types.UID]bool // whether they are of the CronJobs
 }
 
 func readPicks(picks []Pick) ([]*picker, error) {
 	var list []*picker
 	for _, p := range picks {
-		one := &picker{Pick: p}
+		one := &picker{Pick: p, jobs: map[types.UID]bool{}}
 		for _, s := range p.Selectors {
 			selector, err := labels.Parse(s)
 			if err != nil {
@@ -52,7 +59,11 @@ func (p *picker) options() metav1.ListOptions {
 	switch {
 	case p.Pod != "":
 		return metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", p.Pod).String()}
-	case len(p.Selectors) == 1 && len(p.Pods) == 0:
+	case p.Node != "":
+		return metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("spec.nodeName", p.Node).String()}
+	case len(p.CronJobs) > 0 && len(p.Selectors)+len(p.Pods) == 0:
+		return metav1.ListOptions{LabelSelector: batchv1.JobNameLabel}
+	case len(p.Selectors) == 1 && len(p.Pods)+len(p.CronJobs) == 0:
 		return metav1.ListOptions{LabelSelector: p.Selectors[0]}
 	}
 	return metav1.ListOptions{}
@@ -66,7 +77,13 @@ func (p *picker) wants(pod *corev1.Pod) bool {
 	if p.Pod != "" {
 		return pod.Name == p.Pod
 	}
-	if len(p.Selectors)+len(p.Pods) == 0 || slices.Contains(p.Pods, pod.Name) {
+	if p.Node != "" {
+		return pod.Spec.NodeName == p.Node
+	}
+	if len(p.Selectors)+len(p.Pods)+len(p.CronJobs) == 0 || slices.Contains(p.Pods, pod.Name) {
+		return true
+	}
+	if owner := metav1.GetControllerOf(pod); owner != nil && p.jobs[owner.UID] {
 		return true
 	}
 	return slices.ContainsFunc(p.selectors, func(s labels.Selector) bool { return s.Matches(labels.Set(pod.Labels)) })

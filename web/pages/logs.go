@@ -60,25 +60,38 @@ func isPod(o *loaded) bool {
 
 func builtinGroup(group string) bool { return group == "" || group == "apps" || group == "batch" }
 
-// hasLogs tells whether an object is a pod or selects pods.
+// gathersPods are the types whose objects have pods without a selector: nodes
+// those that run there, namespaces all of theirs, CronJobs those of their Jobs.
+var gathersPods = typeSet(group("", "nodes", "namespaces").and("batch", "cronjobs")).test
+
+// hasLogs tells whether an object is a pod or has pods.
 func hasLogs(o *loaded) bool {
-	return isPod(o) || builtinGroup(o.gvr.Group) && o.namespace != "" && selectorOf(&o.object) != ""
+	return isPod(o) || gathersPods(o.entry) || builtinGroup(o.gvr.Group) && o.namespace != "" && selectorOf(&o.object) != ""
+}
+
+// pick says which pods are an object's.
+func (o *loaded) pick() logs.Pick {
+	switch {
+	case isPod(o):
+		return logs.Pick{Namespace: o.namespace, Pod: o.name}
+	case !gathersPods(o.entry):
+		return logs.Pick{Namespace: o.namespace, Selectors: []string{selectorOf(&o.object)}}
+	case o.gvr.Resource == "nodes":
+		return logs.Pick{Node: o.name}
+	case o.gvr.Resource == "namespaces":
+		return logs.Pick{Namespace: o.name}
+	}
+	return logs.Pick{Namespace: o.namespace, CronJobs: []string{string(o.object.GetUID())}}
 }
 
 // logQuery is what the parameters of an address want to see of an object's
 // log.
 func (o *loaded) logQuery(v url.Values) logs.Query {
 	q := logs.ParseQuery(v)
-	pick := logs.Pick{Namespace: o.namespace}
-	if isPod(o) {
-		pick.Pod = o.name
-		if q.Container == "" {
-			q.Container = mainContainer(&o.object)
-		}
-	} else {
-		pick.Selectors = []string{selectorOf(&o.object)}
+	if isPod(o) && q.Container == "" {
+		q.Container = mainContainer(&o.object)
 	}
-	q.Picks = []logs.Pick{pick}
+	q.Picks = []logs.Pick{o.pick()}
 	if q.Container == allContainers {
 		q.Container = ""
 	}
@@ -106,6 +119,15 @@ func logsTab(ctx context.Context, c *Call, o *loaded, v *view.Object) (templ.Com
 	l.Many = !isPod(o) || q.Container == ""
 	for _, one := range c.containers(&o.object) {
 		l.Containers = append(l.Containers, containerOption(one, q.Container))
+	}
+	if len(l.Containers) == 0 { // its pods are of many kinds
+		names, err := logs.ContainerNames(ctx, c.Client, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			l.Containers = append(l.Containers, containerOption(view.Container{Name: name}, q.Container))
+		}
 	}
 	l.Containers = append(l.Containers, view.Option{Value: allContainers, Text: "All containers", Chosen: q.Container == ""})
 	l.CanPrevious = true
@@ -145,7 +167,7 @@ const sinceRange = "range"
 // sinces are the choices of how much of a log is wanted.
 var sinces = []view.Option{
 	{Value: "tail100", Text: "Last 100 lines"}, {Value: "", Text: "Last 1,000 lines"}, {Value: "tail10000", Text: "Last 10,000 lines"}, {Value: "tail100000", Text: "Last 100,000 lines"},
-	{Value: "1m", Text: "Last minute"}, {Value: "5m", Text: "Last 5 minutes"}, {Value: "15m", Text: "Last 15 minutes"}, {Value: "1h", Text: "Last hour"},
+	{Value: "1m", Text: "Last minute"}, {Value: "5m", Text: "Last 5 minutes"}, {Value: "15m", Text: "Last 15 minutes"}, {Value: "30m", Text: "Last 30 minutes"}, {Value: "1h", Text: "Last hour"},
 	{Value: "6h", Text: "Last 6 hours"}, {Value: "24h", Text: "Last 24 hours"}, {Value: "all", Text: "Everything"}, {Value: sinceRange, Text: "From … to …"},
 }
 
@@ -188,7 +210,21 @@ func (o *loaded) logCommand(q *logs.Query) string {
 	if isPod(o) {
 		return "kubectl logs " + o.name + " -n " + o.namespace + logFlags(q, false)
 	}
-	return "kubectl logs -l " + quote(selectorOf(&o.object)) + " --prefix -n " + o.namespace + logFlags(q, true)
+	flags := logFlags(q, true)
+	switch {
+	case !gathersPods(o.entry):
+		return "kubectl logs -l " + quote(selectorOf(&o.object)) + " --prefix -n " + o.namespace + flags
+	case o.gvr.Resource == "nodes":
+		return "kubectl get pods -A --field-selector spec.nodeName=" + o.name + ` -o jsonpath='{range .items[*]}{.metadata.name} -n {.metadata.namespace}{"\n"}{end}' | xargs -P0 -L1 kubectl logs --prefix` + flags
+	case o.gvr.Resource == "namespaces":
+		return namespaceLogs(o.name, flags)
+	}
+	return "kubectl get jobs -n " + o.namespace + ` -o jsonpath='{range .items[?(@.metadata.ownerReferences[0].uid=="` + string(o.object.GetUID()) + `")]}{.metadata.name}{"\n"}{end}' | xargs -P0 -I{} kubectl logs job/{} --all-pods --prefix -n ` + o.namespace + flags
+}
+
+// namespaceLogs are the logs of all pods of a namespace for kubectl.
+func namespaceLogs(namespace, flags string) string {
+	return "kubectl get pods -n " + namespace + " -o name | xargs -P0 -I{} kubectl logs {} --prefix -n " + namespace + flags
 }
 
 func quote(s string) string {

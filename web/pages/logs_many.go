@@ -191,7 +191,7 @@ func (m *manyLogs) command() string {
 		if m.selector != "" {
 			return "kubectl logs -l " + quote(m.selector) + " --prefix -n " + namespace + flags
 		}
-		return "kubectl get pods -n " + namespace + " -o name | xargs -P0 -I{} kubectl logs {} --prefix -n " + namespace + flags
+		return namespaceLogs(namespace, flags)
 	}
 	loop := func(list string) string { return "for n in " + list + "; do " + each("$n") + " & done; wait" }
 	switch {

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"net/url"
 	"strings"
 	"time"
 
@@ -37,6 +38,7 @@ func (c *Call) containers(o *unstructured.Unstructured) []view.Container {
 			v := view.Container{Name: text(k["name"]), Image: text(k["image"]), Kind: part.kind, Ports: ports(k)}
 			v.Requests, v.Limits = resourceText(k, "requests"), resourceText(k, "limits")
 			if s, ok := states[v.Name]; ok {
+				v.Logs, v.Before = logLinks(o, v.Name, s)
 				v.Restarts = text(s["restartCount"])
 				v.State = stateOf(s)
 				v.Why, v.Last = messageOf(s), c.lastOf(s)
@@ -73,6 +75,23 @@ func (c *Call) lastOf(status map[string]any) string {
 		text = c.T("%s, %s ago", text, age(time.Since(at)))
 	}
 	return text
+}
+
+// logLinks lead to the log of a pod's container, and to that of before its last
+// restart. One that has not begun has none.
+func logLinks(pod *unstructured.Unstructured, name string, status map[string]any) (logs, before string) {
+	if pod.GetKind() != "Pod" || pod.GetNamespace() == "" {
+		return "", ""
+	}
+	at := join(objectPath(podsResource, pod.GetNamespace(), pod.GetName()), url.Values{"tab": {"logs"}, "container": {name}})
+	restarted := dig(status, "lastState", "terminated") != nil || digInt(status, "restartCount") > 0
+	if dig(status, "state", "waiting") == nil {
+		logs = at
+	}
+	if restarted {
+		before = at + "&previous=1"
+	}
+	return logs, before
 }
 
 func objects(v any) []map[string]any {

@@ -87,6 +87,9 @@ type Container struct {
 	Why, Last        string
 	Ports            string
 	Requests, Limits string
+	// Logs and Before lead to its log, and to that of before its last restart,
+	// empty where there is none.
+	Logs, Before string
 }
 
 // Datum is one entry of a ConfigMap or a Secret.

@@ -1,0 +1,1 @@
+function r(n){let t=n.match(/^\/(.+?)\/?([i]?)$/s);return t?new RegExp(t[1],"g"+t[2]):n?new RegExp(n.replace(/[.*+?^${}()|[\]\\]/g,"\\$&"),"gi"):null}function s(n,t){let e=[];if(!n)return e;n.lastIndex=0;for(let o of t.matchAll(n))if(o[0]&&e.push([o.index,o.index+o[0].length]),e.length>200)break;return e}export{r as a,s as b};

@@ -11,7 +11,7 @@ export class Wire {
     w.pairs = new Set()
     w.cut = 0 // how many connections were ended for being silent
     w.down = false
-    w.net = createServer((near) => w.join(near, server.port))
+    w.net = createServer((near) => w.join(near, server.port)).unref() // a test that fails leaves it behind
     await new Promise((ok) => w.net.listen(0, '127.0.0.1', ok))
     w.url = `http://127.0.0.1:${w.net.address().port}`
     return w
@@ -19,6 +19,7 @@ export class Wire {
 
   join(near, port) {
     const far = connect(port, '127.0.0.1')
+    for (const s of [near, far]) s.unref()
     const pair = { near, far, dead: this.down, upgraded: false, silence: { up: 0, down: 0 } }
     this.pairs.add(pair)
     const pass = (from, to, way) => {

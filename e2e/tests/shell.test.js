@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { Server, context, done, figure, live, login, quit, unhurried, until } from '../harness.js'
 import { Kubelet } from '../kubelet.js'
+import { Wire } from '../wire.js'
 
 let server, node
 before(async () => {
@@ -34,33 +35,70 @@ async function openShell(c, where = pod) {
   return p
 }
 
+// at is the place of a letter of a text of the terminal in front.
+async function at(p, text, letter) {
+  const spot = async () => {
+    const box = await p.evaluate(([text, letter]) => {
+      const rows = [...document.querySelectorAll('.dockpane:not([hidden]) .xterm-rows > div')]
+      const row = rows.findLast((r) => r.textContent.replaceAll('\u00a0', ' ').includes(text) && !r.textContent.includes('echo'))
+      const r = document.createRange()
+      let left = row.textContent.indexOf(text) + letter
+      const walk = document.createTreeWalker(row, NodeFilter.SHOW_TEXT)
+      for (let n = walk.nextNode(); n; n = walk.nextNode()) {
+        if (left < n.length) { r.setStart(n, left); r.setEnd(n, left + 1); break }
+        left -= n.length
+      }
+      const { x, y, width, height } = r.getBoundingClientRect()
+      return { x: x + width / 2, y: y + height / 2 }
+    }, [text, letter])
+    return [box.x, box.y]
+  }
+  return { hover: async () => p.mouse.move(...await spot(), { steps: 3 }), click: async () => p.mouse.click(...await spot()), dblclick: async () => p.mouse.dblclick(...await spot()) }
+}
+
+// sized waits until the shell knows the size of the grid that one sees, and until
+// that is as it should be. A line of many letters tells how wide it is.
+async function sized(p, as = () => true) {
+  let grid
+  await until(async () => {
+    await p.keyboard.insertText(`echo ${'x'.repeat(400)}`)
+    await p.keyboard.press('Enter')
+    await p.keyboard.type('stty size\r')
+    const [rows, text] = [await p.$$eval('.dockpane:not([hidden]) .xterm-rows > div', (l) => l.length), await screen(p)]
+    const last = text.lastIndexOf('stty size')
+    grid = { rows, columns: Math.max(...text.slice(0, last).split('\n').slice(-12).map((l) => l.match(/x+/)?.[0].length ?? 0)) }
+    return as(grid) && text.slice(last).includes(`\n${grid.rows} ${grid.columns}\n`)
+  }, wait)
+  return grid
+}
+
 test('R21: one types into a shell, and sees what a terminal shows', async () => {
   const c = await context()
-  const p = await openShell(c)
+  const p = await login(server, c, 'token-admin', pod)
+  await live(p)
+  const asked = Date.now()
+  await p.keyboard.press('s')
+  await p.waitForFunction(() => document.querySelector('.dockpane .xterm-rows')?.textContent.replaceAll('\u00a0', ' ').includes('/ #'), null, { timeout: wait })
+  figure('R21 from the key to the prompt', Date.now() - asked, 1000, { slack: 20 })
   // The keys are the shell's, not the page's.
   await p.keyboard.type('echo yes, dwellers')
   await p.keyboard.press('Enter')
   await says(p, /^yes, dwellers$/m)
   assert.ok(!/tab=/.test(p.url()))
-  // The shell knows the size of the grid, also after it has changed.
-  const grid = () => p.$$eval('.dockpane:not([hidden]) .xterm-rows > div', (l) => l.length)
-  await p.keyboard.type('stty size\r')
-  await says(p, new RegExp(`^${await grid()} \\d+$`, 'm'))
-  const before = await grid()
-  const grip = await p.$('.dockgrip')
-  await grip.focus()
+  // The shell knows the size of the grid, also after the split between page and
+  // dock, the window or the size of letters have changed.
+  const usual = await sized(p)
+  await (await p.$('.dockgrip')).focus()
   for (let i = 0; i < 4; i++) await p.keyboard.press('ArrowUp')
-  await until(async () => await grid() > before)
   await p.click('.term')
-  await p.keyboard.type('stty size\r')
-  const after = await grid()
-  await says(p, new RegExp(`^${after} \\d+$`, 'm'))
+  const higher = await sized(p, (g) => g.rows > usual.rows && g.columns === usual.columns)
+  for (let i = 0; i < 5; i++) await p.keyboard.press('Control+Equal')
+  await sized(p, (g) => g.rows < higher.rows && g.columns < usual.columns)
+  await p.keyboard.press('Control+Minus')
+  await p.keyboard.press('Control+0')
+  await sized(p, (g) => g.rows === higher.rows && g.columns === usual.columns)
   await p.setViewportSize({ width: 900, height: 700 })
-  await p.keyboard.type('stty size\r')
-  await until(async () => {
-    const widths = [...(await screen(p)).matchAll(/^\d+ (\d+)$/gm)].map((m) => Number(m[1]))
-    return widths.at(-1) < widths[0]
-  }, wait)
+  await sized(p, (g) => g.columns < usual.columns)
   await p.setViewportSize({ width: 1440, height: 900 })
   // Colours, and letters that come in pieces.
   await p.keyboard.type('colours\r')
@@ -79,11 +117,43 @@ test('R21: one types into a shell, and sees what a terminal shows', async () => 
   })
   await says(p, '[pasted "two\\rlines"]')
   // Ctrl C copies what is selected, and interrupts when nothing is.
+  await p.evaluate(() => { navigator.clipboard.writeText = async (t) => { window.copied = t } })
+  await p.keyboard.type('echo choose-me\r')
+  await says(p, /^choose-me$/m)
+  await (await at(p, 'choose-me', 3)).dblclick()
+  await p.keyboard.press('Control+c')
+  await until(() => p.evaluate(() => window.copied === 'choose-me'))
+  assert.doesNotMatch(await screen(p), /\^C/)
   await p.keyboard.press('Control+c')
   await says(p, '^C')
-  // Shift Escape leaves the shell.
+  // Addresses are links.
+  await p.evaluate(() => { window.open = (...a) => { window.opened = a } })
+  await p.keyboard.type('link\r')
+  await says(p, 'https://example.com/page')
+  const link = await at(p, 'https://example.com/page', 12)
+  await until(async () => {
+    await link.hover()
+    await link.click()
+    return p.evaluate(() => window.opened?.[0] === 'https://example.com/page')
+  }, wait)
+  // One finds what was said, also what has scrolled away.
+  await p.keyboard.type('seq 200\r')
+  await says(p, 'line 200')
+  await p.keyboard.press('Control+Shift+f')
+  await p.keyboard.type('dwellers')
+  await p.keyboard.press('Enter')
+  await says(p, /^yes, dwellers$/m)
+  assert.match(await p.textContent('.shellbar input + *, .shellbar [role=status]:has(+ input)'), /^\d of \d$/)
+  await p.keyboard.press('Escape')
+  // Shift Escape leaves the shell; Tab goes on from its tab, both ways.
   await p.keyboard.press('Shift+Escape')
-  assert.equal(await p.evaluate(() => document.activeElement.getAttribute('role')), 'tab')
+  const focus = () => p.evaluate(() => { const e = document.activeElement; return e.getAttribute('role') ?? e.getAttribute('aria-label') ?? e.textContent })
+  const walk = async (key, n) => { const seen = []; for (let i = 0; i < n; i++) { await p.keyboard.press(key); seen.push(await focus()) } return seen }
+  assert.equal(await focus(), 'tab')
+  assert.deepEqual(await walk('Tab', 4), ['Open this tab in a window of its own', 'Make the dock small (Ctrl `)', 'Close this tab (Delete)', 'shop/web'])
+  assert.deepEqual((await walk('Shift+Tab', 5)).slice(-2), ['tab', 'separator'])
+  await p.keyboard.press('Shift+Tab')
+  assert.ok(await p.evaluate(() => !!document.activeElement.closest('#main')))
   // It ends with a code; Enter opens a new one.
   await p.click('.term')
   await p.keyboard.type('exit 3\r')
@@ -119,7 +189,7 @@ test('R21: what a shell takes from a key to its echo', async () => {
     }), key))
   }
   times.sort((a, b) => a - b)
-  console.log(`echo in the browser: median ${times[30].toFixed(1)} ms, p95 ${times[56].toFixed(1)} ms`)
+  figure('R21 from a key to its echo, p95', times[56], 20, { slack: 50 })
   await done(c)
 })
 
@@ -178,21 +248,24 @@ test('R20: an idle shell stays, and one that is dead is noticed', async () => {
     window.sockets = []
     window.WebSocket = class extends Real { constructor(...a) { super(...a); if (/terminal/.test(a[0])) window.sockets.push(this) } }
   })
+  // Between is a proxy that ends connections on which nothing was said for a minute.
+  const wire = await Wire.start(server, 60_000)
   const p = await c.newPage()
   await p.clock.install()
-  await p.goto(`${server.url}/login?next=${encodeURIComponent(pod)}`)
+  await p.goto(`${wire.url}/login?next=${encodeURIComponent(pod)}`)
   await p.fill('#token', 'token-admin')
   await p.click('[data-testid=login]')
   await live(p)
   await p.keyboard.press('s')
   await p.waitForSelector('.docktab[data-state=open]', { timeout: wait })
-  // Ten minutes in which nobody types: signs of life go to and fro, so a proxy
-  // between sees no silence of a minute.
+  // Ten minutes in which nobody types: signs of life go to and fro.
   await p.evaluate(() => { const s = window.sockets[0]; window.pongs = 0; s.addEventListener('message', (e) => { if (String(e.data).includes('pong')) window.pongs++ }) })
   for (let i = 1; i <= 40; i++) {
     await p.clock.runFor(15_000)
     await until(() => p.evaluate((n) => window.pongs >= n, i), wait)
+    wire.elapse(15_000)
   }
+  assert.equal(wire.cut, 0)
   assert.equal(await p.evaluate(() => window.sockets.length), 1)
   assert.equal(await p.getAttribute('.docktab', 'data-state'), 'open')
   // A connection that gives no sign of life is given up and made again.
@@ -206,20 +279,55 @@ test('R20: an idle shell stays, and one that is dead is noticed', async () => {
   await p.click('.term')
   await p.keyboard.type('echo alive\r')
   await says(p, /^alive$/m)
+  // A laptop that slept finds its shell again, and one that is gone says so.
+  for (const gone of [false, true]) {
+    wire.swallow()
+    if (gone) node.cut()
+    await p.clock.fastForward('01:00:00')
+    await until(async () => {
+      await p.clock.runFor(100)
+      return await p.getAttribute('.docktab', 'data-state') === (gone ? 'ended' : 'open') && await p.evaluate((n) => window.sockets.length > n, gone ? 3 : 2)
+    }, wait)
+    if (!gone) {
+      await p.keyboard.type('echo awake\r')
+      await until(async () => { await p.clock.runFor(50); return /^awake$/m.test(await screen(p)) }, wait)
+    }
+  }
+  await until(async () => { await p.clock.runFor(50); return /connection to the (node|container) was lost\.?\s+Enter opens a new one\./.test(await screen(p)) }, wait)
+  await p.keyboard.press('Enter')
+  await until(async () => { await p.clock.runFor(50); return await p.getAttribute('.docktab', 'data-state') === 'open' }, wait)
   await done(c)
+  await wire.stop()
 })
 
-test('R21: containers without sh, and without any shell', async () => {
+test('R21: every shell that there may be, and a debug container where there is none', async () => {
+  await node.pod('shop', 'shells', { containers: ['main'] })
   node.shells = new Set(['ash'])
   const c = await context()
-  const p = await openShell(c)
+  const p = await openShell(c, '/ui/api/v1/namespaces/shop/pods/shells')
   assert.equal(await screen(p), '/ #')
-  node.shells = new Set()
-  await p.keyboard.type('exit\r')
-  await says(p, 'exit code 0')
-  await p.keyboard.press('Enter')
+  const tried = () => node.requests.filter((u) => u.pathname.includes('/shells/')).map((u) => u.searchParams.get('command'))
+  for (const shell of ['/busybox/sh', 'powershell.exe', 'cmd.exe', '']) {
+    node.shells = new Set([shell])
+    await p.keyboard.type('exit\r')
+    await p.waitForSelector('.docktab[data-state=ended]', { timeout: wait })
+    const before = tried().length
+    await p.keyboard.press('Enter')
+    await p.waitForSelector(`.docktab[data-state=${shell ? 'open' : 'ended'}]`, { timeout: wait })
+    await until(() => tried().length > before && (!shell || tried().at(-1) === shell), wait)
+    if (!shell) break
+    await until(async () => (await screen(p)).endsWith('/ #'), wait)
+    assert.doesNotMatch(await screen(p), /executable|not found/)
+  }
   await says(p, 'There is no shell in this container.')
-  assert.ok(!(await screen(p)).includes('executable'))
+  assert.deepEqual(tried().slice(-6), ['sh', 'bash', 'ash', '/busybox/sh', 'powershell.exe', 'cmd.exe'])
+  assert.doesNotMatch(await screen(p), /executable/)
+  // The message has a button.
+  await p.click('.shellbar button >> text=Add debug container')
+  const debugger_ = await until(async () => (await server.api('GET', '/api/v1/namespaces/shop/pods/shells')).spec.ephemeralContainers?.[0], wait)
+  assert.equal(debugger_.targetContainerName, 'main')
+  await server.api('PATCH', '/api/v1/namespaces/shop/pods/shells/status', { status: { ephemeralContainerStatuses: [{ name: debugger_.name, image: 'i', imageID: '', ready: false, restartCount: 0, state: { running: {} } }] } }, 'application/strategic-merge-patch+json')
+  await says(p, 'attached')
   node.shells = new Set(['sh'])
   await done(c)
 })
@@ -247,17 +355,17 @@ test('R21: several shells and logs stay in the dock from page to page', async ()
   await p.keyboard.press('Shift+Escape')
   await p.goto(server.url + pod + '?tab=shell')
   await p.waitForSelector('.docktab[data-state=open]', { timeout: wait })
-  for (const n of [1, 2]) await p.click(`[data-testid=shells] tr:nth-child(${n}) >> text=Shell`)
+  for (const n of [1, 2, 2]) await p.click(`[data-testid=shells] tr:nth-child(${n}) >> text=Shell`)
   await p.click('[data-testid=shells] tr:nth-child(1) >> text=Attach')
   await says(p, 'attached')
-  await until(() => node.open.size === others + 4, wait)
+  await until(() => node.open.size === others + 5, wait)
   await p.click('.tabs >> text=Logs')
   await p.click('#main [data-dock=logs]')
   await p.waitForSelector('.dockpane.logs:not([hidden]) .lr', { timeout: wait })
   await p.click('#nav >> text=ConfigMaps')
   await p.waitForURL('**/configmaps')
-  assert.equal(await p.$$eval('.docktab', (l) => l.length), 5)
-  assert.equal(node.open.size, others + 4)
+  assert.equal(await p.$$eval('.docktab', (l) => l.length), 6)
+  assert.equal(node.open.size, others + 5)
   node.log('shop/web/main', 'three')
   await until(async () => (await p.$$eval('.dockpane.logs .lr', (l) => l.map((e) => e.textContent))).includes('three'), wait)
   await p.click('.docktab >> nth=1')
@@ -266,7 +374,7 @@ test('R21: several shells and logs stay in the dock from page to page', async ()
   await p.keyboard.press('Control+`')
   assert.ok(await p.isHidden('.dockbody'))
   await p.reload()
-  await p.waitForFunction(() => document.querySelectorAll('.docktab[data-state=open]').length === 4, null, { timeout: wait })
+  await p.waitForFunction(() => document.querySelectorAll('.docktab[data-state=open]').length === 5, null, { timeout: wait })
   assert.ok(await p.isHidden('.dockbody'))
   await p.click('.docktab >> nth=1')
   await says(p, /^still here$/m)
@@ -274,7 +382,7 @@ test('R21: several shells and logs stay in the dock from page to page', async ()
   await p.waitForFunction(() => document.documentElement.scrollWidth <= 375)
   await p.keyboard.type('echo small\r')
   await says(p, /^small$/m)
-  for (let i = 5; i > 0; i--) await p.click('.docktab .dockclose >> nth=0')
+  for (let i = 6; i > 0; i--) await p.click('.docktab .dockclose >> nth=0')
   await until(() => node.open.size === others, wait)
   await done(c)
 })

@@ -270,8 +270,7 @@ async function shell(t, focus) {
   found.setAttribute('role', 'status')
   const sizes = document.createElement('span')
   sizes.className = 'textsize'
-  sizes.translate = false
-  sizes.append(button('A−', msg('Smaller letters (Ctrl -)'), () => resize(-1)), button('A+', msg('Larger letters (Ctrl +)'), () => resize(1)))
+  sizes.append(button('', msg('Smaller letters (Ctrl -)'), () => resize(-1)), button('', msg('Larger letters (Ctrl +)'), () => resize(1)))
   bar.append(where, state, again, debug, grow, keys, found, field, sizes, button(msg('Copy'), msg('Copy the selection, else all of it'), () => copy(t), ''))
   t.pane.append(bar, host)
   const { Shell } = await import('./terminal.js')

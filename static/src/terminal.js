@@ -106,6 +106,7 @@ export class Shell {
       if (m.offset !== this.received) this.term.reset()
       if (m.offset > this.received && this.received >= 0) this.note(msg('Some of what was written meanwhile is not kept any more.'))
       this.target.id = m.id
+      this.target.container ??= m.container
       this.received = this.acked = this.written = m.offset
       this.attempts = 0
       this.set('open')

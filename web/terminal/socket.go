@@ -53,6 +53,8 @@ type hello struct {
 	Offset int64 `json:"offset"`
 	// Whole tells that the bytes begin with the terminal's first.
 	Whole bool `json:"whole"`
+	// Container is where the command runs.
+	Container string `json:"container,omitempty"`
 }
 
 // words is what a browser says besides what is typed.
@@ -115,7 +117,7 @@ func (k *Terminal) look(v *viewer, offset int64) hello {
 	v.sent = offset
 	k.acked = max(k.start, min(k.acked, offset))
 	v.news <- struct{}{}
-	return hello{ID: k.ID, Offset: offset, Whole: offset == 0}
+	return hello{ID: k.ID, Offset: offset, Whole: offset == 0, Container: k.target.Container}
 }
 
 func (k *Terminal) leave(v *viewer) {

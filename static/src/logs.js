@@ -556,8 +556,7 @@ class LogView {
   redraw() {
     this.count()
     this.lines.measure()
-    this.nodes.clear()
-    this.part.rows.replaceChildren()
+    this.anew = true
     this.draw()
   }
 
@@ -570,6 +569,11 @@ class LogView {
   paint() {
     const { lines: box, pad, rows } = this.part
     if (!this.begun) return this.tell()
+    if (this.anew) {
+      this.nodes.clear()
+      rows.replaceChildren()
+      this.anew = false
+    }
     pad.style.height = this.lines.height + 8 + 'px'
     if (this.follow) box.scrollTop = this.lastTop = box.scrollHeight
     const list = this.lines.list

@@ -107,7 +107,7 @@ test('R18: lines are followed, looked through, and stand still when one reads', 
   assert.equal((Number(local.slice(0, 2)) - Number(utc.slice(0, 2)) + 24) % 24, 9)
   await p.selectOption('[data-log=time]', 'utc')
   node.log('shop/web/main', 'wide '.repeat(200) + 'end')
-  await p.click('[data-log=follow][aria-pressed=false]').catch(() => {})
+  if (await p.getAttribute('[data-log=follow]', 'aria-pressed') === 'false') await p.click('[data-log=follow]')
   await p.click('[data-log=wrap]')
   await p.waitForFunction(() => { const e = [...document.querySelectorAll('.lr')].at(-1); return e?.textContent.endsWith('end') && e.clientHeight > 40 }, null, { timeout: wait })
   assert.ok(await p.$eval('[data-log=lines]', (e) => e.scrollWidth <= e.clientWidth + 1))
@@ -220,16 +220,17 @@ test('R18: 10,000 lines a second neither hold the page up nor fill the memory', 
       if (n >= seconds * rate) { clearInterval(t); ok() }
     }, 20)
   })
+  let late
   const work = await tasks(c, p, async () => {
     await write()
     await p.waitForFunction((last) => [...document.querySelectorAll('.lr .lx')].at(-1)?.textContent.startsWith(`number ${last} `), n, { timeout: 60_000 })
+    late = Date.now() - begun - seconds * 1000
   })
-  const took = (Date.now() - begun) / 1000
   assert.match(await status(p), new RegExp(`100,000 lines · ${(n - 100_000).toLocaleString('en')} older lines dropped`))
   const cdp = await c.newCDPSession(p)
   await cdp.send('HeapProfiler.collectGarbage')
   const { usedSize } = await cdp.send('Runtime.getHeapUsage')
-  figure('R18 lines of a log a second that are not shown', rate - n / took, rate * 0.05, { slack: 15, unit: 'lines' })
+  figure(`R18 the last of ${rate} lines a second is shown after`, late, 1000, { slack: 20 })
   figure('R18 longest task', await p.evaluate(() => window.longest), 100, { slack: 20 })
   figure('R18 longest task, its own work', work.longest, 50, { slack: 4 })
   figure('R18 heap with 100,000 lines', usedSize / 2 ** 20, 60, { unit: 'MB' })
@@ -492,16 +493,15 @@ test('R9, R18: a log by its keys: lines, marks, JSON, how much, the size of lett
   await p.keyboard.press('Enter')
   await p.keyboard.press('Enter')
   await p.waitForFunction(() => /of 10 lines/.test(document.querySelector('[data-log=count]').textContent))
-  const found = await p.textContent('.lr.here .lx')
-  assert.match(found, /^number 1\d$/)
+  const found = await until(async () => (await p.textContent('.lr.here .lx')).match(/^number 1\d$/)?.[0])
   await p.keyboard.press('Escape')
   await p.keyboard.press('Escape')
   await p.waitForFunction(() => document.activeElement.matches('[data-log=lines]'))
   await p.keyboard.press('j')
   const next = `number ${Number(found.slice(7)) + 1}`
-  assert.equal(await until(() => p.textContent('.lr.here .lx')), next)
+  await until(async () => await p.textContent('.lr.here .lx') === next)
   await p.keyboard.press('m')
-  assert.equal(await p.textContent('.lr.marked .lx'), next)
+  await until(async () => await p.textContent('.lr.marked .lx') === next)
   assert.match(p.url(), /#t=/)
   await p.evaluate(() => { navigator.clipboard.writeText = async (t) => { window.copied = t } })
   await p.click('[data-log=link]')
@@ -512,8 +512,10 @@ test('R9, R18: a log by its keys: lines, marks, JSON, how much, the size of lett
   // To the end, and from the last line to the one before it, which is JSON.
   await p.keyboard.press('End')
   await p.waitForFunction(() => [...document.querySelectorAll('.lr')].at(-1)?.textContent.includes('number 400'))
-  const here = () => p.textContent('.lr.here .lx', { timeout: 2000 }).catch(() => '')
-  for (let i = 0; i < 5 && !/level/.test(await here()); i++) await p.keyboard.press('k')
+  for (const line of ['number 400', 'level']) {
+    await p.keyboard.press('k')
+    await p.waitForFunction((line) => document.querySelector('.lr.here')?.textContent.includes(line), line)
+  }
   await p.keyboard.press('Enter')
   await p.waitForFunction(() => document.querySelector('.lr.here')?.textContent.includes('"port": 80'))
   // Letters: lines are as high as they are large, and the browser keeps it.

@@ -282,6 +282,7 @@ func (s *Server) shutdown() {
 	ctx, cancel := context.WithTimeout(context.Background(), s.options.General.ShutdownGrace)
 	defer cancel()
 	s.address.Leave(ctx)
+	s.dashboard.Finish(ctx)
 	if err := s.http.Shutdown(ctx); err != nil {
 		klog.ErrorS(err, "Requests were cut off", "grace", s.options.General.ShutdownGrace)
 	}

@@ -3,6 +3,10 @@ package templates
 import (
 	"context"
 	"io"
+	"strconv"
+
+	"pilothouse/web/messages"
+	"pilothouse/web/view"
 
 	"github.com/a-h/templ"
 )
@@ -27,6 +31,21 @@ func Name(text string) templ.Component { return inline(`<span translate="no">`, 
 // Link leads to an address of the dashboard.
 func Link(href, text string) templ.Component {
 	return inline(`<a href="`+templ.EscapeString(string(templ.URL(href)))+`">`, text, `</a>`)
+}
+
+// jobLink is what a deletion is about, with the page of the work.
+func jobLink(t view.Toast) templ.Component {
+	return inline(`<a translate="no" href="/ui/jobs/`+templ.EscapeString(t.Job)+`">`, t.Subject, `</a>`)
+}
+
+// Countdown is the seconds that are left of some milliseconds; scripts count
+// them down. Screen readers are told once.
+func Countdown(left int) templ.Component {
+	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
+		text := messages.T(ctx, "%d s", (left+999)/1000)
+		_, err := io.WriteString(w, `<span class="countdown" aria-hidden="true" data-countdown="`+strconv.Itoa(left)+`">`+templ.EscapeString(text)+`</span><span class="vh">`+templ.EscapeString(text)+`</span>`)
+		return err
+	})
 }
 
 func inline(open, text, end string) templ.Component {

@@ -31,7 +31,7 @@ func (d *Dashboard) frame(ctx context.Context, c *pages.Call, a *pages.Answer) v
 	f.Languages = languages(d.site.Prefs, c.Session.User.Name)
 	f.User, f.FormToken = c.Session.User.Name, c.FormToken()
 	f.Places, f.UserPlaces = pages.Places(c.R.Path), pages.UserPlaces()
-	f.Views, f.Toast = c.Views(), c.Toast()
+	f.Views, f.Toasts = c.Views(), c.Toasts(c.R.Path)
 	f.Nav = pages.Navigation(d.site.Registry.Table(), a)
 	f.Namespaces = d.picker(ctx, c, a.Picker)
 	return f

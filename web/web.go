@@ -47,7 +47,15 @@ type Options struct {
 	Version string
 	// Clock is time.Now when nil.
 	Clock func() time.Time
+	// Hold is how long a deletion waits in which it can be undone; 10 s when 0.
+	Hold time.Duration
 }
+
+// hold is how long a deletion waits.
+const hold = 10 * time.Second
+
+// finishTimeout bounds what is deleted when the server stops.
+const finishTimeout = 5 * time.Second
 
 // Dashboard is the dashboard of one server. Order of use: New, Filter in the
 // server's chain, SetAPI before the first request, Close.
@@ -62,6 +70,9 @@ type Dashboard struct {
 func New(o Options) (*Dashboard, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
+	}
+	if o.Hold == 0 {
+		o.Hold = hold
 	}
 	sessions, err := session.Open(session.Options{File: o.SessionFile, Clock: o.Clock})
 	if err != nil {
@@ -78,7 +89,7 @@ func New(o Options) (*Dashboard, error) {
 	d.site = pages.Site{
 		Registry: o.Registry, Pool: rows.NewPool(ctx), Sessions: sessions, Links: session.NewLinks(o.Clock),
 		Logins: o.Logins, Begun: session.NewBox(), Jobs: jobs.New(ctx), Docs: apidoc.New(), Terminals: terminal.New(ctx),
-		Authenticate: o.Authenticator.Authenticate, Authorizer: o.Authorizer, WhoCan: o.WhoCan, Clock: o.Clock, Trend: samples, Prefs: kept, Undo: undo.NewTable(o.Clock), Answers: pages.NewAnswers(o.Clock), Started: o.Clock(), Version: o.Version,
+		Authenticate: o.Authenticator.Authenticate, Authorizer: o.Authorizer, WhoCan: o.WhoCan, Clock: o.Clock, Trend: samples, Prefs: kept, Undo: undo.NewTable(o.Clock), Hold: o.Hold, Answers: pages.NewAnswers(o.Clock), Started: o.Clock(), Version: o.Version,
 	}
 	return d, nil
 }
@@ -96,6 +107,14 @@ func (d *Dashboard) Link(user *request.User) string {
 func (d *Dashboard) link(l session.Login) string {
 	l.Method = "link"
 	return "/login?token=" + d.site.Links.New(l)
+}
+
+// Finish carries out the deletions that wait: their users have confirmed them.
+// It returns when they are done, when ctx ends, or after some seconds.
+func (d *Dashboard) Finish(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
+	defer cancel()
+	d.site.Jobs.Finish(ctx)
 }
 
 // Close ends the live lists and the terminals.

@@ -1,7 +1,7 @@
 // Editing, applying, deleting, many at once, and all of it by keyboard.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { cluster } from '../fixture.js'
+import { cluster, crd } from '../fixture.js'
 import { Server, context, done, live, login, quiet, quit, unhurried, until } from '../harness.js'
 
 let server
@@ -156,17 +156,114 @@ test('R17: many documents are applied in the order of their dependencies', async
   await done(c)
 })
 
-test('R13: a delete tells what goes along and asks for the name where much does', async () => {
+// deletes are the DELETE requests on an object that were no dry runs.
+const deletes = async (name) => (await server.api('GET', `/debug/audit?verb=delete&name=${name}`)).events.filter((e) => !/dryRun/.test(e.requestURI))
+
+test('R13: the dialog asks the server what goes along, and for the name where much does', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/api/v1/namespaces/team-red?delete=1')
   await page.fill('#typed', 'team-blue')
   await page.click('[data-testid=confirm]')
   await page.waitForSelector('.problem')
   assert.equal((await server.api('GET', '/api/v1/namespaces/team-red')).metadata.deletionTimestamp, undefined)
-  await page.goto(server.url + `/ui${base}/settings?delete=1`)
+  const volume = { apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name: 'typed' }, spec: { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], hostPath: { path: '/tmp/typed' } } }
+  await server.create('/api/v1/persistentvolumes', volume)
+  await server.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', crd('typeds', 'Typed'))
+  for (const path of ['/api/v1/persistentvolumes/typed', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/typeds.example.com']) {
+    await page.goto(server.url + '/ui' + path + '?delete=1')
+    assert.equal(await page.getAttribute('#typed', 'required'), '', path)
+  }
+  const dialog = async () => (await page.innerText('dl.facts')).replace(/\s+/g, ' ')
+  const { uid } = (await server.create(base, config({ a: 'b' }, 'parent'))).metadata
+  await server.create(base, { ...config({ a: 'b' }, 'child'), metadata: { name: 'child', namespace: 'shop', ownerReferences: [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'parent', uid }] } })
+  await page.goto(server.url + `/ui${base}/parent?delete=1`)
+  assert.match(await dialog(), /Belongs to it ConfigMap child/)
+  assert.match(await dialog(), /without a choice the server takes Background/)
+  await server.create(base, { ...config({ a: 'b' }, 'held-back'), metadata: { name: 'held-back', namespace: 'shop', finalizers: ['example.com/wait'] } })
+  await page.goto(server.url + `/ui${base}/held-back?delete=1`)
+  assert.match(await dialog(), /Finalizers example.com\/wait/)
+  // Nothing of this was more than a question.
+  assert.deepEqual([...await deletes('team-red'), ...await deletes('parent'), ...await deletes('held-back')], [])
+  // Without a wait, with the propagation that was chosen; it says what it waits for.
+  await page.selectOption('#propagation', 'Foreground')
+  await page.click('[data-testid=now]')
+  await page.waitForSelector('[data-work=done] >> text=/ConfigMap held-back is being deleted; it waits for its finalizers: .*foregroundDeletion/')
+  assert.ok((await read('held-back')).metadata.finalizers.includes('example.com/wait'))
+  await server.api('PATCH', `${base}/held-back`, { metadata: { finalizers: null } }, 'application/merge-patch+json')
+  await done(c)
+})
+
+test('R13: undone within 10 s it is the same object, and nothing was sent', async () => {
+  for (const name of ['kept', 'gone', 'stale']) await server.create(base, config({ a: 'b' }, name))
+  const kept = await read('kept')
+  const c = await context()
+  const page = await login(server, c, 'token-admin', `/ui${base}/kept?delete=1`)
+  const other = await c.newPage() // another tab of the user
+  await other.goto(server.url + `/ui${base}`)
+  await live(other)
+  const row = (p, name) => p.locator('[data-body] tr', { has: p.locator(`a >> text="${name}"`) })
+  const held = (p, name) => row(p, name).locator('[data-held] >> text=to be deleted')
   await page.click('[data-testid=confirm]')
   await page.waitForURL(/configmaps$/)
-  await assert.rejects(read())
+  await page.waitForSelector('[data-work=held] >> text=/ConfigMap kept will be deleted in (10|9|8|7|6|5|4|3) s/')
+  assert.ok(await held(page, 'kept').locator('i').innerText(), 'a sign, too')
+  await held(other, 'kept').waitFor()
+  await other.waitForSelector('[data-work=held] >> text=ConfigMap kept')
+  await page.reload()
+  await held(page, 'kept').waitFor()
+  await page.goto(server.url + `/ui${base}/kept`)
+  await page.waitForSelector('[data-testid=held] >> text=to be deleted')
+  await live(page)
+  await page.press('body', 'u')
+  await page.waitForSelector('[data-work=kept] >> text=Nothing was deleted: ConfigMap kept')
+  await page.waitForSelector('[data-testid=held]', { state: 'detached' })
+  await held(other, 'kept').waitFor({ state: 'detached' })
+  // One is left alone, one changes hands meanwhile: these 10 s are waited for.
+  for (const name of ['gone', 'stale']) {
+    await page.goto(server.url + `/ui${base}/${name}?delete=1`)
+    await page.click('[data-testid=confirm]')
+    await page.waitForURL(/configmaps$/)
+    await page.waitForSelector(`[data-work=held] >> text=ConfigMap ${name}`)
+  }
+  assert.ok(await read('gone'))
+  await server.api('DELETE', `${base}/stale`)
+  await server.create(base, config({ a: 'c' }, 'stale'))
+  await page.waitForSelector('[data-work=failed] >> text=/ConfigMap stale was not deleted: .*UID/')
+  await page.waitForSelector('[data-work=done] >> text=ConfigMap gone was deleted.')
+  await assert.rejects(read('gone'))
+  assert.equal((await read('stale')).data.a, 'c')
+  await page.click('[data-work=failed] a')
+  await page.waitForURL(/jobs/)
+  assert.match((await page.innerText('[data-testid=items] tbody')).replace(/\s+/g, ' '), /shop\/stale ✖ ?failed .*UID/)
+  const { metadata } = await read('kept')
+  assert.deepEqual([metadata.uid, metadata.resourceVersion], [kept.metadata.uid, kept.metadata.resourceVersion])
+  assert.deepEqual(await deletes('kept'), [])
+  assert.equal((await deletes('gone')).length, 1)
+  // What is gone can be had again from its history, with the same spec.
+  await page.goto(server.url + `/ui${base}/gone?tab=history`)
+  await page.click('[data-testid=restore] >> nth=0')
+  await until(async () => (await read('gone').catch(() => null))?.data.a === 'b')
+  await done(c)
+})
+
+test('R13: without scripts a deletion is held, too', async () => {
+  await server.create(base, config({ a: 'b' }, 'plain'))
+  const c = await context({ javaScriptEnabled: false })
+  const page = await login(server, c, 'token-admin', `/ui${base}/plain?delete=1`)
+  const { uid } = (await read('plain')).metadata
+  await page.click('[data-testid=confirm]')
+  await page.waitForURL(/configmaps$/)
+  await page.click('[data-work=held] [data-undo]')
+  await page.waitForURL(/configmaps$/)
+  await page.waitForSelector('[data-work=kept]')
+  assert.equal((await read('plain')).metadata.uid, uid)
+  await page.goto(server.url + `/ui${base}/plain?delete=1`)
+  await page.click('[data-testid=confirm]')
+  await page.click('[data-work=held] >> text=Delete now')
+  await page.waitForSelector('[data-work=done] >> text=ConfigMap plain was deleted.')
+  await page.click('[data-work=done] >> text=Restore')
+  await page.waitForURL(/tab=history/)
+  await assert.rejects(read('plain'))
   await done(c)
 })
 
@@ -182,15 +279,34 @@ test('R12: many objects are deleted with progress, those of the filter only', as
   await page.click('[data-act=select-all]')
   await page.click('[data-bulk] button[value=delete]')
   await page.waitForSelector(`h1 >> text="Delete ${carts} pods?"`)
+  assert.match((await page.innerText('[data-testid=deletes] tbody tr')).replace(/\s+/g, ' '), /\/cart-\S+ nothing would delete it/)
   await page.click('[data-testid=confirm]')
+  await page.waitForURL(/\/ui\/jobs\//)
+  const items = () => page.$$eval('[data-testid=items] tbody tr', (l) => l.map((tr) => tr.cells[1].innerText.trim()))
+  await page.waitForSelector('[data-testid=progress] >> text=/begins in/')
+  assert.deepEqual(await items(), Array(carts).fill('not begun'))
+  await page.click('.nav >> text=Services') // the page goes on being of use, and the work can be found again
+  await page.click(`[data-work=held] >> text="${carts} pods"`)
+  await page.press('body', 'u')
+  await page.waitForSelector('[data-testid=progress] >> text=/undone/')
+  assert.equal((await server.api('GET', '/api/v1/pods')).items.length, all)
+  await page.click('#main >> text=Back to the list')
+  await page.waitForURL(/pods[?]q/)
+  await live(page)
+  await page.press('body', 'j')
+  await page.press('body', 'x')
+  await page.click('[data-act=select-all]')
+  await page.click('[data-bulk] button[value=delete]')
+  await page.click('[data-testid=now]')
   await page.waitForURL(/\/ui\/jobs\//)
   await until(async () => /done/.test(await page.textContent('[data-testid=progress]')))
   assert.equal((await server.api('GET', '/api/v1/pods')).items.length, all - carts)
+  await until(async () => (await items()).every((s) => /done/.test(s)))
   await done(c)
 })
 
 test('R13: what was done a moment ago can be undone', async () => {
-  const made = await server.create(base, config({ a: 'one', b: 'two' }, 'undone'))
+  await server.create(base, config({ a: 'one', b: 'two' }, 'undone'))
   const c = await context()
   await unhurried(c)
   const page = await login(server, c, 'token-admin', `/ui${base}/undone?edit=1`)
@@ -209,14 +325,6 @@ test('R13: what was done a moment ago can be undone', async () => {
   assert.equal(await page.$('[data-undo]'), null, 'an undo is not undone')
   assert.deepEqual((await read('undone')).data, { a: 'one', b: 'theirs' }, 'what others changed meanwhile stays')
 
-  await page.goto(server.url + `/ui${base}/undone?delete=1`)
-  await page.click('[data-testid=confirm]')
-  await undo('ConfigMap undone was deleted.')
-  await page.waitForSelector('[data-toast] >> text=is as it was')
-  const back = await read('undone')
-  assert.deepEqual(back.data, { a: 'one', b: 'theirs' })
-  assert.notEqual(back.metadata.uid, made.metadata.uid)
-
   await page.goto(server.url + '/ui/apis/apps/v1/namespaces/shop/deployments/api-gateway?act=scale')
   const replicas = async () => (await server.api('GET', '/apis/apps/v1/namespaces/shop/deployments/api-gateway')).spec.replicas
   const before = await replicas()
@@ -233,15 +341,18 @@ test('R13: what was done a moment ago can be undone', async () => {
   await page.press('body', 'j')
   await page.press('body', 'x')
   await page.click('[data-act=select-all]')
-  await page.click('[data-bulk] button[value=delete]')
+  await page.click('[data-bulk] button[value=label]')
+  await page.fill('input[name=change]', 'undone=no')
   if (all > 10) await page.fill('input[name=typed]', String(all))
   await page.click('[data-testid=confirm]')
   await page.waitForURL(/\/ui\/jobs\//)
   await until(async () => /done/.test(await page.textContent('[data-testid=progress]')))
+  const labelled = async () => (await server.api('GET', base + '?labelSelector=undone')).items.length
+  assert.equal(await labelled(), all)
   const first = page.url()
   await page.click('[data-testid=undo-job]')
   await page.waitForURL((u) => /jobs/.test(u) && String(u) !== first)
-  await until(async () => (await server.api('GET', base)).items.length >= all)
+  await until(async () => await labelled() === 0)
   await done(c)
 })
 
@@ -309,9 +420,9 @@ test('R9: all of it works by keyboard', async () => {
   await page.focus('[data-testid=confirm]')
   await key('Enter')
   await page.waitForURL(/configmaps$/)
-  await page.waitForSelector('[data-undo]')
+  await page.waitForSelector('[data-work=held] [data-undo]')
   await key('u')
-  await page.waitForURL(/configmaps\/keyboard$/)
+  await page.waitForSelector('[data-work=kept]')
   assert.equal((await read('keyboard')).data.level, 'debug')
   await key('g')
   await key('c')

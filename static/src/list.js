@@ -38,6 +38,14 @@ function same(a, b) {
 // plain tells whether a cell holds one piece of text.
 const plain = (cell) => cell.firstChild?.nodeType === 3 && cell.childNodes.length === 1
 
+// mark says of an object whose cell has the focus whether it is to be deleted, as
+// another cell does.
+function mark(cell, now) {
+  $('[data-held]', cell)?.remove()
+  const held = $('[data-held]', now)
+  if (held) cell.append(' ', held.cloneNode(true))
+}
+
 class List {
   constructor(el) {
     this.el = el
@@ -203,7 +211,11 @@ class List {
     if (was.className !== now.className) was.className = now.className
     for (let i = 1; i < now.cells.length; i++) {
       const [a, b] = [was.cells[i], now.cells[i]]
-      if (same(a, b) || a.contains(document.activeElement)) continue
+      if (same(a, b)) continue
+      if (a.contains(document.activeElement)) {
+        mark(a, b)
+        continue
+      }
       if (!flash && plain(a) && plain(b)) {
         a.firstChild.data = b.firstChild.data
         if (a.title !== b.title) a.title = b.title

@@ -50,7 +50,7 @@ export async function go(address, { push = true, focus = true, post = null } = {
   if (answer.status === 401) return document.dispatchEvent(new CustomEvent('session-ended'))
   const doc = answer.headers.get('Content-Type')?.startsWith('text/html') ? page(text) : null
   if (!doc || !$('#nav', doc)) return post ? failed(msg('The server gave no page.')) : location.assign(address)
-  if (post && answer.redirected) forms.forget()
+  if (post && answer.redirected) { forms.forget(); toast.tell() }
   // The scripts speak the language of this page: another one loads them anew.
   if (doc.documentElement.lang !== language && (!post || answer.redirected)) return location.assign(answer.url)
   if (answer.redirected) history.pushState({}, '', answer.url)

@@ -97,6 +97,9 @@ func resultHead(done bool) messages.Text {
 
 // jobText is how far work is.
 func jobText(ctx context.Context, j view.Job) string {
+	if j.Kept {
+		return messages.T(ctx, "undone: nothing was done")
+	}
 	s := messages.T(ctx, "%d of %d", j.Done, j.Total)
 	if j.Failed > 0 {
 		s = messages.T(ctx, "%d of %d, %d failed", j.Done, j.Total, j.Failed)
@@ -108,6 +111,36 @@ func jobText(ctx context.Context, j view.Job) string {
 		return messages.T(ctx, "%s, done", s)
 	}
 	return s
+}
+
+// jobState is what a job's page has buttons for.
+func jobState(j view.Job) string {
+	return strconv.FormatBool(j.Held) + " " + strconv.FormatBool(j.Running)
+}
+
+// itemText and itemTone are the state of an object that work is done on.
+func itemText(state string) messages.Text {
+	switch state {
+	case "r":
+		return "in progress"
+	case "d":
+		return "done"
+	case "f":
+		return "failed"
+	}
+	return "not begun"
+}
+
+func itemTone(state string) string {
+	switch state {
+	case "r":
+		return view.Warn
+	case "d":
+		return view.Good
+	case "f":
+		return view.Bad
+	}
+	return view.Quiet
 }
 
 func wideText(wide bool) messages.Text {

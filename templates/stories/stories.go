@@ -115,6 +115,7 @@ var parts = []entry{
 	}), of("pages.Row", inRow(pages.Row)),
 	of("pages.LogView", pages.LogView), to("pages.Shell", pages.Shell), to("pages.Overview", pages.Overview), to("pages.YAML", pages.YAML), to("pages.Events", pages.Events), to("pages.Related", pages.Related),
 	of("pages.History", pages.History), of("pages.Results", pages.Results),
+	of("templates.Toasts", func(t view.Toast) templ.Component { return templates.Toasts(toasts(t), "token", "/ui/") }),
 	of("templates.Hidden", templates.Hidden), {"templates.Wheel", func(bool) templ.Component { return templates.Wheel() }},
 	of("templates.Tone", func(s string) templ.Component { return templates.Tone("warn", s) }), to("templates.Denied", templates.Denied), to("templates.Fault", templates.Fault),
 }
@@ -126,6 +127,16 @@ var documents = []entry{
 	}),
 	of("templates.Layout", func(f view.Frame) templ.Component { return document(templates.Layout, f) }), of("templates.Bare", func(f view.Frame) templ.Component { return document(templates.Bare, f) }),
 	of("pages.Login", func(l view.Login) templ.Component { return inBare(pages.Login(l)) }), of("pages.Onward", func(string) templ.Component { return inBare(pages.Onward("/ui/")) }),
+}
+
+// toasts is a toast in each of its states.
+func toasts(t view.Toast) []view.Toast {
+	var list []view.Toast
+	for _, state := range []string{"", "held", "running", "kept", "done", "failed"} {
+		t.State, t.ID = state, "toast-"+state
+		list = append(list, t)
+	}
+	return list
 }
 
 func document(outer func(view.Frame) templ.Component, f view.Frame) templ.Component {

@@ -1,56 +1,91 @@
 // Package jobs owns work on many objects that goes on after the request that
-// began it: how far it is, what failed, and how to end it. It knows no API and
-// no HTML.
+// began it: whether it still waits, how far it is, what failed, and how to end
+// it. It knows no API and no HTML. Read jobs.go first (a job and its items), then
+// table.go (the jobs of a server) and held.go (jobs that wait).
 package jobs
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
+	"slices"
 	"sync"
 	"time"
 
 	"pilothouse/backend/metrics"
-	"pilothouse/web/messages"
 )
 
-// Bounds of jobs.
-const (
-	maxRunning  = 32
-	maxKept     = 200
-	workers     = 8
-	keptFor     = time.Hour
-	maxFailures = 10_000
-)
-
-// ErrBusy tells that too much is going on already.
-var ErrBusy = messages.Errorf("too many jobs are running; wait for one of them to end")
+// Work is what a job is to do.
+type Work struct {
+	// Owner is whose it is, Title what it does, Back the page that it came from.
+	Owner, Title, Back string
+	// Subject is what it is done to: "Pod web-7". The owner of work that has one is told of it
+	// wherever they are, see Table.Told.
+	Subject string
+	// Past is the page with what the object was, for work on one object; empty
+	// for none.
+	Past  string
+	Items []Item
+	// Hold is how long the work waits for its owner to think better of it.
+	Hold time.Duration
+}
 
 // Item is the work on one object.
 type Item struct {
 	Text, Href string
-	Run        func(ctx context.Context) error
+	// UID is the object's, for Marks.
+	UID string
+	// Run does it. The note is what is to be said of it though it went well.
+	Run func(ctx context.Context) (note string, err error)
 }
+
+// State is how far one item is.
+type State byte
+
+// The states of an item.
+const (
+	Waiting State = 'w'
+	Working State = 'r'
+	Done    State = 'd'
+	Failed  State = 'f'
+)
 
 // Failure is an item that failed.
 type Failure struct {
 	Item
-	Err error
+	// Index is its place among the job's items.
+	Index int
+	Err   error
 }
 
-// Job is work that goes on.
+// Job is work that is held, goes on, or has ended.
+//
+//	held ── Release, time ──> running ──> ended
+//	  └──── Cancel ─────────────────────> ended, with nothing begun
 type Job struct {
-	ID, Owner, Title, Back string
-	Total                  int
+	ID string
+	Work
 
+	table  *Table
 	cancel context.CancelFunc
+	// now is closed when the job need not wait any longer, over when it has ended.
+	now, over chan struct{}
+	release   sync.Once
+	began     time.Time
+	// uids are the objects of a job that was held.
+	uids map[string]struct{}
 
 	mu        sync.Mutex // guards the fields below
-	done      int
-	failures  []Failure
-	failed    int
+	held      bool
 	running   bool
+	until     time.Time // when it is begun, while it is held
+	done      int
+	failed    int
+	failures  []Failure
+	notes     map[int]string
+	states    []State
+	log       []int32 // the items whose states have changed, in that order
 	cancelled bool
+	kept      bool
+	seen      bool
 	ended     time.Time
 	watchers  map[int]func()
 	next      int
@@ -58,108 +93,75 @@ type Job struct {
 
 // Progress is how far a job is.
 type Progress struct {
+	// Held tells that it waits, Left for how long yet. What is Held is Running,
+	// too: it has not ended.
+	Held bool
+	Left time.Duration
+	// Kept tells that it was cancelled while it was held: nothing has been done.
+	Kept               bool
 	Done, Failed       int
 	Failures           []Failure
 	Running, Cancelled bool
+	// Since is how long ago it ended.
+	Since time.Duration
 }
 
-// Table holds the jobs of a server.
-type Table struct {
-	ctx context.Context
-
-	mu      sync.Mutex // guards jobs
-	jobs    map[string]*Job
-	running sync.WaitGroup
-}
-
-// New gives an empty Table whose jobs end with ctx.
-func New(ctx context.Context) *Table { return &Table{ctx: ctx, jobs: map[string]*Job{}} }
-
-// Wait returns when no job is running any more; the Table's ctx has to end
-// first.
-func (t *Table) Wait() { t.running.Wait() }
-
-// Start begins a job of a user.
-func (t *Table) Start(owner, title, back string, items []Item) (*Job, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.room() {
-		return nil, ErrBusy
+// run does the work, once it need not wait any more.
+func (j *Job) run(ctx context.Context) {
+	if j.await(ctx) {
+		j.work(ctx)
 	}
-	id := make([]byte, 12)
-	rand.Read(id) //nolint:errcheck // crypto/rand never fails
-	ctx, cancel := context.WithCancel(t.ctx)
-	j := &Job{ID: hex.EncodeToString(id), Owner: owner, Title: title, Back: back, Total: len(items), cancel: cancel, running: true, watchers: map[int]func(){}}
-	t.jobs[j.ID] = j
-	t.running.Go(metrics.Guarded("dashboard", func() {
-		defer cancel()
-		j.run(ctx, items)
-	}))
-	return j, nil
+	j.mu.Lock()
+	j.running, j.cancelled, j.ended = false, j.done < j.Total(), time.Now()
+	j.wake()
+	j.mu.Unlock()
+	close(j.over)
+	j.table.changed(j.Owner)
 }
 
-// room drops jobs that ended long ago and tells whether another one may start.
-func (t *Table) room() bool {
-	running := 0
-	for id, j := range t.jobs {
-		j.mu.Lock()
-		switch {
-		case j.running:
-			running++
-		case time.Since(j.ended) > keptFor || len(t.jobs) > maxKept:
-			delete(t.jobs, id)
-		}
-		j.mu.Unlock()
-	}
-	return running < maxRunning
-}
-
-// Find gives a job of a user, nil when there is none.
-func (t *Table) Find(owner, id string) *Job {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if j := t.jobs[id]; j != nil && j.Owner == owner {
-		return j
-	}
-	return nil
-}
-
-func (j *Job) run(ctx context.Context, items []Item) {
-	work := make(chan Item)
+func (j *Job) work(ctx context.Context) {
+	work := make(chan int)
 	var group sync.WaitGroup
 	for range workers {
 		group.Go(metrics.Guarded("dashboard", func() {
-			for item := range work {
-				j.note(item, item.Run(ctx))
+			for i := range work {
+				j.note(i, Working, "", nil)
+				note, err := j.Items[i].Run(ctx)
+				j.note(i, Done, note, err)
 			}
 		}))
 	}
-	for _, item := range items {
+	defer group.Wait()
+	defer close(work)
+	for i := range j.Items {
 		select {
-		case work <- item:
+		case work <- i:
 			continue
 		case <-ctx.Done():
 		}
-		break
+		return
 	}
-	close(work)
-	group.Wait()
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.running, j.cancelled, j.ended = false, j.done < j.Total, time.Now()
-	j.wake()
 }
 
-func (j *Job) note(item Item, err error) {
+// note takes down how far an item is.
+func (j *Job) note(i int, s State, note string, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.done++
+	if s == Done {
+		j.done++
+	}
 	if err != nil {
+		s = Failed
 		j.failed++
 		if len(j.failures) < maxFailures {
-			j.failures = append(j.failures, Failure{item, err})
+			j.failures = append(j.failures, Failure{j.Items[i], i, err})
 		}
 	}
+	if note != "" && len(j.notes) < maxFailures {
+		j.notes[i] = note
+	}
+	j.states[i] = s
+	j.log = append(j.log, int32(i))
 	j.wake()
 }
 
@@ -170,14 +172,84 @@ func (j *Job) wake() {
 	}
 }
 
-// Cancel lets what has begun end and begins nothing more.
-func (j *Job) Cancel() { j.cancel() }
+// Began is when it was started, or began to wait.
+func (j *Job) Began() time.Time { return j.began }
+
+// Total is the number of its items.
+func (j *Job) Total() int { return len(j.states) }
+
+// Cancel lets what has begun end and begins nothing more. It tells whether
+// nothing was begun and nothing will be.
+func (j *Job) Cancel() bool {
+	j.mu.Lock()
+	if j.held {
+		j.held, j.kept = false, true
+	}
+	kept := j.kept
+	j.mu.Unlock()
+	j.cancel()
+	if kept {
+		<-j.over // whoever asks next finds it ended
+	}
+	return kept
+}
 
 // Progress gives how far the job is.
 func (j *Job) Progress() Progress {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return Progress{Done: j.done, Failed: j.failed, Failures: j.failures[:len(j.failures):len(j.failures)], Running: j.running, Cancelled: j.cancelled}
+	p := Progress{
+		Held: j.held, Kept: j.kept, Done: j.done, Failed: j.failed, Failures: j.failures[:len(j.failures):len(j.failures)],
+		Running: j.running, Cancelled: j.cancelled,
+	}
+	if j.held {
+		p.Left = max(0, time.Until(j.until))
+	}
+	if !j.running {
+		p.Since = time.Since(j.ended)
+	}
+	return p
+}
+
+// States gives the states of the first n items, with the notes on them.
+func (j *Job) States(n int) ([]State, map[int]string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	notes := map[int]string{}
+	for i, note := range j.notes {
+		if i < n {
+			notes[i] = note
+		}
+	}
+	return slices.Clone(j.states[:min(n, len(j.states))]), notes
+}
+
+// ItemState is an item that is in another state now.
+type ItemState struct {
+	Index int
+	State State
+}
+
+// Since gives which of the first n items have changed after the first at
+// changes, and how many changes there are now.
+func (j *Job) Since(at, n int) (changed []ItemState, now int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	told := map[int32]bool{}
+	for _, i := range j.log[min(at, len(j.log)):] {
+		if int(i) < n && !told[i] {
+			told[i] = true
+			changed = append(changed, ItemState{int(i), j.states[i]})
+		}
+	}
+	return changed, len(j.log)
+}
+
+// Note gives what is to be said of an item that went well.
+func (j *Job) Note(i int) string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.notes[i]
 }
 
 // Watch has wake called at every change until stop is called; wake must not

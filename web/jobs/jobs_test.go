@@ -29,14 +29,14 @@ func TestAJobTellsWhatFailed(t *testing.T) {
 	table := New(t.Context())
 	items := make([]Item, 100)
 	for i := range items {
-		items[i] = Item{Text: string(rune('a' + i%26)), Run: func(context.Context) error {
+		items[i] = Item{Text: string(rune('a' + i%26)), Run: func(context.Context) (string, error) {
 			if i%10 == 0 {
-				return errors.New("refused")
+				return "", errors.New("refused")
 			}
-			return nil
+			return "", nil
 		}}
 	}
-	j, err := table.Start("ann", "Delete 100 pods", "/ui/", items)
+	j, err := table.Start(Work{Owner: "ann", Title: "Delete 100 pods", Items: items})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,14 +55,14 @@ func TestACancelledJobBeginsNothingMore(t *testing.T) {
 	first := make(chan struct{}, workers)
 	items := make([]Item, 1000)
 	for i := range items {
-		items[i] = Item{Run: func(ctx context.Context) error {
+		items[i] = Item{Run: func(ctx context.Context) (string, error) {
 			begun.Add(1)
 			first <- struct{}{}
 			<-ctx.Done()
-			return ctx.Err()
+			return "", ctx.Err()
 		}}
 	}
-	j, err := table.Start("ann", "", "", items)
+	j, err := table.Start(Work{Owner: "ann", Items: items})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,13 +77,13 @@ func TestACancelledJobBeginsNothingMore(t *testing.T) {
 func TestJobsAreBounded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	table := New(ctx)
-	stuck := []Item{{Run: func(ctx context.Context) error { <-ctx.Done(); return nil }}}
+	stuck := []Item{{Run: func(ctx context.Context) (string, error) { <-ctx.Done(); return "", nil }}}
 	for range maxRunning {
-		if _, err := table.Start("ann", "", "", stuck); err != nil {
+		if _, err := table.Start(Work{Owner: "ann", Items: stuck}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := table.Start("ann", "", "", stuck); !errors.Is(err, ErrBusy) {
+	if _, err := table.Start(Work{Owner: "ann", Items: stuck}); !errors.Is(err, ErrBusy) {
 		t.Errorf("got %v", err)
 	}
 	cancel()

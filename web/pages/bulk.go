@@ -16,8 +16,6 @@ import (
 	"pilothouse/web/undo"
 	"pilothouse/web/view"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -68,14 +66,17 @@ func bulk(ctx context.Context, c *Call) (*Answer, error) {
 			v.Selected = append(v.Selected, t.uid+" "+t.namespace+"/"+t.name)
 		}
 		if i < shownNames {
-			v.Names = append(v.Names, strings.TrimPrefix(t.namespace+"/"+t.name, "/"))
+			v.Names = append(v.Names, t.text())
 		}
+	}
+	if act.deletes {
+		v.Hold, v.Propagation = c.holdSeconds(), c.Form.Get("propagation")
 	}
 	if len(targets) >= typedFrom {
 		v.Typed = fmt.Sprint(len(targets))
 	}
 	if c.Form.Get("confirm") == "" || len(targets) == 0 {
-		return c.bulkAnswer(v, a, http.StatusOK), nil
+		return c.askBulk(ctx, v, act, targets, a, http.StatusOK), nil
 	}
 	switch {
 	case v.Typed != "" && c.Form.Get("typed") != v.Typed:
@@ -84,13 +85,24 @@ func bulk(ctx context.Context, c *Call) (*Answer, error) {
 		v.Problem = c.T(act.wrong(v.Change))
 	}
 	if v.Problem != "" {
-		return c.bulkAnswer(v, a, http.StatusBadRequest), nil
+		return c.askBulk(ctx, v, act, targets, a, http.StatusBadRequest), nil
+	}
+	if act.deletes {
+		return c.startDeletion(v, targets)
 	}
 	if v.One != "" && len(targets) == 1 {
 		v.Verb = messages.Said(c.T(act.one, a.entry.Resource.Kind, targets[0].name))
 		return c.doOne(ctx, act, v, targets[0])
 	}
 	return c.startJob(v, targets, act)
+}
+
+// askBulk asks before many objects are changed, with what a deletion takes along.
+func (c *Call) askBulk(ctx context.Context, v view.Bulk, act *doing, targets []target, a address, status int) *Answer {
+	if act.deletes {
+		v.Deletes = c.bulkDeletes(ctx, targets[:min(len(targets), shownNames)])
+	}
+	return c.bulkAnswer(v, a, status)
 }
 
 // localPath is a page of the dashboard to go back to; empty for what is none.
@@ -146,7 +158,7 @@ func (c *Call) targets(ctx context.Context, s *listState) ([]target, error) {
 func (c *Call) startJob(v view.Bulk, targets []target, d *doing) (*Answer, error) {
 	// The request ends long before the work does: what goes on has a Call of
 	// its own.
-	worker := &Call{Site: c.Site, Language: c.Language, R: c.R, Session: c.Session, Client: c.Client}
+	worker := c.worker()
 	change := undo.New(c.T(v.Verb))
 	if len(targets) > undo.MaxObjects {
 		change.Take() // more than is kept: nothing is read for it
@@ -154,21 +166,32 @@ func (c *Call) startJob(v view.Bulk, targets []target, d *doing) (*Answer, error
 	items := make([]jobs.Item, len(targets))
 	for i, t := range targets {
 		items[i] = jobs.Item{
-			Text: strings.TrimPrefix(t.namespace+"/"+t.name, "/"), Href: objectPath(t.gvr, t.namespace, t.name),
-			Run: func(ctx context.Context) error { return undoing(ctx, worker, d, change, t, v.Change) },
+			Text: t.text(), Href: objectPath(t.gvr, t.namespace, t.name),
+			Run: func(ctx context.Context) (string, error) { return "", undoing(ctx, worker, d, change, t, v.Change) },
 		}
 	}
-	j, err := c.Jobs.Start(c.Session.User.Name, c.T(v.Verb), v.List, items)
+	j, err := c.Jobs.Start(jobs.Work{Owner: c.Session.User.Name, Title: c.T(v.Verb), Back: v.List, Items: items})
 	if err != nil {
-		return nil, apierrors.NewTooManyRequests(c.Language.Error(err), 5)
+		return nil, c.busy(err)
 	}
 	change.Job = j.ID
 	c.Undo.Keep(c.Session.ID, change)
-	return &Answer{Redirect: "/ui/jobs/" + j.ID}, nil
+	return &Answer{Redirect: jobPath(j)}, nil
 }
 
-func deleteTarget(ctx context.Context, c *Call, t target, _ string) error {
-	return c.deleteObject(ctx, &loaded{address: t.address}, t.uid, string(metav1.DeletePropagationBackground), false)
+// startDeletion has many objects deleted and leads to the work's page.
+func (c *Call) startDeletion(v view.Bulk, targets []target) (*Answer, error) {
+	work := c.deletion(c.T(v.Verb), v.List, targets)
+	work.Subject = c.T("%d %s", len(targets), targets[0].entry.Resource.Name)
+	if len(targets) == 1 {
+		t := targets[0]
+		work.Subject, work.Past = t.entry.Resource.Kind+" "+t.name, objectPath(t.gvr, t.namespace, t.name)+"?tab=history"
+	}
+	j, err := c.Jobs.Start(work)
+	if err != nil {
+		return nil, c.busy(err)
+	}
+	return &Answer{Redirect: jobPath(j)}, nil
 }
 
 // setMetadata sets or removes one label or annotation: "key=value" or "key-".

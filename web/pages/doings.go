@@ -27,6 +27,9 @@ type doing struct {
 	// taken back.
 	verb, one, many, done messages.Text
 	final                 bool
+	// deletes tells the one that waits and takes along what belongs to the objects;
+	// it has no do, see held.go.
+	deletes bool
 	// on tells the types that it is for; verbs and sub are the right that it
 	// needs.
 	on       func(e *registry.Entry) bool
@@ -57,7 +60,7 @@ var doings = []doing{
 	{name: "uncordon", verb: "Uncordon", one: "Uncordon %s %s", many: "Uncordon %d %s", done: "%s %s was uncordoned.", on: ofTypes("", "nodes").test, verbs: "patch", do: setField(nil, "spec", "unschedulable"), shown: when("spec", "unschedulable")},
 	{name: "label", verb: "Label", one: "Label %s %s", many: "Label %d %s", done: "%s %s was labelled.", on: patchable, verbs: "patch", asks: "KEY=VALUE, or KEY- to remove it", wrong: wrongPair, do: setMetadata("labels")},
 	{name: "annotate", verb: "Annotate", one: "Annotate %s %s", many: "Annotate %d %s", done: "%s %s was annotated.", on: patchable, verbs: "patch", asks: "KEY=VALUE, or KEY- to remove it", wrong: wrongPair, do: setMetadata("annotations")},
-	{name: "delete", verb: "Delete", one: "Delete %s %s", many: "Delete %d %s", done: "%s %s was deleted.", on: func(e *registry.Entry) bool { return can(e, "delete") }, verbs: "delete", do: deleteTarget},
+	{name: "delete", verb: "Delete", one: "Delete %s %s", many: "Delete %d %s", deletes: true, on: func(e *registry.Entry) bool { return can(e, "delete") }, verbs: "delete"},
 }
 
 // doingOf finds a doing by its name; nil when a type has no such.

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"strings"
+	"time"
 
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/jobs"
@@ -19,7 +20,7 @@ func jobPage(_ context.Context, c *Call) (*Answer, error) {
 		return nil, notServed(c.R.Path)
 	}
 	if c.Query.Get("export") != "" {
-		return exportJob(j)
+		return c.exportJob(j)
 	}
 	v := c.jobView(j)
 	return &Answer{Title: v.Title, Body: tmpl.Job(v), Crumbs: []view.Link{{Text: c.T("Back to the list"), Href: v.Back}, {Text: v.Title}}}, nil
@@ -29,25 +30,48 @@ func (c *Call) job(path string) *jobs.Job {
 	return c.Jobs.Find(c.Session.User.Name, strings.TrimPrefix(path, "/ui/jobs/"))
 }
 
-// shownFailures bounds the failures that a page shows; the export has all.
-const shownFailures = 200
+// Bounds of what a page shows; the export has all.
+const (
+	shownItems    = 500
+	shownFailures = 200
+)
 
 func (c *Call) jobView(j *jobs.Job) view.Job {
 	p := j.Progress()
 	v := view.Job{
-		ID: j.ID, Title: j.Title, FormToken: c.FormToken(), Done: p.Done, Total: j.Total, Failed: p.Failed, Running: p.Running, Cancelled: p.Cancelled,
-		Back: j.Back, Export: "/ui/jobs/" + j.ID + "?export=1",
+		ID: j.ID, Title: j.Title, FormToken: c.FormToken(), Done: p.Done, Total: j.Total(), Failed: p.Failed, Running: p.Running, Cancelled: p.Cancelled,
+		Held: p.Held, Kept: p.Kept, Left: int(p.Left.Milliseconds()), Back: j.Back, Export: jobPath(j) + "?export=1",
 	}
 	if change := c.Undo.OfJob(c.Session.ID, j.ID); change != nil && change.Open() {
 		v.Undo = change.ID
 	}
-	for i, f := range p.Failures {
-		if i == shownFailures {
-			break
-		}
-		v.Failures = append(v.Failures, view.JobFailure{Text: f.Text, Href: f.Href, Message: c.reason(f.Err)})
-	}
+	v.Items = c.jobItems(j, p.Failures)
+	v.More = v.Total - len(v.Items)
 	return v
+}
+
+// jobItems are the first objects of a job, with those in front that failed
+// beyond them.
+func (c *Call) jobItems(j *jobs.Job, failures []jobs.Failure) []view.JobItem {
+	states, notes := j.States(shownItems)
+	why := map[int]string{}
+	var list []view.JobItem
+	for _, f := range failures {
+		switch {
+		case f.Index < len(states):
+			why[f.Index] = c.reason(f.Err)
+		case len(list) < shownFailures:
+			list = append(list, view.JobItem{Index: f.Index, Text: f.Text, Href: f.Href, State: string(jobs.Failed), Message: c.reason(f.Err)})
+		}
+	}
+	for i, s := range states {
+		v := view.JobItem{Index: i, Text: j.Items[i].Text, Href: j.Items[i].Href, State: string(rune(s)), Message: notes[i]}
+		if s == jobs.Failed {
+			v.Message = why[i]
+		}
+		list = append(list, v)
+	}
+	return list
 }
 
 func (c *Call) reason(err error) string {
@@ -55,39 +79,67 @@ func (c *Call) reason(err error) string {
 	return f.Message
 }
 
-// cancelJob ends a job early.
-func cancelJob(_ context.Context, c *Call) (*Answer, error) {
+// changeJob ends a job early, begins one that is held, or takes down that its
+// end has been seen. Scripts get the toasts, others the page from which they came.
+func changeJob(ctx context.Context, c *Call) (*Answer, error) {
 	j := c.job(c.R.Path)
 	if j == nil {
 		return nil, notServed(c.R.Path)
 	}
-	j.Cancel()
-	return &Answer{Redirect: c.R.Path}, nil
+	switch c.Form.Get("act") {
+	case "now":
+		j.Release()
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		j.Await(ctx) // mostly what comes of it can be told at once
+	case "seen":
+		j.See()
+	default:
+		j.Cancel()
+	}
+	page := localPath(c.Form.Get("url"))
+	if c.R.Header.Get("X-Pilothouse") == "toast" {
+		path, _, _ := strings.Cut(page, "?")
+		return c.toastsAnswer(path), nil
+	}
+	if page == "" {
+		page = c.R.Path
+	}
+	return &Answer{Redirect: page}, nil
 }
 
-// exportJob gives the failures as CSV.
-func exportJob(j *jobs.Job) (*Answer, error) {
+// stateTexts are the states of items in an export, the same in every language.
+var stateTexts = map[jobs.State]string{jobs.Waiting: "not begun", jobs.Working: "in progress", jobs.Done: "done", jobs.Failed: "failed"}
+
+// exportJob gives what came of each object as CSV.
+func (c *Call) exportJob(j *jobs.Job) (*Answer, error) {
+	states, notes := j.States(j.Total())
+	for _, f := range j.Progress().Failures {
+		notes[f.Index] = f.Err.Error()
+	}
 	var b strings.Builder
 	w := csv.NewWriter(&b)
-	if err := w.Write([]string{"object", "reason"}); err != nil {
+	if err := w.Write([]string{"object", "result", "reason"}); err != nil {
 		return nil, err
 	}
-	for _, f := range j.Progress().Failures {
-		if err := w.Write([]string{f.Text, f.Err.Error()}); err != nil {
+	for i, s := range states {
+		if err := w.Write([]string{j.Items[i].Text, stateTexts[s], notes[i]}); err != nil {
 			return nil, err
 		}
 	}
 	w.Flush()
 	a := &Answer{Raw: []byte(b.String()), Type: "text/csv; charset=utf-8"}
-	a.header("Content-Disposition", `attachment; filename="failures.csv"`)
+	a.header("Content-Disposition", `attachment; filename="result.csv"`)
 	return a, nil
 }
 
 // liveJob tells how far a job is.
 type liveJob struct {
+	call *Call
 	job  *jobs.Job
 	stop func()
 	last jobs.Progress
+	at   int
 	told bool
 }
 
@@ -96,17 +148,24 @@ func (c *Call) openJob(path string, wake func()) (live.Subscription, error) {
 	if j == nil {
 		return nil, notServed(path)
 	}
-	return &liveJob{job: j, stop: j.Watch(wake)}, nil
+	return &liveJob{call: c, job: j, stop: j.Watch(wake)}, nil
 }
 
-// Next tells what has changed.
+// Next tells what has changed: each item is its index and its state.
 func (l *liveJob) Next() ([]byte, error) {
+	items, at := l.job.Since(l.at, shownItems)
 	p := l.job.Progress()
-	if l.told && p.Done == l.last.Done && p.Running == l.last.Running {
+	if l.told && at == l.at && p.Held == l.last.Held && p.Running == l.last.Running {
 		return nil, nil
 	}
-	l.last, l.told = p, true
-	return json.Marshal(map[string]any{"job": map[string]any{"done": p.Done, "total": l.job.Total, "failed": p.Failed, "running": p.Running}})
+	l.last, l.at, l.told = p, at, true
+	changed := make([][]any, len(items))
+	for i, item := range items {
+		changed[i] = []any{item.Index, string(rune(item.State))}
+	}
+	return json.Marshal(map[string]any{"job": map[string]any{
+		"done": p.Done, "total": l.job.Total(), "failed": p.Failed, "running": p.Running, "held": p.Held, "items": changed,
+	}})
 }
 
 // Move does nothing.

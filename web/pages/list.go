@@ -12,6 +12,7 @@ import (
 
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/apidoc"
+	"pilothouse/web/jobs"
 	"pilothouse/web/rows"
 	"pilothouse/web/view"
 
@@ -267,7 +268,7 @@ func (c *Call) acts(ctx context.Context, s *listState) []view.Act {
 		list = append(list, a)
 	}
 	for i := range doings {
-		if d := &doings[i]; d.on(s.entry) && d.name != "delete" {
+		if d := &doings[i]; d.on(s.entry) && !d.deletes {
 			list = append(list, view.Act{Name: d.name, Text: d.verb, Denied: c.mayIn(ctx, d.right(at))})
 		}
 	}
@@ -308,7 +309,7 @@ func (c *Call) fillList(ctx context.Context, s *listState, v *view.List) error {
 			return err
 		}
 		sh := newShape(s, columns, rows.AgeColumn(columns, list), list)
-		s.show(v, sh, list, 0, total, total)
+		s.show(v, sh, list, c.toDelete(), 0, total, total)
 		return nil
 	}
 	w, err := c.Pool.Open(ctx, c.Client, key, query)
@@ -319,16 +320,16 @@ func (c *Call) fillList(ctx context.Context, s *listState, v *view.List) error {
 	columns, age := w.Columns()
 	list, total, all := w.Slice(from, pageRows)
 	sh := newShape(s, columns, age, list)
-	s.show(v, sh, list, from, total, all)
+	s.show(v, sh, list, c.toDelete(), from, total, all)
 	return nil
 }
 
-func (s *listState) show(v *view.List, sh *shape, list []*rows.Row, from, total, all int) {
+func (s *listState) show(v *view.List, sh *shape, list []*rows.Row, marks jobs.Marks, from, total, all int) {
 	v.Choices = choicesOf(s, sh.known)
 	v.Columns, v.Shape, v.From, v.Total, v.All = sh.columns(), sh.key, from, total, all
 	v.Rows = make([]view.Row, len(list))
 	for i, r := range list {
-		v.Rows[i] = sh.row(r)
+		v.Rows[i] = sh.row(r, marks)
 		v.Rows[i].Index = from + i + 2 // the head is the first row
 	}
 	if from > 0 {

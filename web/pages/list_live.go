@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"net/url"
+	"slices"
 
 	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/jobs"
 	"pilothouse/web/live"
 	"pilothouse/web/messages"
 	"pilothouse/web/rows"
@@ -65,6 +67,10 @@ type liveList struct {
 	window *rows.Window
 	shape  *shape
 	told   string // why it is not live, as it was told last
+	// marked are the uids of the rows that the tab shows as to be deleted; stop ends the
+	// wakes for that.
+	marked map[string]bool
+	stop   func()
 }
 
 // untold is what was told before anything was.
@@ -79,7 +85,7 @@ func (c *Call) openList(ctx context.Context, s listState, r live.Request, wake f
 	if err != nil {
 		return nil, asQuery(err)
 	}
-	l := &liveList{call: c, state: s, view: v, window: v.Window(r.From, r.Size, wake), told: untold}
+	l := &liveList{call: c, state: s, view: v, window: v.Window(r.From, r.Size, wake), told: untold, stop: c.Jobs.Watch(c.Session.User.Name, wake)}
 	columns, age := v.Columns()
 	if sh := newShape(&l.state, columns, age, nil); sh.key == r.Shape && len(r.Have) > 0 {
 		l.shape = sh
@@ -93,6 +99,7 @@ func (l *liveList) Move(from, size int, anchor string) { l.window.Move(from, siz
 
 // Close ends it.
 func (l *liveList) Close() {
+	l.stop()
 	l.window.Close()
 	l.view.Close()
 }
@@ -128,8 +135,9 @@ func (l *liveList) Next() ([]byte, error) {
 		State *stateMessage `json:"state,omitempty"`
 	}
 	out.State = l.tell(f.State)
-	if changed {
-		m, err := l.message(f)
+	marks := l.call.toDelete()
+	if l.mark(f, marks) || changed {
+		m, err := l.message(f, marks)
 		if err != nil {
 			return nil, err
 		}
@@ -139,6 +147,26 @@ func (l *liveList) Next() ([]byte, error) {
 		return nil, nil
 	}
 	return plainJSON(out)
+}
+
+// mark adds the rows to a frame that are to be deleted now and were not, or the
+// other way around. It tells whether there are any.
+func (l *liveList) mark(f *rows.Frame, marks jobs.Marks) bool {
+	if len(marks) == 0 && len(l.marked) == 0 {
+		return false
+	}
+	marked, before := map[string]bool{}, len(f.Rows)
+	for _, r := range l.window.Shown() {
+		on := marks.On(r.UID)
+		if on {
+			marked[r.UID] = true
+		}
+		if on != l.marked[r.UID] && !slices.Contains(f.Rows[:before], r) {
+			f.Rows = append(f.Rows, r)
+		}
+	}
+	l.marked = marked
+	return len(f.Rows) > before
 }
 
 // plainJSON writes HTML as it is: it goes into a message, not into a page.
@@ -166,7 +194,7 @@ func (l *liveList) tell(s rows.State) *stateMessage {
 	return m
 }
 
-func (l *liveList) message(f *rows.Frame) (*listMessage, error) {
+func (l *liveList) message(f *rows.Frame, marks jobs.Marks) (*listMessage, error) {
 	var buf bytes.Buffer
 	ctx := messages.With(context.Background(), l.call.Language)
 	v := view.List{Total: f.Total, All: f.All, Resource: l.state.entry.Resource.Name}
@@ -194,7 +222,7 @@ func (l *liveList) message(f *rows.Frame) (*listMessage, error) {
 	}
 	m.Rows = make(map[string]string, len(f.Rows))
 	for _, r := range f.Rows {
-		html, err := l.shape.html(ctx, r)
+		html, err := l.shape.html(ctx, r, marks)
 		if err != nil {
 			return nil, err
 		}
@@ -209,13 +237,18 @@ type renderedRow struct {
 }
 
 // html gives a row's HTML, made once for all tabs that show it alike.
-func (sh *shape) html(ctx context.Context, r *rows.Row) (string, error) {
+func (sh *shape) html(ctx context.Context, r *rows.Row, marks jobs.Marks) (string, error) {
+	if marks.On(r.UID) {
+		var buf bytes.Buffer
+		err := tmpl.Row(sh.row(r, marks)).Render(ctx, &buf)
+		return buf.String(), err
+	}
 	language := messages.From(ctx).Tag
 	if was, ok := r.Rendered.Load().(renderedRow); ok && was.key == sh.key && was.language == language {
 		return was.html, nil
 	}
 	var buf bytes.Buffer
-	if err := tmpl.Row(sh.row(r)).Render(ctx, &buf); err != nil {
+	if err := tmpl.Row(sh.row(r, nil)).Render(ctx, &buf); err != nil {
 		return "", err
 	}
 	html := buf.String()

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"pilothouse/web/jobs"
 	"pilothouse/web/rows"
 	"pilothouse/web/view"
 
@@ -152,12 +153,19 @@ func firstSentence(s string) string {
 	return strings.TrimSpace(s)
 }
 
+// heldVersion ends the version of what is shown as to be deleted: it looks
+// different.
+const heldVersion = "~"
+
 // row gives a row as the list shows it.
-func (sh *shape) row(r *rows.Row) view.Row {
+func (sh *shape) row(r *rows.Row, marks jobs.Marks) view.Row {
 	gvr := sh.state.gvr
 	v := view.Row{
 		UID: r.UID, Version: r.Version, Namespace: r.Namespace, Name: r.Name, Deleting: r.Deleting,
 		Href: objectPath(gvr, r.Namespace, r.Name), Cells: make([]view.Cell, len(sh.list)),
+	}
+	if v.Held = marks.On(r.UID); v.Held {
+		v.Version += heldVersion
 	}
 	over := false
 	for i, c := range sh.list {

@@ -107,6 +107,9 @@ func (c *Call) objectView(o *loaded) view.Object {
 			v.Status = view.Cell{Text: text, Tone: view.Tone(column.Name, text)}
 		}
 	}
+	if v.Held = c.toDelete().On(v.UID); v.Held {
+		v.Version += heldVersion
+	}
 	if at := o.object.GetDeletionTimestamp(); at != nil {
 		v.Deleting = at.UTC().Format(time.RFC3339)
 	}

@@ -13,8 +13,12 @@ import (
 // liveObject tells when an object has changed. The browser then asks for the
 // page again.
 type liveObject struct {
+	call   *Call
 	view   *rows.View
 	window *rows.Window
+	stop   func()
+	row    *rows.Row // as it was told last, nil for gone or not told yet
+	held   bool
 }
 
 func (c *Call) openObject(ctx context.Context, a address, wake func()) (live.Subscription, error) {
@@ -26,7 +30,7 @@ func (c *Call) openObject(ctx context.Context, a address, wake func()) (live.Sub
 	if err != nil {
 		return nil, err
 	}
-	return &liveObject{view: v, window: v.Window(0, 1, wake)}, nil
+	return &liveObject{call: c, view: v, window: v.Window(0, 1, wake), stop: c.Jobs.Watch(c.Session.User.Name, wake)}, nil
 }
 
 // Move does nothing: there is one object only.
@@ -34,27 +38,36 @@ func (*liveObject) Move(int, int, string) {}
 
 // Close ends it.
 func (l *liveObject) Close() {
+	l.stop()
 	l.window.Close()
 	l.view.Close()
 }
 
-// Next tells the object's version, empty when it is gone.
+// Next tells the object's version, empty when it is gone; it is another one
+// while the object is to be deleted.
 func (l *liveObject) Next() ([]byte, error) {
 	f, changed := l.window.Frame()
-	if !changed {
+	if len(f.Rows) > 0 {
+		l.row = f.Rows[0]
+	} else if f.Total == 0 {
+		l.row = nil
+	}
+	held := l.row != nil && l.call.toDelete().On(l.row.UID)
+	if !changed && held == l.held {
 		return nil, nil
 	}
+	l.held = held
 	var m struct {
 		Object struct {
 			UID     string `json:"uid"`
 			Version string `json:"version"`
 		} `json:"object"`
 	}
-	for _, r := range f.Rows {
-		m.Object.UID, m.Object.Version = r.UID, r.Version
+	if l.row != nil {
+		m.Object.UID, m.Object.Version = l.row.UID, l.row.Version
 	}
-	if len(f.Rows) == 0 && f.Total > 0 {
-		return nil, nil
+	if held {
+		m.Object.Version += heldVersion
 	}
 	return json.Marshal(m)
 }

@@ -97,24 +97,7 @@ type childMeta struct {
 // owned searches for what belongs to an object, and for what belongs to that:
 // in the object's namespace, or everywhere for an object without one.
 func (c *Call) owned(ctx context.Context, o *loaded) []view.RelatedRow {
-	ctx, cancel := context.WithTimeout(ctx, relatedTimeout)
-	defer cancel()
-	byOwner := map[types.UID][]child{}
-	for _, g := range c.Registry.Table().Groups() {
-		if len(g.Versions) == 0 || g.Name == "events.k8s.io" {
-			continue
-		}
-		for _, e := range g.Versions[0].Entries {
-			if e.Resource.Virtual != nil || !can(e, "list") || o.namespace != "" && !e.Resource.Namespaced || e.Resource.Name == "events" {
-				continue
-			}
-			for _, m := range c.listMetadata(ctx, e, o.namespace, 0) {
-				for _, ref := range m.Metadata.OwnerReferences {
-					byOwner[ref.UID] = append(byOwner[ref.UID], child{e, m})
-				}
-			}
-		}
-	}
+	byOwner := c.children(ctx, o.namespace)
 	var list []view.RelatedRow
 	var add func(uid types.UID, depth int)
 	add = func(uid types.UID, depth int) {
@@ -134,6 +117,29 @@ func (c *Call) owned(ctx context.Context, o *loaded) []view.RelatedRow {
 	}
 	add(o.object.GetUID(), 0)
 	return list
+}
+
+// children are the objects that have owners, by those: of a namespace, or of all.
+func (c *Call) children(ctx context.Context, namespace string) map[types.UID][]child {
+	ctx, cancel := context.WithTimeout(ctx, relatedTimeout)
+	defer cancel()
+	byOwner := map[types.UID][]child{}
+	for _, g := range c.Registry.Table().Groups() {
+		if len(g.Versions) == 0 || g.Name == "events.k8s.io" {
+			continue
+		}
+		for _, e := range g.Versions[0].Entries {
+			if e.Resource.Virtual != nil || !can(e, "list") || namespace != "" && !e.Resource.Namespaced || e.Resource.Name == "events" {
+				continue
+			}
+			for _, m := range c.listMetadata(ctx, e, namespace, 0) {
+				for _, ref := range m.Metadata.OwnerReferences {
+					byOwner[ref.UID] = append(byOwner[ref.UID], child{e, m})
+				}
+			}
+		}
+	}
+	return byOwner
 }
 
 // listMetadata gives what the user may see of a resource, at most limit objects

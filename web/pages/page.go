@@ -58,6 +58,8 @@ type Site struct {
 	// Undo has what users did a moment ago, Answers what the explorer was answered.
 	Undo    *undo.Table
 	Answers *Answers
+	// Hold is how long a deletion waits in which it can be undone.
+	Hold    time.Duration
 	Clock   func() time.Time
 	Started time.Time
 	Version string

@@ -7,24 +7,16 @@ import (
 	"time"
 
 	"pilothouse/backend/client"
-	"pilothouse/backend/history"
 	"pilothouse/web/jobs"
 	"pilothouse/web/messages"
 	"pilothouse/web/undo"
-	"pilothouse/web/view"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-const (
-	// goneFor is how long an undo waits for an object to be gone that it is to
-	// create again; longer than pods are usually given to end.
-	goneFor  = 90 * time.Second
-	gonePoll = 500 * time.Millisecond
-	// endFor is how long an undo waits for the end of what it cancels.
-	endFor = 10 * time.Second
-)
+// endFor is how long an undo waits for the end of what it cancels.
+const endFor = 10 * time.Second
 
 // offerUndo keeps what one object was before a change, and tells the user.
 func (c *Call) offerUndo(text string, o undo.Object) {
@@ -50,31 +42,17 @@ func undoing(ctx context.Context, c *Call, d *doing, change *undo.Change, t targ
 		change.Take()
 		return nil
 	}
-	o := undo.Object{Path: objectPath(t.gvr, t.namespace, t.name), Before: before}
-	if d.verbs != "delete" {
-		if o.After, err = c.Client.Bytes(ctx, client.Call{Method: http.MethodGet, Path: path}); err != nil {
-			change.Take()
-			return nil
-		}
+	after, unread := c.Client.Bytes(ctx, client.Call{Method: http.MethodGet, Path: path})
+	if unread != nil {
+		change.Take()
+		return nil
 	}
-	change.Add(o)
+	change.Add(undo.Object{Path: objectPath(t.gvr, t.namespace, t.name), Before: before, After: after})
 	return nil
 }
 
-// Toast is what the user is told beside the next page; nil for nothing.
-func (c *Call) Toast() *view.Toast {
-	if c.Session == nil {
-		return nil
-	}
-	change, left := c.Undo.Latest(c.Session.ID)
-	if change == nil {
-		return nil
-	}
-	return &view.Toast{ID: change.ID, Text: change.Text, Job: change.Job, Undo: change.Open(), Left: int(left.Milliseconds())}
-}
-
-// undoChange takes a change back: what was deleted is created again, what was
-// changed is as it was, with what others have changed in it since.
+// undoChange takes a change back: what was changed is as it was, with what
+// others have changed in it since.
 func undoChange(ctx context.Context, c *Call) (*Answer, error) {
 	change := c.Undo.Find(c.Session.ID, c.Form.Get("id"))
 	if change == nil || !change.Open() {
@@ -92,13 +70,10 @@ func undoChange(ctx context.Context, c *Call) (*Answer, error) {
 		return nil, notServed(list[0].Path)
 	}
 	if len(list) == 1 {
-		waits, err := c.takeBack(ctx, list[0], false)
-		if err != nil {
+		if err := c.takeBack(ctx, list[0]); err != nil {
 			return nil, err
 		}
-		if !waits {
-			return &Answer{Redirect: list[0].Path, Flash: c.T("%s %s is as it was.", a.entry.Resource.Kind, a.name)}, nil
-		}
+		return &Answer{Redirect: list[0].Path, Flash: c.T("%s %s is as it was.", a.entry.Resource.Kind, a.name)}, nil
 	}
 	return c.undoJob(change.Text, a, list)
 }
@@ -107,70 +82,44 @@ func undoChange(ctx context.Context, c *Call) (*Answer, error) {
 func endJob(ctx context.Context, j *jobs.Job) {
 	ctx, cancel := context.WithTimeout(ctx, endFor)
 	defer cancel()
-	wake := make(chan struct{}, 1)
-	stop := j.Watch(func() {
-		select {
-		case wake <- struct{}{}:
-		default:
-		}
-	})
-	defer stop()
 	j.Cancel()
-	for j.Progress().Running {
-		select {
-		case <-wake:
-		case <-ctx.Done():
-			return
-		}
-	}
+	j.Await(ctx)
 }
 
-// undoJob takes many objects back, or one that has to be gone first.
+// undoJob takes many objects back.
 func (c *Call) undoJob(text string, a address, list []undo.Object) (*Answer, error) {
-	worker := &Call{Site: c.Site, Language: c.Language, R: c.R, Session: c.Session, Client: c.Client}
+	worker := c.worker()
 	items := make([]jobs.Item, len(list))
 	for i, o := range list {
-		items[i] = jobs.Item{Text: strings.TrimPrefix(o.Path, "/ui"), Href: o.Path, Run: func(ctx context.Context) error {
-			_, err := worker.takeBack(ctx, o, true)
-			return err
+		items[i] = jobs.Item{Text: strings.TrimPrefix(o.Path, "/ui"), Href: o.Path, Run: func(ctx context.Context) (string, error) {
+			return "", worker.takeBack(ctx, o)
 		}}
 	}
-	j, err := c.Jobs.Start(c.Session.User.Name, c.T("Undo: %s", strings.TrimSuffix(text, ".")), listPath(a.gvr, a.namespace), items)
+	j, err := c.Jobs.Start(jobs.Work{Owner: c.Session.User.Name, Title: c.T("Undo: %s", strings.TrimSuffix(text, ".")), Back: listPath(a.gvr, a.namespace), Items: items})
 	if err != nil {
-		return nil, apierrors.NewTooManyRequests(c.Language.Error(err), 5)
+		return nil, c.busy(err)
 	}
-	return &Answer{Redirect: "/ui/jobs/" + j.ID}, nil
+	return &Answer{Redirect: jobPath(j)}, nil
 }
 
-// takeBack makes one object what it was. When it is still being deleted it
-// waits until it is gone, or without wait tells that it would have to.
-func (c *Call) takeBack(ctx context.Context, o undo.Object, wait bool) (waits bool, err error) {
+// takeBack makes one object what it was.
+func (c *Call) takeBack(ctx context.Context, o undo.Object) error {
 	a, ok := parseAddress(c.Registry.Table(), o.Path)
 	if !ok {
-		return false, notServed(o.Path)
+		return notServed(o.Path)
 	}
 	before := &unstructured.Unstructured{}
 	if err := before.UnmarshalJSON(o.Before); err != nil {
-		return false, err
+		return err
 	}
 	live, err := c.read(ctx, a)
-	if err == nil && live.GetDeletionTimestamp() != nil {
-		if !wait {
-			return true, nil
-		}
-		live, err = c.awaitGone(ctx, a)
-	}
 	switch {
-	case apierrors.IsNotFound(err):
-		return false, c.createAgain(ctx, a, before)
 	case err != nil:
-		return false, err
+		return err
 	case live.GetUID() != before.GetUID():
-		return false, conflict(a, "another object has its name now")
-	case o.After == nil:
-		return false, nil // the delete has been refused by a finalizer's owner, or was of nothing
+		return conflict(a, "another object has its name now")
 	}
-	return false, c.putBack(ctx, a, before, o.After, live)
+	return c.putBack(ctx, a, before, o.After, live)
 }
 
 func (c *Call) read(ctx context.Context, a address) (*unstructured.Unstructured, error) {
@@ -182,40 +131,10 @@ func (c *Call) read(ctx context.Context, a address) (*unstructured.Unstructured,
 	return o, o.UnmarshalJSON(raw)
 }
 
-// awaitGone waits until an object that is being deleted is gone, and gives what
-// there is then.
-func (c *Call) awaitGone(ctx context.Context, a address) (*unstructured.Unstructured, error) {
-	ctx, cancel := context.WithTimeout(ctx, goneFor)
-	defer cancel()
-	tick := time.NewTicker(gonePoll)
-	defer tick.Stop()
-	for {
-		live, err := c.read(ctx, a)
-		if ctx.Err() == nil && (err != nil || live.GetDeletionTimestamp() == nil) {
-			return live, err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil, conflict(a, "it is still being deleted; when it is gone it can be restored in its History")
-		}
-	}
-}
-
 func conflict(a address, why messages.Text, args ...any) error {
 	said := messages.Errorf(why, args...)
 	text := messages.Errorf("Operation cannot be fulfilled on %s %q: %s", a.gvr.GroupResource(), a.name, said)
 	return &refusal{apierrors.NewConflict(a.gvr.GroupResource(), a.name, said), text}
-}
-
-func (c *Call) createAgain(ctx context.Context, a address, o *unstructured.Unstructured) error {
-	history.Restorable(o, nil)
-	body, err := o.MarshalJSON()
-	if err != nil {
-		return err
-	}
-	_, err = c.Client.Bytes(ctx, client.Call{Method: http.MethodPost, Path: client.Path(a.gvr, a.namespace, "", ""), ContentType: "application/json", Body: body})
-	return err
 }
 
 // putBack takes what a change made of an object out of what the object is now:

@@ -70,6 +70,9 @@ func (w *Window) Has(list []string) {
 	w.fresh, w.sentFrom, w.sentTotal, w.columns, w.ageCol = false, w.from, -1, s.columns, s.ageCol
 }
 
+// Shown are the rows that the tab has after the last Frame.
+func (w *Window) Shown() []*Row { return w.sent }
+
 // Close ends the window's wakes.
 func (w *Window) Close() {
 	w.view.mu.Lock()

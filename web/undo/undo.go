@@ -30,7 +30,7 @@ type Object struct {
 	// Path is the object's page.
 	Path string
 	// Before is the object as JSON before the change, After what the change made
-	// of it, nil when it was deleted.
+	// of it.
 	Before, After []byte
 }
 
@@ -121,6 +121,9 @@ func (t *Table) room() {
 		}
 	}
 }
+
+// At is when it was done.
+func (c *Change) At() time.Time { return c.at }
 
 // Latest is what an owner is to be told now and for how long yet; nil for
 // nothing.

@@ -8,7 +8,7 @@ import (
 func TestTable(t *testing.T) {
 	now := time.Unix(1000, 0)
 	table := NewTable(func() time.Time { return now })
-	c := New("ConfigMap a was deleted.")
+	c := New("ConfigMap a was saved.")
 	c.Add(Object{Path: "/a", Before: []byte("{}")})
 	table.Keep("ann", c)
 	if got, left := table.Latest("ann"); got != c || left != ShownFor {

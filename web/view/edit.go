@@ -92,6 +92,10 @@ type Delete struct {
 	Problem string
 	Fault   *Fault
 	Command string
+	// Hold is for how many seconds it can be undone.
+	Hold int
+	// Propagation is what was chosen, Usual what the server does without a choice.
+	Propagation, Usual string
 }
 
 // Bulk is the page that asks before many objects are changed.
@@ -113,21 +117,48 @@ type Bulk struct {
 	One     string
 	Fault   *Fault
 	Command string
+	// Deletes are, for a deletion, the objects with what belongs to them, in the
+	// place of Names; Hold and Propagation are as Delete has them.
+	Deletes     []BulkDelete
+	Hold        int
+	Propagation string
+}
+
+// BulkDelete is one object of a deletion of many, as the server would take it.
+type BulkDelete struct {
+	Name       string
+	Finalizers []string
+	// Dependents is how many objects belong to it.
+	Dependents int
+	// Refused is why the server would not delete it, empty when it would.
+	Refused string
 }
 
 // Job is the page of work that goes on on the server.
 type Job struct {
-	ID, Title    string
-	FormToken    string
-	Done, Total  int
-	Failed       int
-	Running      bool
-	Cancelled    bool
-	Failures     []JobFailure
+	ID, Title   string
+	FormToken   string
+	Done, Total int
+	Failed      int
+	Running     bool
+	Cancelled   bool
+	// Items are objects of it: those that failed, and the first ones. More is how
+	// many others there are.
+	Items        []JobItem
+	More         int
 	Back, Export string
 	// Undo names what takes it back, empty when that is no more possible.
 	Undo string
+	// Held tells that it waits, for Left milliseconds yet; Kept that it was
+	// cancelled while it did.
+	Held, Kept bool
+	Left       int
 }
 
-// JobFailure is one object that could not be changed.
-type JobFailure struct{ Text, Href, Message string }
+// JobItem is one object that is worked on. State is "w" (waits), "r" (is worked
+// on), "d" (done) or "f" (failed), Message what there is to say of it.
+type JobItem struct {
+	Index               int
+	Text, Href, Message string
+	State               string
+}

@@ -31,19 +31,28 @@ type Frame struct {
 	Assets     Assets
 	Version    string
 	Flash      string
-	// Toast is what was done last, for a moment.
-	Toast *Toast
+	// Toasts are what was done last, for a moment, and what waits to be done, the
+	// newest first.
+	Toasts []Toast
 }
 
-// Toast is what was done last.
+// Toast is something that was done, or that waits to be done.
 type Toast struct {
 	ID, Text string
-	// Job is the page of the work that does it.
+	// Job is the work that does it.
 	Job string
+	// State is that of the work: "held", "running", "kept", "done" or "failed";
+	// empty for what is told only once.
+	State string
+	// Subject is what is held.
+	Subject string
 	// Undo tells whether it can be taken back, Left for how many milliseconds it
-	// is shown yet.
+	// is shown yet, 0 for as long as it is there; what is held is for as long as
+	// that held.
 	Undo bool
 	Left int
+	// Past is where what was deleted can be restored, empty for nowhere.
+	Past string
 }
 
 // Assets are the addresses of the files that a page loads.

@@ -80,7 +80,9 @@ type Row struct {
 	Namespace, Name string
 	Href            string
 	Deleting        bool
-	Cells           []Cell
+	// Held tells that its deletion is confirmed and can be undone yet.
+	Held  bool
+	Cells []Cell
 }
 
 // Cell is one value in a list.

@@ -15,6 +15,8 @@ type Object struct {
 	Tabs                  []Tab
 	Status                Cell
 	Deleting              string // when it was deleted, empty when it was not
+	// Held tells that its deletion is confirmed and can be undone yet.
+	Held bool
 	// Panel tells that the object stands beside its list.
 	Panel     bool
 	Command   string

@@ -125,12 +125,15 @@ type AuditList struct {
 const maxAuditList = 5000
 
 // serveAudit answers ?user= &verb= &group= &resource= &namespace= &name= &id=
-// &q= &refused=true &since= &until= &limit=.
+// &q= &code= &refused=true &since= &until= &limit=.
 func (s *Server) serveAudit(ctx context.Context, r *request.Request) (*request.Response, error) {
 	v := r.Query()
 	q := audit.Question{
 		User: v.Get("user"), Verb: v.Get("verb"), Group: v.Get("group"), Resource: v.Get("resource"), Namespace: v.Get("namespace"),
-		Name: v.Get("name"), ID: v.Get("id"), Text: v.Get("q"), Refused: v.Get("refused") == "true",
+		Name: v.Get("name"), ID: v.Get("id"), Text: v.Get("q"), Refused: v.Get("refused") == "true", Code: v.Get("code"),
+	}
+	if q.Code != "" && !audit.IsCode(q.Code) {
+		return nil, apierrors.NewBadRequest("code must be a status code such as 403, or a class such as 4xx")
 	}
 	for name, into := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {
 		if text := v.Get(name); text != "" {

@@ -33,7 +33,7 @@ func (d *Dashboard) messages(r *request.Request, name string) (*request.Response
 }
 
 func notThere() *request.Response {
-	return &request.Response{Status: http.StatusNotFound, ContentType: "text/plain; charset=utf-8", Body: []byte("404 page not found\n")}
+	return plainText(http.StatusNotFound, "404 page not found")
 }
 
 // forever is how browsers keep files whose names carry their hashes.
@@ -41,7 +41,7 @@ const forever = "public, max-age=31536000, immutable"
 
 // keep are the headers of a file that a browser may keep.
 func keep(cache string) []request.HeaderLine {
-	var all []request.HeaderLine
+	all := []request.HeaderLine{strictest}
 	for _, l := range safety {
 		if l.Name == "Cache-Control" {
 			l.Value = cache

@@ -17,9 +17,9 @@ func sessionCookie(r *request.Request) string {
 		port = "80"
 	}
 	if r.TLS != nil {
-		return "__Host-pilothouse-" + port
+		return "__Host-" + request.DashboardCookie + port
 	}
-	return "pilothouse-" + port
+	return request.DashboardCookie + port
 }
 
 // begunCookie is the name of the cookie with a login that is at a provider.

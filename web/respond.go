@@ -26,6 +26,10 @@ import (
 const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-R'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
 	"worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 
+// strictest is the policy of what is no page: redirects, files, data, errors. Shown
+// as a page by itself it may do nothing.
+var strictest = request.HeaderLine{Name: "Content-Security-Policy", Value: "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"}
+
 // respond turns an answer into a response.
 func (d *Dashboard) respond(ctx context.Context, c *pages.Call, a *pages.Answer) *request.Response {
 	ctx = messages.With(ctx, c.Language)
@@ -55,11 +59,14 @@ func (d *Dashboard) respond(ctx context.Context, c *pages.Call, a *pages.Answer)
 		body, err := d.render(templ.WithNonce(ctx, nonce), c, a)
 		if err != nil {
 			klog.ErrorS(err, "Render page", "path", c.R.Path, "audit-ID", c.R.ID)
-			return &request.Response{Status: http.StatusInternalServerError, ContentType: "text/plain; charset=utf-8", Body: []byte(c.T("The page could not be made.") + "\n")}
+			return plainText(http.StatusInternalServerError, c.T("The page could not be made."))
 		}
 		p.ContentType, p.Body = "text/html; charset=utf-8", body
 		p.Header = append(p.Header, request.HeaderLine{Name: "Content-Language", Value: c.Language.Tag})
 		p.Header = append(p.Header, request.HeaderLine{Name: "Content-Security-Policy", Value: strings.Replace(policy, "nonce-R", "nonce-"+nonce, 1)})
+	}
+	if !p.Has("Content-Security-Policy") {
+		p.Header = append(p.Header, strictest)
 	}
 	p.Header = append(p.Header, safety...)
 	compress(c.R, p)
@@ -73,6 +80,11 @@ var safety = []request.HeaderLine{
 	{Name: "Cross-Origin-Opener-Policy", Value: "same-origin"},
 	{Name: "Cross-Origin-Resource-Policy", Value: "same-origin"},
 	{Name: "Cache-Control", Value: "no-store"},
+}
+
+// plainText is an answer that is no page.
+func plainText(status int, text string) *request.Response {
+	return &request.Response{Status: status, ContentType: "text/plain; charset=utf-8", Body: []byte(text + "\n"), Header: append([]request.HeaderLine{strictest}, safety...)}
 }
 
 func newNonce() string {

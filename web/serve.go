@@ -79,7 +79,7 @@ func explorerOf(document string) string {
 }
 
 func redirect(to string) *request.Response {
-	return &request.Response{Status: http.StatusSeeOther, Header: []request.HeaderLine{{Name: "Location", Value: to}, {Name: "Cache-Control", Value: "no-store"}}}
+	return &request.Response{Status: http.StatusSeeOther, Header: append([]request.HeaderLine{{Name: "Location", Value: to}, strictest}, safety...)}
 }
 
 // newLink gives whoever the API knows a one-time link that logs a browser in as

@@ -127,6 +127,71 @@ func TestALinkIsForWhoAsks(t *testing.T) {
 	}
 }
 
+// Each kind of answer has a policy, pages that of the specification.
+func TestEveryAnswerHasAPolicy(t *testing.T) {
+	s := apitest.Start(t, apitest.Options{Users: []apitest.User{{Name: "ann", Groups: []string{"system:masters"}}, {Name: "dev"}}})
+	const page = "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-R'; img-src 'self' data:; font-src 'self'; connect-src 'self'; worker-src 'self'; " +
+		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+	nonce := regexp.MustCompile(`'nonce-([^']{20,})'`)
+	for _, base := range []string{strings.TrimSuffix(s.DashboardURL(), "/"), s.URL()} {
+		nobody, ann, dev := newBrowser(t, base), newBrowser(t, base), newBrowser(t, base)
+		for b, token := range map[*browser]string{ann: "token-ann", dev: "token-dev"} {
+			if p := b.do("POST", "/login", url.Values{"token": {token}}); p.StatusCode != 303 {
+				t.Fatalf("%s: %d %s", base, p.StatusCode, p.body)
+			}
+		}
+		script := regexp.MustCompile(`src="(/ui/static/app-[^"]+\.js)"`).FindStringSubmatch(nobody.get("/login").body)[1]
+		f := func(b *browser, status int, path string, header ...string) {
+			t.Helper()
+			if path, ok := strings.CutPrefix(path, "POST "); ok {
+				b.check(t, b.do("POST", path, url.Values{"token": {"nobody"}}, header...), status, page, nonce, path)
+				return
+			}
+			b.check(t, b.get(path, header...), status, page, nonce, path)
+		}
+		f(nobody, 200, "/login")
+		f(nobody, 401, "POST /login")
+		f(nobody, 303, "/ui/")
+		f(nobody, 303, "/ui")
+		f(nobody, 401, "/ui/", "X-Pilothouse", "page")
+		f(nobody, 404, "/ui/static/nothing")
+		f(nobody, 200, script)
+		f(nobody, 303, "/openapi/v2", "Accept", "text/html,application/xhtml+xml")
+		f(ann, 200, "/ui/")
+		f(ann, 200, "/ui/explore")
+		f(ann, 404, "/ui/nowhere")
+		f(ann, 404, "/ui/api/v1/namespaces/default/pods/none")
+		f(ann, 200, "/ui/api/v1/namespaces/default", "X-Pilothouse", "panel")
+		f(ann, 200, "/ui/api/v1/namespaces/default?download=1")
+		f(ann, 204, "/ui/session")
+		f(ann, 403, "POST /ui/theme")
+		f(ann, 400, "/ui/audit?since=x")
+		f(dev, 403, "/ui/api/v1/secrets")
+		f(dev, 200, "/ui/search?q=pod", "Accept-Language", "de")
+	}
+}
+
+func (b *browser) check(t *testing.T, p answer, status int, page string, nonce *regexp.Regexp, what string) {
+	t.Helper()
+	policy := p.Header.Get("Content-Security-Policy")
+	if p.StatusCode != status || p.Header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("%s%s: %d %v", b.base, what, p.StatusCode, p.Header)
+	}
+	if !strings.HasPrefix(p.Header.Get("Content-Type"), "text/html") {
+		if !strings.HasPrefix(policy, "default-src 'none'") || !strings.HasSuffix(policy, "sandbox") {
+			t.Errorf("%s%s: %d with %q", b.base, what, p.StatusCode, policy)
+		}
+		return
+	}
+	m := nonce.FindStringSubmatch(policy)
+	if m == nil || strings.Replace(policy, m[1], "R", 1) != page {
+		t.Fatalf("%s%s: %q", b.base, what, policy)
+	}
+	if strings.Contains(p.body, "<script") && !strings.Contains(p.body, `nonce="`+m[1]+`"`) {
+		t.Errorf("%s%s: the page does not have its nonce %s", b.base, what, m[1])
+	}
+}
+
 func TestFilesAreSentInTheFormThatIsAskedFor(t *testing.T) {
 	s := apitest.Start(t)
 	b := newBrowser(t, strings.TrimSuffix(s.DashboardURL(), "/"))

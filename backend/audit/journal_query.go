@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +28,9 @@ type Question struct {
 	ID                                           string
 	// Refused selects those that were answered with 400 or more.
 	Refused bool
+	// Code selects those that were answered with it: a code such as 409, or of a
+	// class such as 4xx.
+	Code string
 	// Text is somewhere in the event, in whatever case.
 	Text         string
 	Since, Until time.Time
@@ -82,10 +86,26 @@ func (q *Question) fits(e *auditv1.Event) bool {
 		!same(q.Verb, e.Verb), !same(q.Group, ref.APIGroup), !same(q.Resource, ref.Resource), !same(q.Namespace, ref.Namespace),
 		!same(q.Name, ref.Name), !same(q.ID, string(e.AuditID)),
 		q.Refused && (e.ResponseStatus == nil || e.ResponseStatus.Code < 400),
+		q.Code != "" && (e.ResponseStatus == nil || !isCode(q.Code, int(e.ResponseStatus.Code))),
 		!q.Since.IsZero() && at.Before(q.Since), !q.Until.IsZero() && at.After(q.Until):
 		return false
 	}
 	return true
+}
+
+// IsCode tells whether a text is what Question.Code may be.
+func IsCode(text string) bool {
+	return len(text) == 3 && text[0] >= '1' && text[0] <= '5' && (text[1:] == "xx" || isDigit(text[1]) && isDigit(text[2]))
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+// isCode tells whether a code is the one, or of the class, that is wanted.
+func isCode(want string, code int) bool {
+	if class, ok := strings.CutSuffix(want, "xx"); ok {
+		return strconv.Itoa(code/100) == class
+	}
+	return strconv.Itoa(code) == want
 }
 
 // Authors gives the entries of the requests that wrote revisions, as far as the

@@ -26,6 +26,10 @@ type Header interface {
 	Each(f func(name, value string))
 }
 
+// DashboardCookie begins the names of the dashboard's cookies, after the __Host-
+// that they have in TLS. They are for the dashboard only.
+const DashboardCookie = "pilothouse-"
+
 // Request is one request as the layers below the transport see it. Its strings
 // and its body are its own: they stay valid after the handler has returned.
 type Request struct {

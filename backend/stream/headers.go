@@ -29,7 +29,7 @@ func forwarded(r *request.Request) http.Header {
 		name = http.CanonicalHeaderKey(name)
 		switch {
 		case isCredential(name), name == "Host", name == "Content-Length", name == "Expect":
-		case name == "Cookie" && r.Dashboard: // holds the session of the dashboard
+		case name == "Cookie" && fromBrowser(r): // holds the session of the dashboard
 		case name == "Sec-Websocket-Protocol":
 			if rest := withoutToken(value); rest != "" {
 				h.Add(name, rest)
@@ -45,6 +45,13 @@ func forwarded(r *request.Request) http.Header {
 		h.Set("X-Forwarded-For", ip)
 	}
 	return h
+}
+
+// fromBrowser tells requests that a page of the dashboard's origin may have made:
+// those on its own listener, and on the API's those that browsers mark or that
+// bring its cookie.
+func fromBrowser(r *request.Request) bool {
+	return r.Dashboard || r.Header.Get("Sec-Fetch-Mode") != "" || strings.Contains(strings.Join(r.Header.Values("Cookie"), ";"), request.DashboardCookie)
 }
 
 func isCredential(name string) bool {

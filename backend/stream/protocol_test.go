@@ -75,6 +75,11 @@ func TestCredentialsStayHere(t *testing.T) {
 	r.Dashboard = true
 	delete(want, "Cookie")
 	check()
+	r.Dashboard, r.Header.(headers)["Cookie"] = false, []string{"a=b; __Host-pilothouse-6443=secret"}
+	check()
+	r.Header.(headers)["Cookie"], r.Header.(headers)["Sec-Fetch-Mode"] = []string{"a=b"}, []string{"navigate"}
+	want["Sec-Fetch-Mode"] = []string{"navigate"}
+	check()
 }
 
 func TestPagesOfPodsDoNotActForTheDashboardsUser(t *testing.T) {
@@ -86,11 +91,13 @@ func TestPagesOfPodsDoNotActForTheDashboardsUser(t *testing.T) {
 		slices.Sort(out)
 		return out
 	}
-	if got := names(&request.Request{}); !slices.Equal(got, []string{"Content-Security-Policy=default-src *", "Set-Cookie=a=b", "X-Kept=2"}) {
+	if got := names(&request.Request{Header: headers{}}); !slices.Equal(got, []string{"Content-Security-Policy=default-src *", "Set-Cookie=a=b", "X-Kept=2"}) {
 		t.Errorf("%v", got)
 	}
-	if got := names(&request.Request{Dashboard: true}); !slices.Equal(got, []string{"Content-Security-Policy=default-src *", "Content-Security-Policy=sandbox allow-scripts allow-forms", "X-Kept=2"}) {
-		t.Errorf("%v", got)
+	for _, r := range []*request.Request{{Dashboard: true}, {Header: headers{"Sec-Fetch-Mode": {"navigate"}}}, {Header: headers{"Cookie": {"__Host-pilothouse-6443=s"}}}} {
+		if got := names(r); !slices.Equal(got, []string{"Content-Security-Policy=default-src *", "Content-Security-Policy=sandbox allow-scripts allow-forms", "X-Kept=2"}) {
+			t.Errorf("%+v: %v", r, got)
+		}
 	}
 }
 

@@ -207,16 +207,16 @@ func answer(r *request.Request, e *exchange, resp *http.Response) (*request.Resp
 	return out, nil
 }
 
-// returned gives the headers of an answer as they go to the client. On the
-// dashboard's own origin a page of a pod must not act as its user: it gets an
-// origin of its own and sets no cookies.
+// returned gives the headers of an answer as they go to the client. In a browser,
+// where the dashboard has the same origin, a page of a pod must not act as its
+// user: it gets an origin of its own and sets no cookies.
 func returned(r *request.Request, h http.Header) []request.HeaderLine {
 	h = h.Clone()
 	dropHopByHop(h)
 	for _, name := range []string{"Content-Type", "Content-Length", "Date"} { // set by the transport
 		h.Del(name)
 	}
-	if r.Dashboard {
+	if fromBrowser(r) {
 		h.Del("Set-Cookie")
 		h.Add("Content-Security-Policy", "sandbox allow-scripts allow-forms")
 	}

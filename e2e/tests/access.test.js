@@ -50,6 +50,14 @@ test('R24: who may do what with an object, and by which binding', async () => {
   const text = await page.innerText('#main')
   assert.match(text, /shop\/deployer in namespace shop by deployers/)
   assert.match(text, /view in namespace shop by viewers/)
+  // A role's page lists who is bound, and leads to all that they may do.
+  for (const [role, who] of [['/ui/apis/rbac.authorization.k8s.io/v1/namespaces/shop/roles/deployer', /User\s+namespace shop\s+deployers/], ['/ui/apis/rbac.authorization.k8s.io/v1/clusterroles/view', /User\s+namespace shop\s+viewers/]]) {
+    await page.goto(server.url + role)
+    const bound = page.locator('.block tr', { has: page.locator('a', { hasText: /^dev$/ }) })
+    assert.match(await bound.innerText(), who)
+    await bound.locator('a', { hasText: /^dev$/ }).click()
+    await page.waitForURL(/\/ui\/subject\?kind=User&name=dev/)
+  }
   await page.goto(server.url + '/ui/whocan')
   await page.fill('[name=verb]', 'update')
   await page.fill('[name=resource]', 'deploy/scale')
@@ -64,6 +72,25 @@ test('R24: who may do what with an object, and by which binding', async () => {
   assert.match(await second.innerText('#main'), /list on clusterroles/)
   assert.equal(await second.$('[data-testid=grants]'), null)
   await done(other)
+})
+
+test('R24: what one may do is a matrix, and what one may not says what would grant it', async () => {
+  const c = await context()
+  const page = await login(server, c, 'token-dev', '/ui/access?ns=shop')
+  const row = (name) => page.locator('.matrix tbody tr').evaluateAll((l, name) => [...l.find((tr) => tr.cells[0].textContent.trim() === name).cells].slice(2, 10).map((td) => td.textContent.trim()[0]).join(''), name)
+  assert.equal(await page.locator('.matrix thead th').evaluateAll((l) => l.map((th) => th.textContent).join(' ')), 'Resource Group get list watch create update patch delete deletecollection Only names')
+  assert.equal(await row('pods'), '✓✓✓·····')
+  await page.fill('[name=verb]', 'delete')
+  await page.fill('[name=resource]', 'po')
+  await page.click('button:text("Ask")')
+  await page.waitForURL(/resource=po/)
+  assert.match(await page.innerText('[data-testid=answer]'), /No.*delete pods/s)
+  assert.match(await page.innerText('#main'), /kubectl create role -n shop NAME --verb=delete --resource=pods; kubectl create rolebinding -n shop NAME --role=NAME --user=dev/)
+  await page.goto(server.url + '/ui/access?ns=shop&verb=get&resource=nodes')
+  assert.match(await page.innerText('#main'), /kubectl create clusterrole NAME --verb=get --resource=nodes;/)
+  await page.goto(server.url + '/ui/access?ns=shop&verb=list&resource=pods')
+  assert.match(await page.innerText('[data-testid=answer]'), /Yes/)
+  await done(c)
 })
 
 test('the overview counts by state, warns, and follows', async () => {

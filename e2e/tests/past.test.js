@@ -117,6 +117,40 @@ test('R24: why was I refused? I see my own requests, and what is missing', async
   await done(c)
 })
 
+test('R24: the audit journal is asked by user, verb, object, status and time, from each object too', async () => {
+  const c = await context()
+  const page = await login(server, c, 'token-admin', '/ui/audit')
+  const found = () => page.locator('[data-testid=requests] tr[data-id]').evaluateAll((rows) => rows.map((r) => r.dataset.id))
+  const ask = async (fields) => {
+    await page.goto(server.url + '/ui/audit')
+    for (const [name, value] of Object.entries(fields)) await page.fill(`form.filter [name=${name}]`, value)
+    await page.click('form.filter button.primary')
+    await page.waitForURL(/audit\?/)
+    return (await found()).filter((id) => Object.values(ids).some((i) => i.id === id))
+  }
+  const is = async (fields, ...want) => assert.deepEqual((await ask(fields)).sort(), want.map((i) => i.id).sort(), JSON.stringify(fields))
+  await until(async () => (await ask({ user: 'dev' })).length === 3) // an event takes a moment to get there
+  await is({ user: 'admin', namespace: 'shop' })
+  await is({ verb: 'delete' }, ids.delete)
+  await is({ resource: 'replicasets.apps' }, ids.scale)
+  await is({ resource: 'replicasets.batch' })
+  await is({ namespace: 'shop', name: 'web-1' }, ids.delete)
+  await is({ user: 'dev', code: '403' }, ids.refused)
+  await is({ user: 'dev', code: '2xx' }, ids.scale, ids.delete)
+  await is({ user: 'dev', since: '1h' }, ids.scale, ids.delete, ids.refused)
+  await is({ user: 'dev', until: '1h' })
+  await ask({ code: 'often' })
+  assert.match(await page.textContent('[role=alert]'), /"often" is no status/)
+  for (const tab of ['history', 'access']) {
+    await page.goto(`${server.url}/ui${sets}/web?tab=${tab}`)
+    await page.click('[data-testid=audit-of]')
+    await page.waitForURL(/resource=replicasets.apps/)
+    const all = await found()
+    assert.ok(all.includes(ids.scale.id) && !all.includes(ids.delete.id), `from ${tab}`)
+  }
+  await done(c)
+})
+
 test('R24: requests come in live, and pages of the past have no frills that break', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/requests?what=writes&q=live-one')

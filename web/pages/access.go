@@ -106,14 +106,14 @@ func anyResource(list []string, resource string) bool {
 
 // check asks one question, as kubectl auth can-i does.
 func (c *Call) check(ctx context.Context, t *registry.Table, ns, verb, resource, name string) (*view.Check, error) {
-	resource, sub, _ := strings.Cut(resource, "/")
-	gr := schema.ParseGroupResource(strings.ToLower(resource))
-	eachType(t, func(e *registry.Entry) {
-		r := e.Resource
-		if (gr.Group == "" || gr.Group == r.Group) && (r.Name == gr.Resource || r.Singular == gr.Resource || slices.Contains(r.ShortNames, gr.Resource)) {
-			gr = r.GroupResource()
+	base, sub, _ := strings.Cut(resource, "/")
+	gr := schema.ParseGroupResource(strings.ToLower(base))
+	if e, _ := findType(t, resource); e != nil {
+		gr = e.Resource.GroupResource()
+		if !e.Resource.Namespaced {
+			ns = ""
 		}
-	})
+	}
 	review := authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
 		Namespace: ns, Verb: verb, Group: gr.Group, Resource: gr.Resource, Subresource: sub, Name: name,
 	}}}
@@ -121,8 +121,13 @@ func (c *Call) check(ctx context.Context, t *registry.Table, ns, verb, resource,
 		return nil, err
 	}
 	v := &view.Check{Verb: verb, Resource: gr.String(), Name: name, Allowed: review.Status.Allowed, Reason: review.Status.Reason}
+	resource = gr.Resource
 	if sub != "" {
 		v.Resource += "/" + sub
+		resource += "/" + sub
+	}
+	if !v.Allowed {
+		v.Denied = denied(c.User().Name, verb, resource, gr.Group, ns)
 	}
 	return v, nil
 }

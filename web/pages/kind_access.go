@@ -2,7 +2,6 @@ package pages
 
 import (
 	"context"
-	"strings"
 
 	"pilothouse/web/messages"
 	"pilothouse/web/view"
@@ -39,42 +38,47 @@ func rulesTable(rules []rbacv1.PolicyRule) *view.Table {
 	return t
 }
 
-// bindingsTo are the bindings that grant a role, with whom they grant it to.
+// bindingsTo are the subjects that a role is granted to, with the bindings that do;
+// of bindings that the user may not list it says so.
 func (c *Call) bindingsTo(ctx context.Context, o *loaded) view.Block {
-	b := view.Block{Title: "Granted by"}
-	t := &view.Table{Columns: []messages.Text{"Binding", "Where", "To"}, Empty: "No binding grants this role."}
-	add := func(binding view.Link, where string, ref rbacv1.RoleRef, subjects []rbacv1.Subject) {
+	b := view.Block{Title: "Granted to"}
+	t := &view.Table{Columns: []messages.Text{"To", "Kind", "Where", "Binding"}, Empty: "No binding grants this role."}
+	add := func(binding view.Link, namespace, where string, ref rbacv1.RoleRef, subjects []rbacv1.Subject) {
 		if ref.Kind != o.object.GetKind() || ref.Name != o.name {
 			return
 		}
-		var names []string
 		for _, s := range subjects {
-			names = append(names, s.Kind+" "+subjectName(s))
+			if s.Kind == rbacv1.ServiceAccountKind && s.Namespace == "" {
+				s.Namespace = namespace
+			}
+			t.Rows = append(t.Rows, []view.Cell{linked(subjectName(s), subjectHref(s)), {Text: s.Kind}, {Text: where}, linked(binding.Text, binding.Href)})
 		}
-		t.Rows = append(t.Rows, []view.Cell{linked(binding.Text, binding.Href), {Text: where}, {Text: strings.Join(names, ", ")}})
+		if len(subjects) == 0 {
+			t.Rows = append(t.Rows, []view.Cell{{Text: c.T("nobody")}, {}, {Text: where}, linked(binding.Text, binding.Href)})
+		}
 	}
 	var own rbacv1.RoleBindingList
 	if err := c.Client.List(ctx, rbacGVR("rolebindings"), o.namespace, metav1.ListOptions{}, &own); err != nil {
 		b.Note = messages.Data(c.reason(err))
-		return b
 	}
 	for i := range own.Items {
 		x := &own.Items[i]
-		add(view.Link{Text: x.Name, Href: objectPath(rbacGVR("rolebindings"), x.Namespace, x.Name)}, c.T("namespace %s", x.Namespace), x.RoleRef, x.Subjects)
+		add(view.Link{Text: x.Name, Href: objectPath(rbacGVR("rolebindings"), x.Namespace, x.Name)}, x.Namespace, c.T("namespace %s", x.Namespace), x.RoleRef, x.Subjects)
 	}
 	if o.namespace == "" {
 		var cluster rbacv1.ClusterRoleBindingList
 		if err := c.Client.List(ctx, rbacGVR("clusterrolebindings"), "", metav1.ListOptions{}, &cluster); err != nil {
 			b.Note = messages.Data(c.reason(err))
-			return b
 		}
 		for i := range cluster.Items {
 			x := &cluster.Items[i]
-			add(view.Link{Text: x.Name, Href: objectPath(rbacGVR("clusterrolebindings"), "", x.Name)}, c.T("whole cluster"), x.RoleRef, x.Subjects)
+			add(view.Link{Text: x.Name, Href: objectPath(rbacGVR("clusterrolebindings"), "", x.Name)}, "", c.T("whole cluster"), x.RoleRef, x.Subjects)
 		}
 	}
-	b.Table = t
-	b.Title = messages.Said(c.T("Granted by · %d", len(t.Rows)))
+	if b.Note == "" || len(t.Rows) > 0 {
+		b.Table = t
+		b.Title = messages.Said(c.T("Granted to · %d", len(t.Rows)))
+	}
 	return b
 }
 

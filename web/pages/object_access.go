@@ -24,7 +24,7 @@ const rbacNote = "By RBAC. Members of system:masters may do everything; nodes an
 
 // accessTab shows what the user may do with an object, and who else may what.
 func accessTab(ctx context.Context, c *Call, o *loaded, _ *view.Object) (templ.Component, error) {
-	v := view.ObjectAccess{Verbs: objectVerbs, Me: c.User().Name, Note: rbacNote}
+	v := view.ObjectAccess{Verbs: objectVerbs, Me: c.User().Name, Note: rbacNote, Audit: auditOf(o.address)}
 	v.Command = "kubectl auth can-i VERB " + kubectlName(c.Registry.Table(), o.gvr) + "/" + o.name
 	if o.namespace != "" {
 		v.Command += " -n " + o.namespace

@@ -17,6 +17,7 @@ import (
 	"pilothouse/web/view"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // auditPath is where the API has the journal.
@@ -24,12 +25,17 @@ const auditPath = "/debug/audit"
 
 // auditFields are the fields of the page's filter, by the API's names.
 var auditFields = []view.Field{
-	{Name: "user", Label: "User"}, {Name: "verb", Label: "Verb", Hint: "delete"}, {Name: "resource", Label: "Resource", Hint: "pods"},
+	{Name: "user", Label: "User"}, {Name: "verb", Label: "Verb", Hint: "delete"}, {Name: "resource", Label: "Resource", Hint: "pods, jobs.batch"},
 	{Name: "namespace", Label: "Namespace"}, {Name: "name", Label: "Name"}, {Name: "since", Label: "time\x04From", Hint: "14:00, 15m"}, {Name: "until", Label: "time\x04To", Hint: "now"},
-	{Name: "q", Label: "Contains"},
+	{Name: "code", Label: "Status", Hint: "409, 4xx"}, {Name: "q", Label: "Contains"},
 }
 
 const auditRows = 300
+
+// auditOf is the page of all that the journal has about an object.
+func auditOf(a address) string {
+	return join("/ui/audit", with(nil, "resource", a.gvr.GroupResource().String(), "namespace", a.namespace, "name", a.name))
+}
 
 // auditQuery is what the API is asked for what the page is asked for, with the
 // fields of the page's filter.
@@ -44,6 +50,16 @@ func auditQuery(page url.Values, now time.Time) (q url.Values, fields []view.Fie
 				problem = err
 			}
 			value = at.Format(time.RFC3339)
+		}
+		switch f.Name {
+		case "code":
+			if value = strings.ToLower(value); value != "" && !audit.IsCode(value) {
+				problem = messages.Errorf("%q is no status: write a code such as 409, or a class such as 4xx", value)
+			}
+		case "resource":
+			gr := schema.ParseGroupResource(value)
+			value = gr.Resource
+			q = with(q, "group", gr.Group)
 		}
 		q = with(q, f.Name, value)
 	}

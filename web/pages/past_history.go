@@ -57,7 +57,7 @@ func (c *Call) history(ctx context.Context, a address) (*endpoints.History, erro
 }
 
 func (c *Call) historyOf(a address, h *endpoints.History) view.HistoryTab {
-	t := view.HistoryTab{More: h.More, FormToken: c.FormToken(), Path: objectPath(a.gvr, a.namespace, a.name)}
+	t := view.HistoryTab{More: h.More, FormToken: c.FormToken(), Path: objectPath(a.gvr, a.namespace, a.name), Audit: auditOf(a)}
 	if !h.Since.IsZero() {
 		t.Since = h.Since.UTC().Format(time.RFC3339)
 	}

@@ -14,6 +14,8 @@ type ObjectAccess struct {
 	// Note says what the rows do not tell.
 	Note    messages.Text
 	Command string
+	// Audit is the page of who did what with the object.
+	Audit string
 }
 
 // SubjectAccess is one subject of RBAC with what it may do and by which

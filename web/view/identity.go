@@ -54,6 +54,8 @@ type Check struct {
 	Verb, Resource, Name string
 	Allowed              bool
 	Reason               string
+	// Denied is what is missing when it is not allowed.
+	Denied *Denied
 }
 
 // Help is the page about the keyboard.

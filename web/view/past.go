@@ -126,6 +126,7 @@ type HistoryTab struct {
 	Gone      bool // the object is deleted
 	FormToken string
 	Path      string // of the object
+	Audit     string // the page of what the journal has about the object
 	Problem   string
 }
 

@@ -57,11 +57,20 @@ func title(s *metav1.Status) messages.Text {
 }
 
 // explain tells what is missing and which rule would grant it. The message has
-// the form that Kubernetes gives refusals: ... cannot VERB resource "R" in API
-// group "G" in the namespace "N".
+// the form that Kubernetes gives refusals: ... User "U" cannot VERB resource "R" in
+// API group "G" in the namespace "N", or cannot VERB path "P".
 func (c *Call) explain(f *view.Fault, message string) {
 	before, rest, ok := strings.Cut(message, " cannot ")
 	if !ok || c.Session == nil {
+		return
+	}
+	who := c.User().Name
+	if name, _ := quoted(before[max(0, strings.LastIndex(before, `User "`)):]); name != "" {
+		who = name // before it the object may be named
+	}
+	if verb, path, ok := strings.Cut(rest, " path "); ok && !strings.Contains(verb, " ") {
+		path, _ := quoted(path)
+		f.Denied = deniedPath(who, verb, path)
 		return
 	}
 	verb, rest, ok := strings.Cut(rest, " resource ")
@@ -71,10 +80,6 @@ func (c *Call) explain(f *view.Fault, message string) {
 	resource, rest := quoted(rest)
 	group, rest := quoted(rest)
 	namespace, _ := quoted(rest)
-	who := c.Session.User.Name
-	if name, _ := quoted(before); name != "" {
-		who = name // whom one acts as
-	}
 	f.Denied = denied(who, verb, resource, group, namespace)
 }
 

@@ -87,11 +87,21 @@ func denied(who, verb, resource, group, namespace string) *view.Denied {
 	if sub != "" {
 		base += "/" + sub
 	}
-	subject := "--user=" + shellQuote(who)
-	if account, ok := strings.CutPrefix(who, "system:serviceaccount:"); ok {
-		subject = "--serviceaccount=" + shellQuote(account)
-	}
 	d.Grant = fmt.Sprintf("kubectl create %s NAME --verb=%s --resource=%s; kubectl create %s NAME --%s=NAME %s",
-		role, verb, base, binding, strings.Fields(role)[0], subject)
+		role, verb, base, binding, strings.Fields(role)[0], subjectFlag(who))
 	return d
+}
+
+// deniedPath is the same for a path that is no resource's.
+func deniedPath(who, verb, path string) *view.Denied {
+	return &view.Denied{Who: who, Verb: verb, Resource: path, Grant: fmt.Sprintf(
+		"kubectl create clusterrole NAME --verb=%s --non-resource-url=%s; kubectl create clusterrolebinding NAME --clusterrole=NAME %s", verb, shellQuote(path), subjectFlag(who))}
+}
+
+// subjectFlag is how kubectl is told who a binding is for.
+func subjectFlag(who string) string {
+	if account, ok := strings.CutPrefix(who, "system:serviceaccount:"); ok {
+		return "--serviceaccount=" + shellQuote(account)
+	}
+	return "--user=" + shellQuote(who)
 }

@@ -87,10 +87,7 @@ func (c *Call) mayReadMetrics(ctx context.Context) *view.Denied {
 	if decision, _, _ := c.Authorizer.Authorize(ctx, &authz.Attributes{User: u, Verb: "get", Path: "/metrics"}); decision == authz.Allow {
 		return nil
 	}
-	return &view.Denied{
-		Who: u.Name, Verb: "get", Resource: "/metrics",
-		Grant: "kubectl create clusterrole NAME --verb=get --non-resource-url=/metrics; kubectl create clusterrolebinding NAME --clusterrole=NAME --user=" + shellQuote(u.Name),
-	}
+	return deniedPath(u.Name, "get", "/metrics")
 }
 
 // tile counts the objects of a resource by state.
@@ -207,10 +204,20 @@ func bar(parts []view.TilePart, total int) []view.BarPart {
 func (c *Call) recentWarnings(ctx context.Context, v *view.Cluster) {
 	v.WarningsHref = join(listPath(events, ""), with(nil, "q", "-f type=Warning"))
 	var found corev1.EventList
-	o := metav1.ListOptions{FieldSelector: "type=Warning", Limit: readWarnings}
-	if err := c.Client.List(ctx, events, "", o, &found); err != nil {
-		v.WarningsFault, _ = c.Fault(err)
-		return
+	where := []string{""}
+	if a := (address{gvr: events}); c.may(ctx, right{verb: "list", address: a}) != nil {
+		if some := c.namespacesWith(ctx, "list", a); len(some) > 0 {
+			where = some
+		}
+	}
+	for _, namespace := range where {
+		var some corev1.EventList
+		o := metav1.ListOptions{FieldSelector: "type=Warning", Limit: readWarnings}
+		if err := c.Client.List(ctx, events, namespace, o, &some); err != nil {
+			v.WarningsFault, _ = c.Fault(err)
+			return
+		}
+		found.Items = append(found.Items, some.Items...)
 	}
 	slices.SortFunc(found.Items, func(a, b corev1.Event) int { return lastSeen(&b).Compare(lastSeen(&a)) })
 	for i := range found.Items[:min(len(found.Items), shownWarnings)] {

@@ -30,10 +30,16 @@ func (c *Call) openOverview(ctx context.Context, wake func()) (live.Subscription
 	l := &livePage{wake: wake}
 	for _, gr := range tileResources {
 		e := preferred(c.Registry.Table(), gr)
-		if e == nil || c.may(ctx, right{verb: "list", address: address{entry: e, gvr: e.GVR()}}) != nil {
+		if e == nil {
 			continue
 		}
-		v, err := c.Pool.Open(ctx, c.Client, rows.Key{GVR: e.GVR()}, rows.Query{})
+		a := address{entry: e, gvr: e.GVR()}
+		all := parseList(a, nil)
+		key, query, narrowed, err := c.ask(ctx, &all)
+		if err != nil || len(narrowed) == 0 && c.may(ctx, right{verb: "list", address: a}) != nil {
+			continue
+		}
+		v, err := c.Pool.Open(ctx, c.Client, key, query)
 		if err != nil {
 			continue // another list may be had
 		}

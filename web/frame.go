@@ -26,7 +26,7 @@ func (d *Dashboard) frame(ctx context.Context, c *pages.Call, a *pages.Answer) v
 		return f
 	}
 	if as := c.Session.As(); as != nil {
-		f.As = as.Name
+		f.As, f.AsGroups = as.Name, strings.Join(as.Groups, ",")
 	}
 	f.Languages = languages(d.site.Prefs, c.Session.User.Name)
 	f.User, f.FormToken = c.Session.User.Name, c.FormToken()

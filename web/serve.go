@@ -149,11 +149,10 @@ func (d *Dashboard) identify(ctx context.Context, c *pages.Call) {
 	if s == nil || !d.verify(ctx, s, secret) {
 		return
 	}
-	c.Session, c.Secret = s, secret
-	c.Client = client.New(d.site.API, s.Now(), agent).From(c.R.RemoteAddr)
-	if as := s.As(); as != nil {
-		c.Client = c.Client.With(http.Header{"Impersonate-User": {as.Name}, "Impersonate-Group": as.Groups})
-	}
+	c.Session, c.Secret, c.Changed = s, secret, s.Changed()
+	c.As = s.As()
+	c.Own = client.New(d.site.API, s.Now(), agent).From(c.R.RemoteAddr)
+	c.Client = c.Acting(c.As)
 }
 
 // language is that of a request: what its user has chosen, else what the browser
@@ -218,6 +217,6 @@ func (d *Dashboard) live(c *pages.Call) (*request.Response, error) {
 		Alive: func() bool {
 			return d.site.Sessions.Alive(s) && d.verify(context.Background(), s, secret)
 		},
-		Done: s.Done(),
+		Done: s.Done(), Changed: c.Changed,
 	})
 }

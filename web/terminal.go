@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"pilothouse/backend/metrics"
 	"pilothouse/backend/request"
@@ -13,6 +14,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
+
+var errGone = messages.Errorf("This shell has ended meanwhile.")
 
 // terminal answers the websocket of a terminal: a new one, or with an id one
 // that this session has open. What goes wrong is said over the websocket,
@@ -42,6 +45,8 @@ func (d *Dashboard) terminal(c *pages.Call) (*request.Response, error) {
 			select {
 			case <-s.Done():
 				cancel()
+			case <-c.Changed:
+				cancel()
 			case <-ctx.Done():
 			}
 		}()
@@ -50,16 +55,28 @@ func (d *Dashboard) terminal(c *pages.Call) (*request.Response, error) {
 }
 
 func (d *Dashboard) openTerminal(ctx context.Context, c *pages.Call) (*terminal.Terminal, *terminal.Outcome) {
+	owner := terminal.Owner{Session: c.Session.ID, User: c.Session.User.Name, As: identity(c.As), Done: c.Session.Done(), Expired: c.Session.Expired}
 	if id := c.Query.Get("id"); id != "" {
-		k := d.site.Terminals.Find(c.Session.ID, id)
-		if k == nil {
-			return nil, &terminal.Outcome{Code: -1, Gone: true, Message: "This shell has ended meanwhile."}
+		k, err := d.site.Terminals.Find(owner, id)
+		switch {
+		case err != nil:
+			return nil, &terminal.Outcome{Code: -1, Other: true, Why: err}
+		case k == nil:
+			return nil, &terminal.Outcome{Code: -1, Gone: true, Why: errGone}
 		}
 		return k, nil
 	}
-	k, err := d.site.Terminals.Open(c.Client, c.Session.ID, c.Session.Done(), c.TerminalTarget(ctx))
+	k, err := d.site.Terminals.Open(c.Client, owner, c.TerminalTarget(ctx))
 	if err != nil {
 		return nil, &terminal.Outcome{Code: -1, Why: err}
 	}
 	return k, nil
+}
+
+// identity tells those apart as whom a session acts.
+func identity(as *request.User) string {
+	if as == nil {
+		return ""
+	}
+	return as.Name + "\x00" + strings.Join(as.Groups, "\x00")
 }

@@ -42,7 +42,7 @@ func (d *Dashboard) check(ctx context.Context, s *session.Session, secret string
 		err = unknown
 	}
 	klog.V(1).InfoS("Session ended: its token is not valid any more", "user", s.User.Name, "session", s.ID[:8], "err", err)
-	d.site.Sessions.End(s.ID)
+	d.site.Sessions.Expire(s.ID)
 	return false
 }
 

@@ -78,10 +78,13 @@ export function forget() {
   open.dirty = false
 }
 
-/** leaves asks before unsaved text is left. */
-export const leaves = () => !open?.dirty || !open.form.isConnected || confirm(msg('Leave without saving? The draft is kept.'))
+/** unsaved tells whether there is text that is not saved. */
+export const unsaved = () => Boolean(open?.dirty && open.form.isConnected)
 
-addEventListener('beforeunload', (e) => { if (open?.dirty && open.form.isConnected && !open.key) e.preventDefault() })
+/** leaves asks before unsaved text is left. */
+export const leaves = () => !unsaved() || confirm(msg('Leave without saving? The draft is kept.'))
+
+addEventListener('beforeunload', (e) => { if (unsaved() && !open.key) e.preventDefault() })
 
 document.addEventListener('keydown', (e) => {
   if ((e.ctrlKey || e.metaKey) && e.key === 's' && open?.form.isConnected) {

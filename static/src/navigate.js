@@ -158,6 +158,17 @@ document.addEventListener('submit', (e) => {
   go(u.pathname + u.search)
 })
 
+// The session acts as someone else, or as itself again: what is shown is theirs
+// from now on. Text that is not saved stays.
+document.addEventListener('identity', async () => {
+  if (!forms.unsaved()) return go(location.pathname + location.search, { push: false, focus: false })
+  const answer = await fetch('/ui/whoami', { headers: { 'X-Pilothouse': 'page' } }).catch(() => null)
+  if (!answer?.ok) return
+  $('.banner.as')?.remove()
+  const banner = $('.banner.as', page(await answer.text()))
+  if (banner) $('#main').prepend(document.importNode(banner, true))
+})
+
 let shown = location.pathname
 addEventListener('popstate', () => {
   const u = new URL(location)

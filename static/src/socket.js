@@ -69,6 +69,7 @@ function connect() {
     if (socket !== mine) return
     socket = null
     if (e.code === 4401) return expired()
+    if (e.code === 4410) document.dispatchEvent(new CustomEvent('identity'))
     again()
     show()
   }
@@ -131,6 +132,7 @@ export function resume() {
   ended = false
   attempts = 0
   connect()
+  show()
 }
 
 /** show puts the state into the indicator, at its one fixed place. */
@@ -156,6 +158,7 @@ function show() {
 
 /** toggle pauses the live parts, or goes on. */
 export function toggle() {
+  if (ended) return expired()
   paused = !paused
   if (paused) {
     clearTimeout(timer)

@@ -62,6 +62,8 @@ export class Shell {
     this.onwake = () => { if (!document.hidden) this.wake() }
     addEventListener('online', this.onwake)
     document.addEventListener('visibilitychange', this.onwake)
+    this.onresumed = () => { if (this.state === 'out') { this.attempts = 0; this.set('connecting'); this.connect() } }
+    document.addEventListener('session-resumed', this.onresumed)
     this.onoffline = () => this.drop()
     addEventListener('offline', this.onoffline)
     this.onsize = () => { this.term.options.fontSize = textSize() + 1; this.fit() }
@@ -112,6 +114,14 @@ export class Shell {
       this.set('open')
       this.send({ size: [this.term.cols, this.term.rows], ack: m.offset })
     }
+    if (m.ended?.other) {
+      const socket = this.socket
+      this.socket = null
+      socket?.close()
+      this.note(m.ended.message, 33)
+      this.note(msg('Enter looks again.'))
+      return this.set('taken', msg('elsewhere'))
+    }
     if (m.ended) this.end(m.ended)
   }
 
@@ -142,6 +152,7 @@ export class Shell {
       if (bytes.length === 1 && bytes[0] === 13) this.again()
       return
     }
+    if (this.state === 'out') return
     if (this.socket?.readyState !== WebSocket.OPEN) return
     for (let i = 0; i < bytes.length; i += pasteChunk) this.socket.send(bytes.subarray(i, i + pasteChunk))
   }
@@ -197,10 +208,11 @@ export class Shell {
     }, Math.min(250 * 1.7 ** this.attempts++, 3000))
   }
 
+  // expired waits for a new login, after which the shell is there still unless the
+  // session was ended on purpose.
   expired() {
-    this.target.id = undefined
-    this.note(msg('Your session has ended, and this shell with it. Log in again; Enter opens a new one.'), 31)
-    this.set('ended', msg('logged out'))
+    this.note(msg('Your session has ended. Log in again to go on.'), 31)
+    this.set('out', msg('logged out'))
     document.dispatchEvent(new CustomEvent('session-ended'))
   }
 
@@ -270,6 +282,7 @@ export class Shell {
     removeEventListener('offline', this.onoffline)
     document.removeEventListener('visibilitychange', this.onwake)
     document.removeEventListener('text-size', this.onsize)
+    document.removeEventListener('session-resumed', this.onresumed)
     this.size.disconnect()
     this.look.disconnect()
     const s = this.socket

@@ -272,7 +272,7 @@ func WhoAmI(w view.WhoAmI) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 24, " <input name=\"user\" size=\"24\" autocomplete=\"off\" spellcheck=\"false\" required placeholder=\"system:serviceaccount:NS:NAME\" translate=\"no\"></label> <label>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 24, " <input name=\"user\" size=\"24\" autocomplete=\"off\" spellcheck=\"false\" placeholder=\"system:serviceaccount:NS:NAME\" translate=\"no\"></label> <label>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -168,15 +168,26 @@ func TestATabMayAskWhetherTheServerIsThere(t *testing.T) {
 
 func TestASocketEndsWithItsSession(t *testing.T) {
 	done := make(chan struct{})
+	endsWith(t, Tab{Done: done}, done, closeSession)
+}
+
+// Who acts as someone else connects anew, as them.
+func TestASocketEndsWithItsIdentity(t *testing.T) {
+	changed := make(chan struct{})
+	endsWith(t, Tab{Changed: changed}, changed, closeIdentity)
+}
+
+func endsWith(t *testing.T, tab Tab, end chan struct{}, code int) {
+	t.Helper()
 	c := &counter{}
-	conn := dial(t, Tab{Alive: always, Done: done, Explain: func(err error) any { return err.Error() },
+	conn := dial(t, Tab{Alive: always, Done: tab.Done, Changed: tab.Changed, Explain: func(err error) any { return err.Error() },
 		Open: func(context.Context, Request, func()) (Subscription, error) { c.n.Store(1); return c, nil }})
 	tell(t, conn, Request{Do: "open", ID: 1})
 	next(t, conn)
-	close(done)
+	close(end)
 	conn.SetReadDeadline(time.Now().Add(10 * time.Second)) //nolint:errcheck // a test
 	_, _, err := conn.ReadMessage()
-	if !websocket.IsCloseError(err, closeSession) {
+	if !websocket.IsCloseError(err, code) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -36,9 +36,12 @@ const (
 	openTimeout = 20 * time.Second
 )
 
-// closeSession is the code that tells a tab that its session has ended; codes
-// from 4000 on are an application's own.
-const closeSession = 4401
+// What a tab is told by the code that its socket closes with; codes from 4000 on
+// are an application's own.
+const (
+	closeSession  = 4401 // its session has ended
+	closeIdentity = 4410 // its session acts as someone else now
+)
 
 // Subscription is one live part of a page.
 type Subscription interface {
@@ -70,9 +73,10 @@ type Tab struct {
 	Open func(ctx context.Context, r Request, wake func()) (Subscription, error)
 	// Explain makes of an error what the tab shows.
 	Explain func(err error) any
-	// Alive tells whether the session goes on; Done is closed when it ends.
-	Alive func() bool
-	Done  <-chan struct{}
+	// Alive tells whether the session goes on; Done is closed when it ends, Changed
+	// when it acts as someone else.
+	Alive         func() bool
+	Done, Changed <-chan struct{}
 }
 
 // socket is a connection to a tab. Its loop goroutine owns everything but
@@ -129,12 +133,18 @@ func serve(ctx context.Context, conn request.Socket, tab Tab) {
 	s.waiting.Wait()
 }
 
-var errSession = errors.New("the session has ended")
+var (
+	errSession  = errors.New("the session has ended")
+	errIdentity = errors.New("the session acts as someone else")
+)
 
 func (s *socket) goodbye(err error) {
 	code, text := request.CloseGoingAway, ""
-	if errors.Is(err, errSession) {
-		code, text = closeSession, "the session has ended"
+	switch {
+	case errors.Is(err, errSession):
+		code, text = closeSession, err.Error()
+	case errors.Is(err, errIdentity):
+		code, text = closeIdentity, err.Error()
 	}
 	message := request.ClosingWith(code, text)
 	s.conn.WriteControl(request.CloseMessage, message, time.Now().Add(time.Second)) //nolint:errcheck // it may be gone
@@ -177,6 +187,8 @@ func (s *socket) loop(ctx context.Context) error {
 			return ctx.Err()
 		case <-s.tab.Done:
 			return errSession
+		case <-s.tab.Changed:
+			return errIdentity
 		case <-ping.C:
 			if !s.tab.Alive() {
 				return errSession

@@ -45,29 +45,40 @@ func whoAmI(ctx context.Context, c *Call) (*Answer, error) {
 	return &Answer{Title: c.T("Who am I"), Body: tmpl.WhoAmI(v), Crumbs: []view.Link{{Text: c.T("Who am I")}}}, nil
 }
 
+// somebody is the name of whom one acts as only to be in a group.
+const somebody = "somebody"
+
 // actAs has the session's requests be made as someone else, as kubectl --as
-// does, or with no user as oneself again. Whether that is allowed the API says.
+// does, or with neither a user nor a group as oneself again. Whether that is allowed the API says.
 func actAs(ctx context.Context, c *Call) (*Answer, error) {
-	user := strings.TrimSpace(c.Form.Get("user"))
-	if user == "" {
-		c.Session.ActAs(nil)
-		return &Answer{Redirect: "/ui/whoami"}, nil
-	}
-	as := &request.User{Name: user}
+	as := &request.User{Name: strings.TrimSpace(c.Form.Get("user"))}
 	for g := range strings.SplitSeq(c.Form.Get("groups"), ",") {
 		if g = strings.TrimSpace(g); g != "" {
 			as.Groups = append(as.Groups, g)
 		}
 	}
-	before := c.Session.As()
-	c.Session.ActAs(nil)
-	trial := c.Client.With(http.Header{"Impersonate-User": {as.Name}, "Impersonate-Group": as.Groups})
-	if _, err := trial.Bytes(ctx, client.Call{Method: http.MethodGet, Path: "/api"}); apierrors.IsForbidden(err) && strings.Contains(err.Error(), "impersonate") {
-		c.Session.ActAs(before)
+	switch {
+	case as.Name == "" && len(as.Groups) == 0:
+		c.Session.ActAs(nil)
+		return &Answer{Redirect: "/ui/whoami"}, nil
+	case as.Name == "":
+		as.Name = somebody
+	}
+	_, err := c.Acting(as).Bytes(ctx, client.Call{Method: http.MethodGet, Path: "/api"})
+	if apierrors.IsForbidden(err) && strings.Contains(err.Error(), "impersonate") {
+		c.As = nil // it is oneself who lacks the right
 		return nil, err
 	}
 	c.Session.ActAs(as)
 	return &Answer{Redirect: "/ui/whoami"}, nil
+}
+
+// Acting gives a client that acts as someone else, or with nil as the user.
+func (c *Call) Acting(as *request.User) *client.Client {
+	if as == nil {
+		return c.Own
+	}
+	return c.Own.With(http.Header{"Impersonate-User": {as.Name}, "Impersonate-Group": as.Groups})
 }
 
 // sessionsPath is the nonResourceURL whose get lets somebody see others' sessions,

@@ -8,6 +8,7 @@ import (
 
 	tmpl "pilothouse/templates/pages"
 
+	"pilothouse/backend/authn/oidc"
 	"pilothouse/backend/request"
 	"pilothouse/web/session"
 	"pilothouse/web/view"
@@ -98,6 +99,9 @@ func (c *Call) loginForm(ctx context.Context, next, problem string) *Answer {
 
 func (c *Call) begin(l session.Login, next string) *Answer {
 	l.Remote, l.Agent = c.R.RemoteAddr, c.R.Header.Get("User-Agent")
+	if l.Token != "" && l.Refresh == "" {
+		l.Until = oidc.Expiry(l.Token) // what cannot be renewed ends to the second
+	}
 	if c.Session != nil {
 		c.Sessions.End(c.Session.ID) // a login replaces the one before
 	}

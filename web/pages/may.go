@@ -21,7 +21,7 @@ type right struct {
 
 // User is whom the session's requests are made as.
 func (c *Call) User() *request.User {
-	as := c.Session.As()
+	as := c.As
 	if as == nil {
 		return c.Session.User
 	}

@@ -76,8 +76,11 @@ type Call struct {
 	Secret  string
 	// BegunCookie is the cookie of a login that is at a provider.
 	BegunCookie string
-	// Client acts as the user.
-	Client *client.Client
+	// Own acts as the user, Client as whom the session acts: As, nil for the user.
+	// Changed is closed when that is someone else.
+	Own, Client *client.Client
+	As          *request.User
+	Changed     <-chan struct{}
 	// Query are the parameters of the address, Form those of a posted form.
 	Query, Form url.Values
 	// Panel tells that only the part inside the frame is wanted, for the side

@@ -88,7 +88,7 @@ func subject(ctx context.Context, c *Call) (*Answer, error) {
 	case rbacv1.UserKind:
 		v.AsUser = s.Name
 	case rbacv1.GroupKind:
-		v.AsUser, v.AsGroups = "somebody", s.Name
+		v.AsUser, v.AsGroups = somebody, s.Name
 	case rbacv1.ServiceAccountKind:
 		v.AsUser = "system:serviceaccount:" + s.Namespace + ":" + s.Name
 	default:

@@ -53,7 +53,9 @@ type Session struct {
 	verified time.Time
 	done     chan struct{}
 	ended    bool
+	expired  bool // and not ended by somebody
 	as       *request.User
+	changed  chan struct{}
 }
 
 // As is whom the session's user acts as at the moment, nil for themselves. It
@@ -69,6 +71,21 @@ func (s *Session) ActAs(u *request.User) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.as = u
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// Changed is closed when the session acts as someone else than now. It is to be
+// asked for before As.
+func (s *Session) Changed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	return s.changed
 }
 
 // Now is the session's user with the groups that they had at the last check.
@@ -83,6 +100,14 @@ func (s *Session) Now() *request.User {
 
 // Done is closed when the session has ended.
 func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Expired tells that the session has ended by its age, by want of use, or because
+// its credential is not valid any more: whoever has a newer one may go on.
+func (s *Session) Expired() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.expired
+}
 
 // LastSeen is when the session was used last.
 func (s *Session) LastSeen() time.Time {
@@ -152,11 +177,11 @@ func (s *Session) touch(now time.Time) {
 	s.lastSeen = now
 }
 
-func (s *Session) end() {
+func (s *Session) end(expired bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.ended {
-		s.ended = true
+		s.ended, s.expired = true, expired
 		close(s.done)
 	}
 }

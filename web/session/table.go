@@ -111,18 +111,18 @@ func (t *Table) makeRoom(now time.Time) {
 	var oldest *Session
 	for id, s := range t.sessions {
 		if t.expired(s, now) {
-			t.drop(id)
+			t.drop(id, true)
 		} else if oldest == nil || s.LastSeen().Before(oldest.LastSeen()) {
 			oldest = s
 		}
 	}
 	if len(t.sessions) >= t.o.Most && oldest != nil {
-		t.drop(oldest.ID)
+		t.drop(oldest.ID, true)
 	}
 }
 
-func (t *Table) drop(id string) {
-	t.sessions[id].end()
+func (t *Table) drop(id string, expired bool) {
+	t.sessions[id].end(expired)
 	delete(t.sessions, id)
 }
 
@@ -162,7 +162,7 @@ func (t *Table) use(id string) *Session {
 		return nil
 	}
 	if t.expired(s, now) {
-		t.drop(id)
+		t.drop(id, true)
 		t.save()
 		return nil
 	}
@@ -175,11 +175,16 @@ func (t *Table) use(id string) *Session {
 
 // End ends a session: whoever holds its secret is nobody from now on, and its
 // live connections close.
-func (t *Table) End(id string) {
+func (t *Table) End(id string) { t.remove(id, false) }
+
+// Expire does the same to a session whose credential is not valid any more.
+func (t *Table) Expire(id string) { t.remove(id, true) }
+
+func (t *Table) remove(id string, expired bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.sessions[id] != nil {
-		t.drop(id)
+		t.drop(id, expired)
 		t.save()
 	}
 }

@@ -128,8 +128,10 @@ type Outcome struct {
 	NoShell bool `json:"noShell,omitempty"`
 	// Lost tells that the connection to the node broke.
 	Lost bool `json:"lost,omitempty"`
-	// Gone tells that there is no such terminal any more.
-	Gone bool `json:"gone,omitempty"`
+	// Gone tells that there is no such terminal any more, Other that it is somebody
+	// else's, as whom the session does not act now.
+	Gone  bool `json:"gone,omitempty"`
+	Other bool `json:"other,omitempty"`
 
 	refused bool // by the API, before the node was asked
 }

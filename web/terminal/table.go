@@ -57,25 +57,47 @@ func (t *Table) Len() int {
 	return len(t.open)
 }
 
-// Open runs a new command as the client's user. owner is the session whose
-// browser may look at it; the terminal ends when done is closed.
-func (t *Table) Open(c *client.Client, owner string, done <-chan struct{}, target Target) (*Terminal, error) {
+// Owner is whose browser may look at a terminal.
+type Owner struct {
+	// Session is that of the browser, User its user, and As whom it acts as, empty
+	// for nobody else.
+	Session, User, As string
+	// Done is closed when the session ends. When Expired is true then, the command
+	// waits for a newer session of the same user; else it ends.
+	Done    <-chan struct{}
+	Expired func() bool
+}
+
+// Open runs a new command as the client's user.
+func (t *Table) Open(c *client.Client, owner Owner, target Target) (*Terminal, error) {
 	ctx, end := context.WithCancel(t.ctx)
-	k := &Terminal{ID: newID(), owner: owner, target: target, client: c, end: end, done: make(chan struct{}), input: make(chan []byte, keys), left: time.Now()}
+	k := &Terminal{ID: newID(), owner: owner, ctx: ctx, target: target, client: c, end: end, done: make(chan struct{}), input: make(chan []byte, keys), left: time.Now()}
 	k.room = sync.NewCond(&k.mu)
 	if err := t.add(k); err != nil {
 		end()
 		return nil, err
 	}
 	t.running.Go(metrics.Guarded("terminal", func() { k.run(ctx) }))
+	t.follow(ctx, k, owner)
+	return k, nil
+}
+
+// follow ends a terminal with the session of its owner, or when that has expired
+// leaves it to a newer one.
+func (t *Table) follow(ctx context.Context, k *Terminal, owner Owner) {
 	t.running.Go(metrics.Guarded("terminal", func() {
 		select {
-		case <-done:
-			t.Close(k)
+		case <-owner.Done:
+			if owner.Expired == nil || !owner.Expired() {
+				t.Close(k)
+				return
+			}
+			t.mu.Lock()
+			k.orphan = true
+			t.mu.Unlock()
 		case <-ctx.Done():
 		}
 	}))
-	return k, nil
 }
 
 func (t *Table) add(k *Terminal) error {
@@ -83,7 +105,7 @@ func (t *Table) add(k *Terminal) error {
 	defer t.mu.Unlock()
 	of := 0
 	for _, other := range t.open {
-		if other.owner == k.owner && !other.hasEnded() {
+		if other.owner.Session == k.owner.Session && !other.hasEnded() {
 			of++
 		}
 	}
@@ -100,14 +122,31 @@ func (t *Terminal) hasEnded() bool {
 	return t.outcome != nil
 }
 
-// Find gives a terminal of a session, nil when there is none.
-func (t *Table) Find(owner, id string) *Terminal {
+// ErrOther refuses a terminal that was opened while the session acted as someone
+// else than now.
+var ErrOther = messages.Errorf("This shell was opened by another identity. It is here again when you are that one.")
+
+// Find gives a terminal of an owner, nil when there is none. One whose session has
+// expired becomes that of a newer session of the same user.
+func (t *Table) Find(owner Owner, id string) (*Terminal, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if k := t.open[id]; k != nil && k.owner == owner {
-		return k
+	k := t.open[id]
+	if k == nil {
+		return nil, nil
 	}
-	return nil
+	adopted := k.orphan && k.owner.User == owner.User
+	switch {
+	case k.owner.Session != owner.Session && !adopted:
+		return nil, nil
+	case k.owner.As != owner.As:
+		return nil, ErrOther
+	}
+	if adopted {
+		k.owner, k.orphan = owner, false
+		t.follow(k.ctx, k, owner)
+	}
+	return k, nil
 }
 
 // Close ends a terminal and forgets it.

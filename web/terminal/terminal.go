@@ -69,7 +69,9 @@ var shells = [][]string{
 // Terminal is one command.
 type Terminal struct {
 	ID     string
-	owner  string
+	owner  Owner // with orphan, guarded by the table
+	orphan bool  // its session has expired
+	ctx    context.Context
 	target Target
 	client *client.Client
 	end    context.CancelFunc

@@ -185,11 +185,25 @@ func start(t *testing.T, run func(command []string, s *streams) string) *fixture
 func (f *fixture) open(target Target) *Terminal {
 	f.t.Helper()
 	c := client.New(f.api.serve, &request.User{Name: "ann"}, "test")
-	k, err := f.table.Open(c, "session", f.done, target)
+	k, err := f.table.Open(c, f.owner("session"), target)
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	return k
+}
+
+func (f *fixture) owner(session string) Owner {
+	return Owner{Session: session, User: "ann", Done: f.done}
+}
+
+// has tells whether a terminal is an owner's.
+func (f *fixture) has(o Owner, k *Terminal) bool {
+	f.t.Helper()
+	found, err := f.table.Find(o, k.ID)
+	if err != nil && err != ErrOther { //nolint:errorlint // it is this one
+		f.t.Error(err)
+	}
+	return found == k
 }
 
 var target = Target{Namespace: "ns", Pod: "p", Container: "c"}
@@ -336,8 +350,11 @@ func TestATerminalEndsWithItsSessionAndWhenNobodyLooks(t *testing.T) {
 	f := start(t, func(c []string, s *streams) string { defer func() { ended <- struct{}{} }(); return echo(c, s) })
 	k := f.open(target)
 	f.browse(k, -1).until("hello", func(m map[string]json.RawMessage) bool { return m["id"] != nil })
-	if f.table.Find("another session", k.ID) != nil || f.table.Find("session", k.ID) != k {
+	if f.has(f.owner("another session"), k) || !f.has(f.owner("session"), k) {
 		t.Error("a terminal is its session's")
+	}
+	if o := f.owner("session"); f.has(Owner{Session: o.Session, User: o.User, As: "bob"}, k) {
+		t.Error("a terminal is there for who the session acts as meanwhile")
 	}
 	close(f.done)
 	<-ended
@@ -355,16 +372,53 @@ func TestATerminalEndsWithItsSessionAndWhenNobodyLooks(t *testing.T) {
 	}
 }
 
+// A session that expires leaves its terminals to the next one of the same user.
+func TestATerminalGoesOnAfterANewLogin(t *testing.T) {
+	ended := make(chan struct{}, 1)
+	f := start(t, func(c []string, s *streams) string { defer func() { ended <- struct{}{} }(); return echo(c, s) })
+	c := client.New(f.api.serve, &request.User{Name: "ann"}, "test")
+	first := f.owner("session")
+	first.Expired = func() bool { return true }
+	k, err := f.table.Open(c, first, target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.browse(k, -1).until("hello", func(m map[string]json.RawMessage) bool { return m["id"] != nil })
+	second := Owner{Session: "next session", User: "ann", Done: make(chan struct{})}
+	if f.has(second, k) {
+		t.Error("it is another session's while the first one goes on")
+	}
+	close(f.done)
+	for deadline := time.Now().Add(10 * time.Second); !f.has(second, k); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it is not the next session's")
+		}
+		if f.has(Owner{Session: "of another", User: "bob"}, k) || f.has(Owner{Session: second.Session, User: "ann", As: "bob"}, k) {
+			t.Fatal("it is somebody else's")
+		}
+	}
+	if f.has(Owner{Session: "one more", User: "ann"}, k) {
+		t.Error("it is everybody's of that name")
+	}
+	done := make(chan struct{})
+	third, err := f.table.Open(c, Owner{Session: "x", User: "ann", Done: done}, target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(done) // not by its age
+	<-third.done
+}
+
 func TestTerminalsAreBounded(t *testing.T) {
 	f := start(t, echo)
 	for range mostOfSession {
 		f.open(target)
 	}
 	c := client.New(f.api.serve, &request.User{Name: "ann"}, "test")
-	if _, err := f.table.Open(c, "session", f.done, target); err != ErrTooMany { //nolint:errorlint // it is this one
+	if _, err := f.table.Open(c, f.owner("session"), target); err != ErrTooMany { //nolint:errorlint // it is this one
 		t.Errorf("got %v", err)
 	}
-	if _, err := f.table.Open(c, "other", f.done, target); err != nil {
+	if _, err := f.table.Open(c, f.owner("other"), target); err != nil {
 		t.Error(err)
 	}
 }

@@ -10,8 +10,9 @@ type Frame struct {
 	Title string
 	// User is who is logged in; empty on the pages before.
 	User string
-	// As is whom the user acts as, when it is someone else.
-	As    string
+	// As is whom the user acts as, when it is someone else, AsGroups the groups that
+	// were given with the name, separated by commas.
+	As, AsGroups string
 	Theme string // "", "dark", "light" or "contrast"
 	// Language is the page's, as a tag; Languages are what can be chosen.
 	Language  string

@@ -177,7 +177,9 @@ export class Registry {
   }
 }
 
-const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage']
+const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage',
+  // Other hosts than this machine are not there: what a page needs of them is missing.
+  '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost']
 
 /** alone starts a browser of its own that other programs can drive, at port. */
 export async function alone() {
@@ -194,14 +196,15 @@ export async function alone() {
   }
 }
 
-let browser
+let launched
 
-/** Browser tabs share one browser; each test has a context of its own. Its pages
- * may ask 127.0.0.1 and, besides, hosts. */
+const launch = () => chromium.launch({ executablePath: browserPath, headless: true, args })
+
+/** Browser tabs share one browser; each test has a context of its own. Its pages,
+ * the windows that they open too, may ask 127.0.0.1 and, besides, hosts. Without
+ * scripts a page cannot tell of violations, but the browser does, on the console. */
 export async function context({ hosts = [], ...options } = {}) {
-  browser ??= await chromium.launch({
-    executablePath: browserPath, headless: true, args,
-  })
+  const browser = await (launched ??= launch())
   const c = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: 'dark', ...options })
   c.setDefaultTimeout(60_000)
   c.faults = []
@@ -211,11 +214,13 @@ export async function context({ hosts = [], ...options } = {}) {
       document.addEventListener('securitypolicyviolation', (e) => window.reportViolation(`${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber} ${e.sample}`))
     })
   }
-  c.on('request', (r) => {
-    const u = new URL(r.url())
-    if (!['data:', 'blob:', 'about:'].includes(u.protocol) && u.hostname !== '127.0.0.1' && !hosts.includes(u.hostname)) c.faults.push('request to ' + r.url())
-  })
+  const asked = (address) => {
+    const u = new URL(address)
+    if (!['data:', 'blob:', 'about:'].includes(u.protocol) && u.hostname !== '127.0.0.1' && !hosts.includes(u.hostname)) c.faults.push('request to ' + address)
+  }
+  c.on('request', (r) => asked(r.url()))
   c.on('page', (p) => {
+    p.on('websocket', (s) => asked(s.url()))
     p.on('pageerror', (e) => c.faults.push('script: ' + e.stack))
     p.on('console', (m) => {
       if (m.type() === 'error' && !/Failed to load resource|WebSocket connection/.test(m.text())) c.faults.push('console: ' + m.text())
@@ -231,8 +236,8 @@ export async function done(c) {
 }
 
 export async function quit() {
-  await browser?.close()
-  browser = undefined
+  await (await launched)?.close()
+  launched = undefined
 }
 
 /** login gives a page that is logged in by token. */

@@ -116,6 +116,9 @@ func (a *Auditor) begin(r *request.Request, c *Config) *record {
 		r.WantBody()
 	}
 	rec.id, rec.verb, rec.user, rec.received = r.ID, r.Info.Verb, r.User, r.Received
+	if r.Impersonator != nil { // the record begins when the request is over
+		rec.user = r.Impersonator
+	}
 	if c.Level == auditv1.LevelRequest || c.Level == auditv1.LevelRequestResponse {
 		r.AuditBodies()
 	}

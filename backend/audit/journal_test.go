@@ -107,6 +107,25 @@ func TestJournalKeepsWritesAndRefusals(t *testing.T) {
 	}
 }
 
+// A read that was refused is recorded when that is known; by then the request is
+// the impersonated user's.
+func TestJournalNamesBothOfAnImpersonation(t *testing.T) {
+	j, a := journal(t, JournalOptions{})
+	r := ask("GET", "/api/v1/namespaces/shop/secrets")
+	r.ID, r.User, r.Received = "as", &request.User{Name: "ann"}, time.Now()
+	r.Info = request.ParseInfo("GET", "/api/v1/namespaces/shop/secrets", false, "")
+	r.Follow(nil)
+	a.Filter(func(context.Context, *request.Request) (*request.Response, error) { //nolint:errcheck // it is in the journal
+		r.Impersonator, r.User = r.User, &request.User{Name: "eve"}
+		return nil, errors.New("no")
+	})(t.Context(), r)
+	found(t, j, Question{User: "eve"}, 1)
+	list, err := j.Find(t.Context(), Question{User: "eve"})
+	if err != nil || len(list) != 1 || list[0].User.Username != "ann" || list[0].ImpersonatedUser == nil || list[0].ImpersonatedUser.Username != "eve" {
+		t.Errorf("%+v %v", list, err)
+	}
+}
+
 // A policy's events come in at the policy's level, once, besides the journal's own.
 func TestJournalWithAPolicy(t *testing.T) {
 	j, a := journal(t, JournalOptions{})

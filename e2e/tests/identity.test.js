@@ -31,6 +31,7 @@ before(async () => {
   leaving = leave()
 })
 after(async () => {
+  await leaving?.catch(() => {})
   await quit()
   await node?.stop()
   await server?.stop()
@@ -282,7 +283,7 @@ test('R24: who views as someone else does so in lists, logs, shells and requests
   await q.click('[data-testid=as] button')
   await q.waitForURL('**/ui/whoami')
   await until(async () => !await tab.isVisible('[data-testid=as]'), wait)
-  await tab.waitForSelector('[data-body]')
+  await tab.waitForSelector('[data-body]', { state: 'attached', timeout: wait })
   assert.ok(await tab.isHidden('[data-testid=fault]'))
   await p.bringToFront()
   await until(async () => { await p.click('.term'); await p.keyboard.press('Enter'); return p.$('.docktab[data-state=open]') }, wait)

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { cluster, kinds } from '../fixture.js'
-import { Server, context, done, login, quiet, quit } from '../harness.js'
+import { Server, context, done, login, quiet, quit, until } from '../harness.js'
 import { allRoutes } from '../routes.js'
 
 const axe = readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
@@ -92,6 +92,31 @@ test('R8: dark follows the system and is there from the first paint', async () =
     const [other] = (await page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor)).match(/\d+/)
     assert.equal(Number(other) < 60, !dark)
     await done(c)
+  }
+})
+
+test('R25: a violation, and a request to another host, would be noticed: in pages, their windows, and without scripts', async () => {
+  for (const javaScriptEnabled of [true, false]) {
+    const c = await context({ javaScriptEnabled })
+    const page = await login(server, c)
+    assert.deepEqual(c.faults, [])
+    // A page with what our pages do not have, under their policy.
+    const { headers, body } = await fetch(server.url + '/login').then(async (r) => ({ headers: Object.fromEntries(r.headers), body: await r.text() }))
+    delete headers['content-encoding']
+    await page.route('**/ui/bad', (r) => r.fulfill({ headers: { ...headers, 'content-type': 'text/html' }, body: body + '<p style="color: red">x</p><script>1</script><img src="https://elsewhere.example/i.png">' }))
+    await page.goto(server.url + '/ui/bad')
+    await until(() => c.faults.some((f) => /style/.test(f)))
+    await until(() => c.faults.some((f) => /elsewhere/.test(f)))
+    if (javaScriptEnabled) {
+      c.faults = []
+      await page.goto(server.url + '/ui/')
+      const [window] = await Promise.all([c.waitForEvent('page'), page.evaluate(() => { window.open('/ui/help') })])
+      await window.waitForSelector('h1')
+      await window.evaluate(() => { document.querySelector('h1').setAttribute('style', 'color: red'); new WebSocket('ws://elsewhere.example/') }).catch(() => {})
+      await until(() => c.faults.some((f) => /style/.test(f)))
+      await until(() => c.faults.some((f) => /elsewhere/.test(f)))
+    }
+    await c.close()
   }
 })
 

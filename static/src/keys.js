@@ -34,6 +34,7 @@ const bindings = [
   { keys: ['k', 'ArrowUp'], what: msg('Row before'), when: inList, run: () => current().step(-1) },
   { keys: ['Home'], what: msg('First row'), when: inList, run: () => current().edge(false) },
   { keys: ['End'], what: msg('Last row'), when: inList, run: () => current().edge(true) },
+  { keys: ['Enter'], what: msg('Open the object'), when: () => document.activeElement?.matches('tr a[data-open]'), run: () => document.activeElement.click() },
   { keys: ['o'], what: msg('Open the object as a page'), when: () => hasRow() || panel.isOpen(), run: () => go(panel.isOpen() ? $('#panel [data-full]').href : $('a[data-open]', current().row()).href) },
   { keys: ['x'], what: msg('Select the row'), when: hasRow, run: () => current().select(false) },
   { keys: ['X'], what: msg('Select up to the row'), when: hasRow, run: () => current().select(true) },

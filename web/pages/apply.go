@@ -258,8 +258,11 @@ func diffObjects(a, b *unstructured.Unstructured) []view.DiffLine {
 
 func refused(row view.ApplyRow, c *Call, err error) view.ApplyRow {
 	row.Result, row.Tone = "refused", view.Bad
-	if apierrors.IsConflict(err) {
+	switch {
+	case apierrors.IsConflict(err):
 		row.Result = "conflict"
+	case apierrors.IsForbidden(err):
+		row.Result = "denied"
 	}
 	f, _ := c.Fault(err)
 	row.Message = f.Message

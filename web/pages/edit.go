@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -86,6 +87,13 @@ func (c *Call) saveText(ctx context.Context, o *loaded, v *view.Edit) (int, erro
 		return 0, badText(err)
 	}
 	encode(mine)
+	if unchanged(v.Base, mine) {
+		v.Review = &view.Review{Same: true}
+		if c.Form.Get("act") == "save" {
+			return http.StatusSeeOther, nil
+		}
+		return http.StatusOK, nil
+	}
 	if v.BaseVersion != o.object.GetResourceVersion() {
 		if done, err := c.rebase(o, v, mine); err != nil || !done {
 			return http.StatusConflict, err
@@ -118,6 +126,17 @@ func (c *Call) saveText(ctx context.Context, o *loaded, v *view.Edit) (int, erro
 	}
 	c.offerUndo(c.T("%s %s was saved.", v.Kind, v.Name), undo.Object{Path: v.Path, Before: o.raw, After: resp.Body})
 	return http.StatusSeeOther, nil
+}
+
+// unchanged tells a text that says what it began with: then the server is asked
+// for nothing.
+func unchanged(base string, mine map[string]any) bool {
+	was := map[string]any{}
+	if yaml.Unmarshal([]byte(base), &was) != nil {
+		return false
+	}
+	encode(was)
+	return reflect.DeepEqual(was, mine)
 }
 
 // rebase lays the user's changes over what the object has become meanwhile;

@@ -71,7 +71,7 @@ type ApplyRow struct {
 	Number                int
 	Kind, Name, Namespace string
 	Href                  string
-	// Result is "created", "configured", "unchanged", "conflict" or "refused".
+	// Result is "created", "configured", "unchanged", "conflict", "denied" or "refused".
 	Result   messages.Text
 	Tone     string
 	Message  string

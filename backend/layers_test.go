@@ -32,7 +32,7 @@ var levels = map[string]int{
 var walls = map[string][]string{
 	"github.com/gofiber/":           {"backend/server"},
 	"github.com/valyala/fasthttp":   {"backend/server"},
-	"github.com/fasthttp/websocket": {"backend/server", "web"},
+	"github.com/fasthttp/websocket": {"backend/server", "web", "e2e"},
 	"github.com/dgraph-io/badger/":  {"backend/storage/badger"},
 	"go.etcd.io/etcd/":              {"backend/storage/etcd"},
 	"github.com/casbin/casbin/":     {"backend/authz/rbac"},

@@ -48,13 +48,19 @@ async function bundle() {
   })
   const files = new Map(result.outputFiles.map((f) => [f.path.split('/').pop(), Buffer.from(f.contents)]))
   const names = {}
+  const needs = {} // which files a script imports at once, beside itself when it is imported itself
+  const file = (path) => path.split('/').pop()
   for (const [path, out] of Object.entries(result.metafile.outputs)) {
-    if (out.entryPoint?.startsWith('src/app.')) names[out.entryPoint.slice(4)] = path.split('/').pop()
+    const entry = out.entryPoint?.slice(4)
+    if (entry?.startsWith('app.')) names[entry] = file(path)
+    const imports = out.imports.filter((i) => i.kind === 'import-statement').map((i) => file(i.path))
+    if (entry === 'app.js') needs[entry] = imports
+    if (entry === 'editor.js') needs[entry] = [file(path), ...imports]
   }
   const icon = await readFile(here + 'src/icon.svg')
   names['icon.svg'] = `icon-${createHash('sha256').update(icon).digest('hex').slice(0, 8)}.svg`
   files.set(names['icon.svg'], icon)
-  files.set('manifest.json', Buffer.from(JSON.stringify(names, null, 2) + '\n'))
+  files.set('manifest.json', Buffer.from(JSON.stringify({ names, needs }, null, 2) + '\n'))
   return files
 }
 

@@ -27,8 +27,10 @@ type File struct {
 // Files are all files by the names that addresses have.
 var Files = load()
 
-// Names gives the name with a hash of each entry: "app.js", "app.css".
-var Names = names()
+// Names gives the name with a hash of each entry: "app.js", "app.css". Needs gives
+// the files that a script loads first of all, which a page that has it may ask
+// for at once: "app.js", "editor.js".
+var Names, Needs = manifest()
 
 func load() map[string]*File {
 	files := map[string]*File{}
@@ -73,14 +75,17 @@ func contentType(name string) string {
 	return mime.TypeByExtension(path.Ext(name))
 }
 
-func names() map[string]string {
+func manifest() (names map[string]string, needs map[string][]string) {
 	raw, err := dist.ReadFile("dist/manifest.json")
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
-	m := map[string]string{}
+	var m struct {
+		Names map[string]string   `json:"names"`
+		Needs map[string][]string `json:"needs"`
+	}
 	if err := json.Unmarshal(raw, &m); err != nil {
 		panic("BUG: " + err.Error())
 	}
-	return m
+	return m.Names, m.Needs
 }

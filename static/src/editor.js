@@ -1,13 +1,11 @@
 // The YAML editor over a form's textarea. The textarea stays the form's field, so
 // that everything works without this file.
 import './shared.js'
-import { autocompletion, closeBrackets } from '@codemirror/autocomplete'
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands'
 import { yaml } from '@codemirror/lang-yaml'
 import { lintGutter, lintKeymap, linter } from '@codemirror/lint'
 import { HighlightStyle, bracketMatching, foldGutter, foldKeymap, indentOnInput, indentUnit, syntaxHighlighting } from '@codemirror/language'
-import { highlightSelectionMatches, search, searchKeymap } from '@codemirror/search'
-import { EditorState } from '@codemirror/state'
+import { Compartment, EditorState, Prec } from '@codemirror/state'
 import { EditorView, drawSelection, highlightActiveLine, highlightActiveLineGutter, hoverTooltip, keymap, lineNumbers, rectangularSelection } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
 import { msg } from './messages.js'
@@ -99,6 +97,36 @@ const dropped = EditorView.domEventHandlers({
   },
 })
 
+// Keys of search and completion.
+const theirs = (e) => e.key === 'F3' || (e.ctrlKey || e.metaKey) && (/^[fgd ]$/i.test(e.key) || e.shiftKey && /^l$/i.test(e.key))
+
+// whenUsed loads search and completion with the first key or click, and does with
+// them what that key was for.
+function whenUsed(source) {
+  const place = new Compartment()
+  let begun = false
+  const begin = async (view, key) => {
+    if (begun) return
+    begun = true
+    const doc = view.state.doc
+    const { more, goOn } = await import('./editor-more.js').catch(() => { begun = false; return {} })
+    if (!more || !view.dom.isConnected) return
+    view.dispatch({ effects: place.reconfigure(more(source)) })
+    const before = view.state.sliceDoc(view.state.selection.main.head - 1, view.state.selection.main.head)
+    goOn(view, key, view.state.doc !== doc && /[\w$/.-]/.test(before))
+  }
+  const first = EditorView.domEventHandlers({
+    pointerdown(e, view) { begin(view) },
+    keydown(e, view) {
+      const wanted = !begun && theirs(e)
+      if (wanted) e.preventDefault()
+      begin(view, wanted ? e : null)
+      return wanted
+    },
+  })
+  return [place.of([]), Prec.highest(first)]
+}
+
 /** insertFiles adds the text of files to what is there, each as documents. */
 export async function insertFiles(view, files) {
   const texts = await Promise.all([...files].map((f) => f.text()))
@@ -125,9 +153,9 @@ export function edit(area, nonce, { changed, complete, describe, check }) {
       extensions: [
         EditorView.cspNonce.of(nonce), EditorState.phrases.of(phrases),
         lineNumbers(), foldGutter(), highlightActiveLine(), highlightActiveLineGutter(), history(), drawSelection(), EditorState.allowMultipleSelections.of(true),
-        rectangularSelection(), indentOnInput(), indentUnit.of('  '), bracketMatching(), closeBrackets(), highlightSelectionMatches(), search({ top: true }),
-        yaml(), syntaxHighlighting(colours), look, autocompletion({ override: [source] }), about(describe), marks(check), lintGutter(), dropped,
-        keymap.of([...defaultKeymap.filter((k) => k.key !== 'Mod-Enter'), ...historyKeymap, ...searchKeymap, ...foldKeymap, ...lintKeymap, indentWithTab]),
+        rectangularSelection(), indentOnInput(), indentUnit.of('  '), bracketMatching(),
+        yaml(), syntaxHighlighting(colours), look, whenUsed(source), about(describe), marks(check), lintGutter(), dropped,
+        keymap.of([...defaultKeymap.filter((k) => k.key !== 'Mod-Enter'), ...historyKeymap, ...foldKeymap, ...lintKeymap, indentWithTab]),
         // Where text takes the place of other text the browser would write styles
         // into attributes, which the policy of the page forbids.
         EditorView.domEventHandlers({

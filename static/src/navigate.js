@@ -174,6 +174,7 @@ addEventListener('popstate', () => {
   const u = new URL(location)
   const l = list.current()
   if (l && u.pathname === shown && new URL(l.url, location).pathname === u.pathname) {
+    going?.abort() // one went forward and back before the other page was there
     panel.fromAddress()
     return l.go(u, false)
   }

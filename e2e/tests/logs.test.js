@@ -140,50 +140,6 @@ test('R18: lines are followed, looked through, and stand still when one reads', 
   await done(c)
 })
 
-test('R3: what is chosen of a log is in the address, for others too', async () => {
-  await node.pod('shop', 'chosen', { containers: ['main', 'side'] })
-  node.log('shop/chosen/main', Array.from({ length: 30 }, (_, i) => `number ${i + 1} ${i % 10 ? 'fine' : 'broken'} ${'long '.repeat(80)}`))
-  node.log('shop/chosen/side', numbered(5))
-  const c = await context()
-  const p = await login(server, c, 'token-admin', page('chosen'))
-  await live(p)
-  await p.selectOption('[name=since]', 'tail100')
-  await p.waitForURL(/since=tail100/)
-  await live(p)
-  await p.fill('[data-log=find]', '/brok.n/')
-  await p.click('[data-log=only]')
-  await p.selectOption('[data-log=around]', '2')
-  await p.selectOption('[data-log=time]', { index: 2 })
-  await p.click('[data-log=wrap]')
-  const look = (p) => p.evaluate(() => [
-    ...[...document.querySelectorAll('#main .lr')].map((e) => e.textContent), document.querySelector('#main [data-log=count]').textContent,
-    ...[...document.querySelectorAll('#main .logbar select')].map((e) => e.value), document.querySelector('#main .logs').className, document.querySelector('#main [data-log=find]').value,
-    ...[...document.querySelectorAll('#main .logbar [aria-pressed]')].map((e) => e.getAttribute('aria-pressed')),
-  ])
-  // Three matches with what is around them.
-  await until(async () => (await shown(p)).length === 13 && p.url().includes('around=2'), wait)
-  const [address, text] = [p.url(), await look(p)]
-  const same = async (p) => {
-    await live(p)
-    await until(async () => (await look(p)).join('\n') === text.join('\n'), wait).catch(async () => assert.deepEqual(await look(p), text))
-  }
-  await p.reload()
-  await same(p)
-  await p.click('.nav >> text=Services')
-  await p.waitForURL(/services/)
-  await p.goBack()
-  await same(p)
-  const other = await context()
-  const copied = await other.newPage()
-  await copied.goto(address)
-  await copied.fill('#token', 'token-admin')
-  await copied.click('[data-testid=login]')
-  await same(copied)
-  assert.equal(copied.url(), address)
-  await done(other)
-  await done(c)
-})
-
 test('R18: a log is downloaded as a whole', async () => {
   await node.pod('shop', 'long')
   node.log('shop/long/main', numbered(3000))

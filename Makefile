@@ -11,7 +11,7 @@ RACE = ./backend/server/... ./backend/storage/... ./backend/watchcache/... ./bac
        ./backend/stream ./web/session/... ./web/terminal ./web/logs ./web/live ./web
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test test-short race bench fuzz generate generate-check lint e2e e2e-modules e2e-real e2e-kubernetes lighthouse static static-check
+.PHONY: help build run test test-short race bench fuzz generate generate-check lint e2e e2e-modules e2e-real e2e-kubernetes lighthouse static static-check e2e-short
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -88,6 +88,9 @@ e2e: build static-check ## the built binary in a real browser
 
 lighthouse: build node_modules/.package-lock.json ## Lighthouse's report on the dashboard; not in test: it is fetched, and wants an idle machine
 	node e2e/lighthouse.js
+
+e2e-short: build ## the quick part of the browser tests, for the inner loop
+	node e2e/run.js $(foreach t,requirements list object access session custom,e2e/tests/$(t).test.js)
 
 static: node_modules/.package-lock.json ## bundle the dashboard's scripts and styles again
 	npm run build

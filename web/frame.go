@@ -17,7 +17,6 @@ import (
 func (d *Dashboard) frame(ctx context.Context, c *pages.Call, a *pages.Answer) view.Frame {
 	f := view.Frame{
 		Title: a.Title, Path: c.URL(), Crumbs: a.Crumbs, Assets: assets(c.Language), Language: c.Language.Tag, Version: d.site.Version, Flash: a.Flash,
-		Dense: cookie(c.R, pages.DensityCookie) == "compact",
 	}
 	if t := cookie(c.R, pages.ThemeCookie); t == "dark" || t == "light" || t == "contrast" {
 		f.Theme = t
@@ -29,6 +28,7 @@ func (d *Dashboard) frame(ctx context.Context, c *pages.Call, a *pages.Answer) v
 		f.As, f.AsGroups = as.Name, strings.Join(as.Groups, ",")
 	}
 	f.Languages = languages(d.site.Prefs, c.Session.User.Name)
+	f.Dense = d.site.Prefs != nil && d.site.Prefs.Compact(c.Session.User.Name)
 	f.User, f.FormToken = c.Session.User.Name, c.FormToken()
 	f.Places, f.UserPlaces = pages.Places(c.R.Path), pages.UserPlaces()
 	f.Views, f.Toasts = c.Views(), c.Toasts(c.R.Path)

@@ -14,6 +14,7 @@ import (
 	"pilothouse/web/session"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/klog/v2"
 )
@@ -172,18 +173,18 @@ func (d *Dashboard) language(c *pages.Call) *messages.Language {
 // for pages with a session one of this session, sent it.
 func (d *Dashboard) readForm(c *pages.Call, p *pages.Page) error {
 	if len(c.R.Body) > maxForm {
-		return apierrors.NewRequestEntityTooLargeError("the form is too large")
+		return pages.Refused(http.StatusRequestEntityTooLarge, metav1.StatusReasonRequestEntityTooLarge, "the form is too large")
 	}
 	if !live.SameOrigin(c.R) {
 		return forbidden("this form was sent by a page of another origin")
 	}
 	media, _, _ := strings.Cut(c.R.Header.Get("Content-Type"), ";")
 	if media != "application/x-www-form-urlencoded" {
-		return apierrors.NewBadRequest("a form has to be application/x-www-form-urlencoded")
+		return badForm("a form has to be application/x-www-form-urlencoded")
 	}
 	form, err := url.ParseQuery(string(c.R.Body))
 	if err != nil {
-		return apierrors.NewBadRequest("the form cannot be read")
+		return badForm("the form cannot be read")
 	}
 	if !p.Public && !session.CheckFormToken(c.Secret, form.Get("form")) {
 		return forbidden("this form is not of your session; load the page again")
@@ -193,13 +194,17 @@ func (d *Dashboard) readForm(c *pages.Call, p *pages.Page) error {
 }
 
 func forbidden(text messages.Text) error {
-	return pages.Refused(text)
+	return pages.Refused(http.StatusForbidden, metav1.StatusReasonForbidden, text)
+}
+
+func badForm(text messages.Text) error {
+	return pages.Refused(http.StatusBadRequest, metav1.StatusReasonBadRequest, text)
 }
 
 // live answers the handshake of a tab's websocket.
 func (d *Dashboard) live(c *pages.Call) (*request.Response, error) {
 	if c.Session == nil {
-		return nil, apierrors.NewUnauthorized("Unauthorized")
+		return nil, apierrors.NewUnauthorized(c.T("Your session has ended."))
 	}
 	s, secret := c.Session, c.Secret
 	return live.Accept(c.R, live.Tab{

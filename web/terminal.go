@@ -22,7 +22,7 @@ var errGone = messages.Errorf("This shell has ended meanwhile.")
 // because scripts learn nothing of a handshake that fails.
 func (d *Dashboard) terminal(c *pages.Call) (*request.Response, error) {
 	if c.Session == nil {
-		return nil, apierrors.NewUnauthorized("Unauthorized")
+		return nil, apierrors.NewUnauthorized(c.T("Your session has ended."))
 	}
 	s, secret := c.Session, c.Secret
 	alive := func() bool { return d.site.Sessions.Alive(s) && d.verify(context.Background(), s, secret) }

@@ -29,7 +29,8 @@ export function act(button) {
     case 'density': {
       const compact = !root.hasAttribute('data-density')
       root.toggleAttribute('data-density', compact)
-      cookie('density', compact ? 'compact' : 'comfortable')
+      const density = compact ? 'compact' : 'comfortable'
+      fetch('/ui/theme', { method: 'POST', body: new URLSearchParams({ form: button.form.elements.form.value, density }), redirect: 'manual' })
       button.textContent = compact ? msg('Comfortable rows') : msg('Compact rows')
       document.dispatchEvent(new CustomEvent('density'))
       return true

@@ -16,6 +16,7 @@ import (
 
 	"pilothouse/backend/metrics"
 	"pilothouse/backend/request"
+	"pilothouse/web/messages"
 
 	"k8s.io/klog/v2"
 )
@@ -270,7 +271,7 @@ func (s *socket) open(ctx context.Context, r Request) error {
 	return nil
 }
 
-var errTooMany = errors.New("this tab has too many live parts open")
+var errTooMany = messages.Errorf("this tab has too many live parts open")
 
 func (s *socket) install(o opened) error {
 	one := s.subs[o.id]

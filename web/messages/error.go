@@ -24,6 +24,15 @@ func (p *problem) Unwrap() error {
 	return nil
 }
 
+// Problem gives an error of Errorf in a language; ok is false for any other.
+func (l *Language) Problem(err error) (text string, ok bool) {
+	p, ok := errors.AsType[*problem](err)
+	if !ok {
+		return "", false
+	}
+	return l.T(p.text, p.args...), true
+}
+
 // Error gives an error in a language. Those that are none of Errorf, such as the
 // API's own, are as they are.
 func (l *Language) Error(err error) string {

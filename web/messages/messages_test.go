@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/a-h/templ"
 	"golang.org/x/text/feature/plural"
@@ -143,4 +144,20 @@ func BenchmarkT(b *testing.B) {
 	for b.Loop() {
 		T(ctx, "Delete")
 	}
+}
+
+func TestDatesFollowTheLanguage(t *testing.T) {
+	f := func(tag, want string, date func(*Language, time.Time) string) {
+		t.Helper()
+		if got := date(Find(tag), time.Date(2026, 3, 5, 9, 10, 11, 12e6, time.UTC)); got != want {
+			t.Errorf("%s: %q, want %q", tag, got, want)
+		}
+	}
+	f("en", "5 Mar 09:10:11", (*Language).Moment)
+	f("de", "5. März 09:10:11", (*Language).Moment)
+	f("en", "5 Mar 2026 09:10:11.012 UTC", (*Language).Exact)
+	f("de", "5. März 2026 09:10:11.012 UTC", (*Language).Exact)
+	f("en", "5 Mar 2026 09:10 UTC", (*Language).Minute)
+	f("en", "Thu 5 Mar 09:10 UTC", (*Language).Weekday)
+	f("de", "Do, 5. März 09:10 UTC", (*Language).Weekday)
 }

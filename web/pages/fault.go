@@ -17,6 +17,9 @@ import (
 func (c *Call) Fault(err error) (f *view.Fault, ok bool) {
 	var api apierrors.APIStatus
 	if !errors.As(err, &api) {
+		if text, ok := c.Language.Problem(err); ok {
+			return &view.Fault{Title: c.T("The server refused"), Message: text, Code: http.StatusBadRequest, Reason: "BadRequest", AuditID: c.R.ID}, true
+		}
 		return &view.Fault{
 			Title: c.T("Something went wrong"), Message: c.T("The server's log tells more."), Code: http.StatusInternalServerError,
 			Reason: "InternalError", AuditID: c.R.ID,

@@ -46,9 +46,10 @@ func refuseAs(err error) error {
 	return &refusal{e, err}
 }
 
-// Refused is the error of a request that did not come from where it has to.
-func Refused(text messages.Text) error {
-	return refuse(http.StatusForbidden, metav1.StatusReasonForbidden, text, nil)
+// Refused is the error of a request that the dashboard itself does not take, in
+// the user's language.
+func Refused(code int32, reason metav1.StatusReason, text messages.Text) error {
+	return refuse(code, reason, text, nil)
 }
 
 func isContext(err error) bool {

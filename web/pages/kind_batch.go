@@ -84,7 +84,7 @@ func cronJobBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 		if next := nextTimes(digText(spec, "schedule"), zone, c.Clock(), 3); len(next) > 0 {
 			var texts []string
 			for _, at := range next {
-				texts = append(texts, c.T("%s (in %s)", at.Format("Mon 2 Jan 15:04 MST"), age(at.Sub(c.Clock()))))
+				texts = append(texts, c.T("%s (in %s)", c.Weekday(at), age(at.Sub(c.Clock()))))
 			}
 			b.Facts = append(b.Facts, view.Fact{Name: "Next", Cell: view.Cell{Text: strings.Join(texts, ", ")}})
 		}

@@ -56,11 +56,11 @@ func (c *Call) certificateBlock(encoded string) view.Block {
 	f.add("Names", strings.Join(names, ", "))
 	f.add("By", cert.Issuer.String())
 	left := time.Until(cert.NotAfter)
-	valid := c.T("until %s, %s left", cert.NotAfter.UTC().Format("2 Jan 2006 15:04 UTC"), age(left))
+	valid := c.T("until %s, %s left", c.Minute(cert.NotAfter.UTC()), age(left))
 	tone := view.Good
 	switch {
 	case left < 0:
-		valid, tone = c.T("expired on %s", cert.NotAfter.UTC().Format("2 Jan 2006 15:04 UTC")), view.Bad
+		valid, tone = c.T("expired on %s", c.Minute(cert.NotAfter.UTC())), view.Bad
 	case left < 14*24*time.Hour:
 		tone = view.Warn
 	}

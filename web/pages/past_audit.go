@@ -162,7 +162,7 @@ func (c *Call) recordedLife(ctx context.Context, id string, missing error) (*Ans
 		ID: id, Title: e.Verb + " " + e.RequestURI, Recorded: true, Took: micros(e.StageTimestamp.Sub(e.RequestReceivedTimestamp.Time).Microseconds()),
 		Command: "kubectl get --raw " + shellQuote(auditPath+"?id="+id),
 		Facts: []view.Fact{
-			fact("When", e.RequestReceivedTimestamp.UTC().Format("2006-01-02 15:04:05.000 UTC")), fact("Who", e.User.Username),
+			fact("When", c.Exact(e.RequestReceivedTimestamp.UTC())), fact("Who", e.User.Username),
 			fact("Groups", strings.Join(e.User.Groups, ", ")), fact("From", strings.Join(e.SourceIPs, ", ")), fact("With", e.UserAgent), fact("Audit id", id),
 		},
 	}

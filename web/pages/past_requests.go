@@ -232,7 +232,7 @@ func (c *Call) lifeFacts(r *life.View) []view.Fact {
 	fact := func(name messages.Text, text string) view.Fact {
 		return view.Fact{Name: name, Cell: view.Cell{Text: text}}
 	}
-	facts := []view.Fact{fact("When", r.Received.UTC().Format("2006-01-02 15:04:05.000 UTC"))}
+	facts := []view.Fact{fact("When", c.Exact(r.Received.UTC()))}
 	if r.User != nil {
 		facts = append(facts, fact("Who", r.User.Name), fact("Groups", strings.Join(r.User.Groups, ", ")))
 	} else {
@@ -343,7 +343,7 @@ func rbacCell(text string) view.Cell {
 }
 
 // stageColours is how many colours the bar has.
-const stageColours = 6
+const stageColours = 12
 
 // stages gives the bar and the rows of a request's steps.
 func stages(list []life.StageView, total int64) (bar []view.StagePart, rows []view.StageRow) {

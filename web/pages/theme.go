@@ -8,16 +8,14 @@ import (
 	"pilothouse/web/messages"
 )
 
-// Cookies that say how pages look; the server reads them, so that nothing
-// flashes.
-const (
-	ThemeCookie   = "pilothouse-theme"
-	DensityCookie = "pilothouse-density"
-)
+// ThemeCookie says how pages look; the server reads it, so that nothing flashes.
+// It is the browser's and not the user's: also the login has a theme.
+const ThemeCookie = "pilothouse-theme"
 
 const yearSeconds = "31536000"
 
-// setTheme remembers how pages are to look, and their language.
+// setTheme remembers how pages are to look: the theme in the browser, the height
+// of rows and the language with the user.
 func setTheme(_ context.Context, c *Call) (*Answer, error) {
 	a := &Answer{Redirect: safeNext(c.Form.Get("next"))}
 	switch t := c.Form.Get("theme"); t {
@@ -26,7 +24,9 @@ func setTheme(_ context.Context, c *Call) (*Answer, error) {
 	}
 	switch d := c.Form.Get("density"); d {
 	case "compact", "comfortable":
-		a.Headers = append(a.Headers, lookCookie(DensityCookie, d))
+		if err := c.Prefs.SetCompact(c.Session.User.Name, d == "compact"); err != nil {
+			return nil, err
+		}
 	}
 	if l := c.Form.Get("language"); l == "auto" || messages.Find(l) != nil {
 		if err := c.Prefs.SetLanguage(c.Session.User.Name, strings.TrimPrefix(l, "auto")); err != nil {

@@ -1,6 +1,6 @@
 // Package prefs owns what users want to find again in every browser: the columns
-// and the order of lists, named views, and the language. It is kept in one file. It knows
-// neither HTML nor the API.
+// and the order of lists, the height of rows, named views, and the language. It is
+// kept in one file. It knows neither HTML nor the API.
 package prefs
 
 import (
@@ -45,6 +45,8 @@ type User struct {
 	// Language is the tag of the one that the user has chosen; empty for the
 	// browser's.
 	Language string `json:"language,omitempty"`
+	// Compact rows are 22 pixels high instead of 28.
+	Compact bool `json:"compact,omitempty"`
 }
 
 // Table is everybody's preferences. It is safe for concurrent use.
@@ -110,6 +112,19 @@ func (t *Table) Language(user string) string {
 // SetLanguage keeps the language of a user; empty is the browser's again.
 func (t *Table) SetLanguage(user, tag string) error {
 	return t.change(user, func(u *User) error { u.Language = tag; return nil })
+}
+
+// Compact tells whether a user wants rows that are less high.
+func (t *Table) Compact(user string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	u := t.users[user]
+	return u != nil && u.Compact
+}
+
+// SetCompact keeps whether a user wants rows that are less high.
+func (t *Table) SetCompact(user string, compact bool) error {
+	return t.change(user, func(u *User) error { u.Compact = compact; return nil })
 }
 
 // SetList keeps how a list is to be shown; an empty query is as usual again.

@@ -13,7 +13,7 @@ func TestPreferencesSurviveARestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range []error{a.SetList("ann", "/pods", "cols=Name"), a.SetView("ann", View{" mine ", "/ui/x"}), a.SetView("ann", View{"mine", "/ui/y"}), a.SetView("ann", View{"b", "/ui/b"})} {
+	for _, err := range []error{a.SetList("ann", "/pods", "cols=Name"), a.SetView("ann", View{" mine ", "/ui/x"}), a.SetView("ann", View{"mine", "/ui/y"}), a.SetView("ann", View{"b", "/ui/b"}), a.SetCompact("ann", true)} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -24,6 +24,9 @@ func TestPreferencesSurviveARestart(t *testing.T) {
 	}
 	if got := b.List("ann", "/pods"); got != "cols=Name" {
 		t.Errorf("list %q", got)
+	}
+	if !b.Compact("ann") || b.Compact("bob") {
+		t.Errorf("compact rows: ann %v, bob %v", b.Compact("ann"), b.Compact("bob"))
 	}
 	if v := b.Views("ann"); len(v) != 2 || v[1] != (View{"mine", "/ui/y"}) {
 		t.Errorf("views %v", v)

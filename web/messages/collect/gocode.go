@@ -25,7 +25,7 @@ const textType = "pilothouse/web/messages.Text"
 // none that a user sees.
 var (
 	roots  = []string{"pilothouse/web", "pilothouse/templates"}
-	exempt = []string{"pilothouse/web/messages", "pilothouse/templates/stories"}
+	exempt = []string{"pilothouse/web/messages/collect", "pilothouse/templates/stories"}
 )
 
 type listed struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"strconv"
+	"strings"
 
 	"pilothouse/web/messages"
 	"pilothouse/web/view"
@@ -47,6 +48,24 @@ func Countdown(left int) templ.Component {
 		return err
 	})
 }
+
+// Breaking is a name that may go on in the next line after each of its signs: an
+// image, a path, a pair.
+func Breaking(text string) templ.Component {
+	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		s := templ.EscapeString(text)
+		if len(text) > breakFrom {
+			s = breaks.Replace(s)
+		}
+		_, err := io.WriteString(w, s)
+		return err
+	})
+}
+
+// breakFrom is the length from which a name may be broken.
+const breakFrom = 20
+
+var breaks = strings.NewReplacer("/", "/<wbr>", ":", ":<wbr>", "=", "=<wbr>", ",", ",<wbr>", "@", "@<wbr>", ".", ".<wbr>")
 
 func inline(open, text, end string) templ.Component {
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {

@@ -48,3 +48,10 @@ func reason(f *view.Fault) string {
 	}
 	return strconv.Itoa(f.Code) + " " + f.Reason
 }
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}

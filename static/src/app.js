@@ -2,6 +2,7 @@
 import './shared.js'
 import { $ } from './html.js'
 import { act } from './menus.js'
+import { copyBeside } from './copy.js'
 import { current } from './list.js'
 import * as panel from './panel.js'
 import { toggle } from './socket.js'
@@ -19,6 +20,7 @@ document.addEventListener('click', (e) => {
     case 'close-panel': panel.close(); break
     case 'select-all': current()?.selectAll(true); break
     case 'select-none': current()?.selectAll(false); break
+    case 'copy': copyBeside(b); break
     case 'close-toast': toast.close(); break
     case 'palette': document.dispatchEvent(new CustomEvent('palette')); break
     default: if (!act(b)) return

@@ -1,6 +1,7 @@
 // The keyboard. Keys do nothing while something is typed.
 import { $, $$ } from './html.js'
 import { current } from './list.js'
+import { copyTarget, target } from './copy.js'
 import { toggleDock } from './dockstart.js'
 import { closeMenus } from './menus.js'
 import { list, msg } from './messages.js'
@@ -42,7 +43,8 @@ const bindings = [
   { keys: ['e'], what: msg('Edit'), when: () => part('e') || hasRow(), run: () => tab('e', '?edit=1') },
   { keys: ['Delete'], what: msg('Delete'), when: () => part('Delete') || hasRow(), run: remove },
   { keys: ['L'], what: msg('Logs of what is selected, as one'), when: selectedLogs, run: () => selectedLogs().click() },
-  { keys: ['c'], what: msg('Create'), when: () => part('c'), run: () => follow(part('c')) },
+  { keys: ['c'], what: msg('Copy the name, or what the pointer is on'), when: target, run: () => copyTarget() },
+  { keys: ['+'], what: msg('Create'), when: () => part('+'), run: () => follow(part('+')) },
   { keys: ['/'], what: msg('Filter, or find in the log'), when: finder, run: () => { finder().focus(); finder().select() } },
   { keys: ['n'], what: msg('Namespaces'), when: () => $('#namespaces'), run: namespaces },
   { keys: ['p'], what: msg('Pause or go on'), when: () => !$('#live').hidden, run: toggle },

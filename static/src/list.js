@@ -178,6 +178,7 @@ class List {
     this.el.dataset.shape = m.shape
     widths.fit(this.table)
     $('[data-command]', this.el).textContent = m.command
+    for (const [tool, text] of [['kubectl', m.command], ['curl', m.curl]]) $(`[data-same="${tool}"]`, this.el).textContent = text
     $('[data-problem]', this.el).hidden = true
     this.body.replaceChildren()
     this.rows.clear()

@@ -6,6 +6,7 @@ import { SearchAddon } from '@xterm/addon-search'
 import { Unicode11Addon } from '@xterm/addon-unicode11'
 import { WebLinksAddon } from '@xterm/addon-web-links'
 import { Terminal } from '@xterm/xterm'
+import { copy } from './clipboard.js'
 import { say } from './html.js'
 import { language, msg } from './messages.js'
 import { answering, pulse } from './pulse.js'
@@ -262,7 +263,7 @@ export class Shell {
   }
 
   async copy() {
-    await navigator.clipboard?.writeText(this.term.getSelection()).catch(() => document.execCommand('copy'))
+    await copy(this.term.getSelection())
     this.term.clearSelection()
   }
 

@@ -175,3 +175,16 @@ func columnLabel(ctx context.Context, columns []messages.Text, i int) templ.Attr
 	}
 	return templ.Attributes{"data-l": messages.T(ctx, columns[i])}
 }
+
+// containerColumns are the columns that say something of any container.
+type containerColumns struct{ state, ports, requests, limits bool }
+
+func shownOf(list []view.Container) (shown containerColumns) {
+	for _, c := range list {
+		shown.state = shown.state || c.State != ""
+		shown.ports = shown.ports || c.Ports != ""
+		shown.requests = shown.requests || c.Requests != ""
+		shown.limits = shown.limits || c.Limits != ""
+	}
+	return shown
+}

@@ -117,7 +117,8 @@ var parts = []entry{
 	of("pages.History", pages.History), of("pages.Results", pages.Results),
 	of("templates.Toasts", func(t view.Toast) templ.Component { return templates.Toasts(toasts(t), "token", "/ui/") }),
 	of("templates.Hidden", templates.Hidden), {"templates.Wheel", func(bool) templ.Component { return templates.Wheel() }},
-	of("templates.Tone", func(s string) templ.Component { return templates.Tone("warn", s) }), to("templates.Denied", templates.Denied), to("templates.Fault", templates.Fault),
+	of("templates.Tone", func(s string) templ.Component { return templates.Tone("warn", s) }), to("templates.Denied", templates.Denied),
+	of("templates.Same", func(s string) templ.Component { return templates.Same(s, s) }), to("templates.Fault", templates.Fault),
 }
 
 var documents = []entry{

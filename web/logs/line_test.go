@@ -105,7 +105,7 @@ func TestAnAddressSaysHowMuchIsWanted(t *testing.T) {
 			t.Fatal(err)
 		}
 		q := ParseQuery(v)
-		if got := q.parameters("c", true); got.Encode() != "container=c&follow=true&"+want {
+		if got := q.Parameters("c", true); got.Encode() != "container=c&follow=true&"+want {
 			t.Errorf("%q: %s", query, got.Encode())
 		}
 	}

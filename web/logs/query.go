@@ -80,8 +80,8 @@ func (q *Query) isOver() bool { return !q.To.IsZero() && !time.Now().Before(q.To
 // isPast tells whether a line is of after the range.
 func (q *Query) isPast(at int64) bool { return !q.To.IsZero() && at > q.To.UnixNano() }
 
-// parameters are those of the API's request for the log of one container.
-func (q *Query) parameters(container string, follow bool) url.Values {
+// Parameters are those of the API's request for the log of one container.
+func (q *Query) Parameters(container string, follow bool) url.Values {
 	v := url.Values{"container": {container}, "timestamps": {"true"}}
 	if follow {
 		v.Set("follow", "true")

@@ -76,7 +76,7 @@ func copyRange(ctx context.Context, c *client.Client, q Query, namespace, pod, c
 
 // copyLog writes the log of one container as it is now.
 func copyLog(ctx context.Context, c *client.Client, q Query, namespace, pod, container string, w request.ChunkWriter) error {
-	call := client.Call{Method: http.MethodGet, Path: client.Path(pods, namespace, pod, "log"), Query: q.parameters(container, false), Accept: "text/plain, */*"}
+	call := client.Call{Method: http.MethodGet, Path: client.Path(pods, namespace, pod, "log"), Query: q.Parameters(container, false), Accept: "text/plain, */*"}
 	resp, err := c.Send(ctx, call)
 	switch {
 	case err != nil:

@@ -159,7 +159,7 @@ func (s *source) read(ctx context.Context) error {
 		q.From, q.Since, q.Tail = time.Unix(0, s.last.at), 0, -1
 	}
 	path := client.Path(pods, s.namespace, s.pod, "log")
-	call := client.Call{Method: http.MethodGet, Path: path, Query: q.parameters(s.container.Name, q.Follow && !q.Previous), Accept: "text/plain, */*"}
+	call := client.Call{Method: http.MethodGet, Path: path, Query: q.Parameters(s.container.Name, q.Follow && !q.Previous), Accept: "text/plain, */*"}
 	resp, err := s.feed.client.Send(ctx, call)
 	if err != nil {
 		return err

@@ -32,7 +32,7 @@ func access(ctx context.Context, c *Call) (*Answer, error) {
 		return nil, err
 	}
 	t := c.Registry.Table()
-	v := view.Access{Namespace: ns, Verbs: accessVerbs, Command: "kubectl auth can-i --list -n " + shellQuote(ns), Rows: accessRows(t, rules.Status.ResourceRules, ns)}
+	v := view.Access{Namespace: ns, Verbs: accessVerbs, Command: "kubectl auth can-i --list -n " + shellQuote(ns), Curl: c.curlReview(authorizationGVR("selfsubjectrulesreviews"), "SelfSubjectRulesReview", map[string]any{"namespace": ns}), Rows: accessRows(t, rules.Status.ResourceRules, ns)}
 	if rules.Status.Incomplete {
 		v.Incomplete = c.T("Not all rules are known: %s", rules.Status.EvaluationError)
 	}
@@ -46,6 +46,7 @@ func access(ctx context.Context, c *Call) (*Answer, error) {
 		}
 		v.Check = check
 		v.Command = strings.TrimSpace("kubectl auth can-i "+shellQuote(verb)+" "+shellQuote(check.Resource)+" "+check.Name) + " -n " + shellQuote(ns)
+		v.Curl = c.curlCan(verb, schema.ParseGroupResource(check.Resource), ns, check.Name)
 	}
 	return &Answer{Title: c.T("What can I do"), Body: tmpl.Access(v), Crumbs: []view.Link{{Text: c.T("What can I do")}}}, nil
 }

@@ -45,6 +45,20 @@ func applyPage(_ context.Context, c *Call) (*Answer, error) {
 }
 
 func (c *Call) applyAnswer(v view.Apply, status int) *Answer {
+	v.Command = "kubectl apply --server-side --field-manager=" + fieldManager + " -f -"
+	q := url.Values{"fieldManager": {fieldManager}, "fieldValidation": {"Strict"}}
+	if v.Force {
+		v.Command += " --force-conflicts"
+		q.Set("force", "true")
+	}
+	path := "/api/v1/namespaces/" + v.Namespace + "/configmaps/NAME"
+	if a, ok := parseAddress(c.Registry.Table(), c.Query.Get("list")); ok {
+		path = client.Path(a.gvr, v.Namespace, "NAME", "")
+		if !a.entry.Resource.Namespaced {
+			path = client.Path(a.gvr, "", "NAME", "")
+		}
+	}
+	v.Curl = c.curl(client.Call{Method: http.MethodPatch, Path: path, Query: q, ContentType: string(types.ApplyPatchType), Body: []byte("@-")})
 	return &Answer{Status: status, Title: c.T("Apply YAML"), Body: tmpl.Apply(v), Crumbs: []view.Link{{Text: c.T("Apply YAML")}}}
 }
 

@@ -72,6 +72,7 @@ func bulk(ctx context.Context, c *Call) (*Answer, error) {
 	if act.deletes {
 		v.Hold, v.Propagation = c.holdSeconds(), c.Form.Get("propagation")
 	}
+	v.Command, v.Curl = act.commands(c, targets)
 	if len(targets) >= typedFrom {
 		v.Typed = fmt.Sprint(len(targets))
 	}

@@ -48,6 +48,7 @@ func (c *Call) deleteView(ctx context.Context, o *loaded) view.Delete {
 	if o.namespace != "" {
 		v.Command += " -n " + o.namespace
 	}
+	v.Curl = c.curl(client.Call{Method: http.MethodDelete, Path: client.Path(o.gvr, o.namespace, o.name, "")})
 	if slices.Contains(typedKinds, v.Kind) {
 		v.Typed = o.name
 	}

@@ -187,7 +187,7 @@ func doPage(_ context.Context, c *Call, o *loaded) (*Answer, error) {
 	case "rollback":
 		v.Change = cmp.Or(c.Query.Get("change"), "0")
 	}
-	v.Command = d.command(c, o)
+	v.Command, v.Curl = d.command(c, o), d.curl(c, o)
 	return c.bulkAnswer(v, o.address, http.StatusOK), nil
 }
 
@@ -208,8 +208,33 @@ func (d *doing) command(c *Call, o *loaded) string {
 		command = "kubectl create job NAME --from=" + name
 	case "suspend", "unsuspend":
 		command = fmt.Sprintf(`kubectl patch %s --type=merge -p '{"spec":{"suspend":%t}}'`, name, d.name == "suspend")
+	case "label", "annotate":
+		command = "kubectl " + d.name + " " + name + " KEY=VALUE"
+	case "delete":
+		command = "kubectl delete " + name
+	}
+	if o.namespace == "" {
+		return command
 	}
 	return command + " -n " + o.namespace
+}
+
+// shownCommands bounds the commands for many objects.
+const shownCommands = 5
+
+// commands are the same for kubectl and curl, one line for each object.
+func (d *doing) commands(c *Call, targets []target) (kubectl, curl string) {
+	var k, u []string
+	for i, t := range targets {
+		if i == shownCommands {
+			more := "# " + c.T("and %d more", len(targets)-i)
+			k, u = append(k, more), append(u, more)
+			break
+		}
+		o := &loaded{address: t.address}
+		k, u = append(k, d.command(c, o)), append(u, d.curl(c, o))
+	}
+	return strings.Join(k, "\n"), strings.Join(u, "\n")
 }
 
 // doOne does something with one object while its page waits.

@@ -260,7 +260,7 @@ func (c *Call) review(ctx context.Context, o *loaded, raw []byte) (*view.Review,
 	if err != nil {
 		return nil, err
 	}
-	r := &view.Review{Diff: diff(before, after), Warnings: warnings(resp), Command: "kubectl replace -f - --validate=strict --field-manager=" + fieldManager}
+	r := &view.Review{Diff: diff(before, after), Warnings: warnings(resp), Command: "kubectl replace -f - --validate=strict --field-manager=" + fieldManager, Curl: c.curlPut(call)}
 	r.Same = len(r.Diff) == 0
 	r.Owners = ownerChanges(&o.object, result)
 	return r, nil

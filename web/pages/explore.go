@@ -57,6 +57,7 @@ func explore(ctx context.Context, c *Call) (*Answer, error) {
 		v.Sections = exploreSections(c.Language, docs, &v)
 		c.markVersions(v.Sections)
 	}
+	v.Command, v.Curl = c.rawCommands("/openapi/v3", nil)
 	return &Answer{Title: c.T("API explorer"), Body: tmpl.Explore(v), Crumbs: []view.Link{{Text: c.T("API explorer")}}}, nil
 }
 

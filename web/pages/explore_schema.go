@@ -67,6 +67,7 @@ func exploreKind(ctx context.Context, c *Call) (*Answer, error) {
 	e, served := c.Registry.Table().ForKind(gvk)
 	if served && d.Kind(kind) != nil && (name == "" || d.Kind(kind).Name == name) {
 		v.Command = "kubectl explain " + strings.Join(append([]string{kubectlName(c.Registry.Table(), e.GVR())}, path...), ".")
+		v.Curl = c.curlGet("/openapi/v3/"+doc, nil)
 		v.Deprecated = e.Version.Deprecated
 		if len(path) == 0 {
 			c.aboutKind(ctx, d, e, &v)

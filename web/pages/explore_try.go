@@ -316,12 +316,16 @@ func bodyLines(body []byte) (lines []view.Line) {
 	return lines
 }
 
+// base is the address of the server, as the browser calls it.
+func (c *Call) base() string {
+	if c.R.TLS != nil {
+		return "https://" + c.R.Header.Get("Host")
+	}
+	return "http://" + c.R.Header.Get("Host")
+}
+
 // curl is the request for curl, without the credential.
 func (c *Call) curl(call client.Call) string {
-	base := "http://" + c.R.Header.Get("Host")
-	if c.R.TLS != nil {
-		base = "https://" + c.R.Header.Get("Host")
-	}
 	u := (&url.URL{Path: call.Path, RawQuery: call.Query.Encode()}).String()
 	words := []string{"curl", "-H", `"Authorization: Bearer $TOKEN"`}
 	if call.Query.Get("watch") != "" {
@@ -333,10 +337,13 @@ func (c *Call) curl(call client.Call) string {
 	if call.Accept != "" && call.Accept != "application/json" {
 		words = append(words, "-H", shellQuote("Accept: "+call.Accept))
 	}
+	for _, name := range sortedKeys(call.Header) {
+		words = append(words, "-H", shellQuote(name+": "+call.Header.Get(name)))
+	}
 	if call.Body != nil {
 		words = append(words, "-H", shellQuote("Content-Type: "+call.ContentType), "--data-binary", shellQuote(string(call.Body)))
 	}
-	return strings.Join(append(words, shellQuote(base+u)), " ")
+	return strings.Join(append(words, shellQuote(c.base()+u)), " ")
 }
 
 // kubectlRaw is the request for kubectl: raw where it has a command for the

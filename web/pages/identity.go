@@ -28,7 +28,7 @@ func whoAmI(ctx context.Context, c *Call) (*Answer, error) {
 		return nil, err
 	}
 	u := review.Status.UserInfo
-	v := view.WhoAmI{Groups: u.Groups, Command: "kubectl auth whoami", FormToken: c.FormToken()}
+	v := view.WhoAmI{Groups: u.Groups, Command: "kubectl auth whoami", Curl: c.curlReview(schema.GroupVersionResource{Group: "authentication.k8s.io", Version: "v1", Resource: "selfsubjectreviews"}, "SelfSubjectReview", nil), FormToken: c.FormToken()}
 	fact := func(name messages.Text, value, moment string) {
 		if value != "" {
 			v.Facts = append(v.Facts, view.Fact{Name: name, Cell: view.Cell{Text: value, Time: moment}})

@@ -229,7 +229,7 @@ func (c *Call) listView(ctx context.Context, s *listState) view.List {
 	r := s.entry.Resource
 	v := view.List{
 		Resource: r.Name, Kind: plural(r.Kind), GroupVersion: s.gvr.GroupVersion().String(), Namespaced: r.Namespaced,
-		Path: listPath(s.gvr, s.namespace), URL: s.url(), Filter: s.filter, Wide: s.wide, Command: s.command(c.Registry.Table()),
+		Path: listPath(s.gvr, s.namespace), URL: s.url(), Filter: s.filter, Wide: s.wide, Command: s.command(c.Registry.Table()), Curl: c.listCurl(s),
 		FormToken: c.FormToken(), CanDelete: can(s.entry, "delete"), Acts: c.acts(ctx, s),
 	}
 	if v.CanDelete {

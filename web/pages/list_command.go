@@ -1,8 +1,10 @@
 package pages
 
 import (
+	"net/url"
 	"strings"
 
+	"pilothouse/backend/client"
 	"pilothouse/backend/registry"
 	"pilothouse/web/rows"
 
@@ -47,6 +49,21 @@ func (s *listState) command(t *registry.Table) string {
 		words = append(words, "|", "grep", "-iv", shellQuote(w))
 	}
 	return strings.Join(words, " ")
+}
+
+// listCurl is the same list for curl; words are looked for here, not by the API.
+func (c *Call) listCurl(s *listState) string {
+	q := url.Values{}
+	f, err := rows.ParseFilter(s.filter)
+	if err == nil {
+		if !f.Labels.Empty() {
+			q.Set("labelSelector", f.Labels.String())
+		}
+		if f.Fields != "" {
+			q.Set("fieldSelector", f.Fields)
+		}
+	}
+	return c.curlGet(client.Path(s.gvr, s.namespace, "", ""), q)
 }
 
 // kubectlName is how kubectl calls a resource: with its group when another

@@ -111,6 +111,7 @@ type listMessage struct {
 	Head    string            `json:"head,omitempty"`
 	Shape   string            `json:"shape,omitempty"`
 	Command string            `json:"command,omitempty"`
+	Curl    string            `json:"curl,omitempty"`
 	Empty   string            `json:"empty,omitempty"`
 	From    int               `json:"from"`
 	Total   int               `json:"total"`
@@ -207,7 +208,7 @@ func (l *liveList) message(f *rows.Frame, marks jobs.Marks) (*listMessage, error
 			return nil, err
 		}
 		m.Whole, m.Head, m.Shape = true, buf.String(), l.shape.key
-		m.URL, m.Command = l.state.url(), l.state.command(l.call.Registry.Table())
+		m.URL, m.Command, m.Curl = l.state.url(), l.state.command(l.call.Registry.Table()), l.call.listCurl(&l.state)
 		if m.Order == nil {
 			m.Order = []string{}
 		}

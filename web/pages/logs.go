@@ -138,6 +138,11 @@ func logsTab(ctx context.Context, c *Call, o *loaded, v *view.Object) (templ.Com
 		l.Containers = append(l.Containers, view.Option{Value: q.Container, Text: messages.Data(q.Container), Chosen: true})
 	}
 	l.Command = o.logCommand(&q)
+	if isPod(o) {
+		l.Curl = c.logCurl(o.namespace, o.name, &q)
+	} else {
+		l.Curl = c.logCurl(o.namespace, "POD", &q)
+	}
 	return tmpl.LogView(l), nil
 }
 
@@ -278,6 +283,10 @@ func logsPage(ctx context.Context, c *Call) (*Answer, error) {
 		l.Containers = append(l.Containers, view.Option{Value: name, Text: messages.Data(name), Chosen: m.query.Container == name})
 	}
 	l.Command = m.command()
+	l.Curl = c.logCurl("NAMESPACE", "POD", &m.query)
+	if m.list.namespace != "" {
+		l.Curl = c.logCurl(m.list.namespace, "POD", &m.query)
+	}
 	from := listPath(podsResource, "")
 	if m.of != nil {
 		from = listPath(m.of[0].gvr, m.of[0].namespace)

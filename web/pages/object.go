@@ -102,6 +102,11 @@ func (c *Call) objectView(o *loaded) view.Object {
 	if c.Query.Get("tab") == "yaml" {
 		v.Command += " -o yaml"
 	}
+	call := client.Call{Method: http.MethodGet, Path: v.APIPath}
+	if c.Query.Get("tab") == "yaml" {
+		call.Accept = "application/yaml"
+	}
+	v.Curl = c.curl(call)
 	for i, column := range o.columns {
 		if text := cellOf(o.row, i); (column.Name == "Status" || column.Name == "Phase") && text != "" {
 			v.Status = view.Cell{Text: text, Tone: view.Tone(column.Name, text)}

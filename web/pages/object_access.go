@@ -23,18 +23,20 @@ var objectVerbs = []string{"get", "list", "watch", "create", "update", "patch", 
 const rbacNote = "By RBAC. Members of system:masters may do everything; nodes and webhooks, where they are configured, may allow more."
 
 // accessTab shows what the user may do with an object, and who else may what.
-func accessTab(ctx context.Context, c *Call, o *loaded, _ *view.Object) (templ.Component, error) {
+func accessTab(ctx context.Context, c *Call, o *loaded, page *view.Object) (templ.Component, error) {
 	v := view.ObjectAccess{Verbs: objectVerbs, Me: c.User().Name, Note: rbacNote, Audit: auditOf(o.address)}
 	v.Command = "kubectl auth can-i VERB " + kubectlName(c.Registry.Table(), o.gvr) + "/" + o.name
 	if o.namespace != "" {
 		v.Command += " -n " + o.namespace
 	}
+	v.Curl = c.curlCan("VERB", o.gvr.GroupResource(), o.namespace, o.name)
 	for _, verb := range objectVerbs {
 		v.Mine = append(v.Mine, c.may(ctx, right{verb: verb, address: o.address}) == nil)
 	}
 	if v.Denied = c.mayReadPolicy(ctx); v.Denied == nil && c.WhoCan != nil {
 		v.Rows = c.subjectsOf(o.address)
 	}
+	page.Command, page.Curl = v.Command, v.Curl
 	return tmpl.ObjectAccess(v), nil
 }
 

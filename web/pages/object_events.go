@@ -2,10 +2,12 @@ package pages
 
 import (
 	"context"
+	"net/url"
 	"sort"
 	"strconv"
 	"time"
 
+	"pilothouse/backend/client"
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/view"
 
@@ -18,7 +20,7 @@ import (
 const maxEvents = 200
 
 // eventsTab shows the events about an object.
-func eventsTab(ctx context.Context, c *Call, o *loaded, _ *view.Object) (templ.Component, error) {
+func eventsTab(ctx context.Context, c *Call, o *loaded, v *view.Object) (templ.Component, error) {
 	selector := "involvedObject.name=" + o.name + ",involvedObject.kind=" + o.object.GetKind()
 	if uid := string(o.object.GetUID()); uid != "" {
 		selector += ",involvedObject.uid=" + uid
@@ -28,6 +30,8 @@ func eventsTab(ctx context.Context, c *Call, o *loaded, _ *view.Object) (templ.C
 	if namespace == "" {
 		namespace = metav1.NamespaceDefault
 	}
+	v.Command = "kubectl get events -n " + namespace + " --field-selector " + shellQuote(selector)
+	v.Curl = c.curlGet(client.Path(events, namespace, "", ""), url.Values{"fieldSelector": {selector}})
 	var found corev1.EventList
 	if err := c.Client.List(ctx, events, namespace, metav1.ListOptions{FieldSelector: selector}, &found); err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pilothouse/backend/authz"
+	"pilothouse/backend/client"
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/messages"
 	"pilothouse/web/rows"
@@ -26,6 +27,18 @@ const (
 	// shownParts bounds the states that a tile tells apart.
 	shownParts = 4
 )
+
+// overviewCommands count the same.
+func (c *Call) overviewCommands() (kubectl, curl string) {
+	var names, paths []string
+	for _, gr := range tileResources {
+		if e := preferred(c.Registry.Table(), gr); e != nil {
+			names = append(names, kubectlName(c.Registry.Table(), e.GVR()))
+			paths = append(paths, client.Path(e.GVR(), "", "", ""))
+		}
+	}
+	return "kubectl get " + strings.Join(names, ",") + " -A", c.curlAll(paths...)
+}
 
 // tileResources are what the overview counts, in the order of the tiles.
 var tileResources = group("", "nodes", "pods").and("apps", "deployments", "statefulsets", "daemonsets").and("batch", "jobs").
@@ -45,6 +58,7 @@ func home(ctx context.Context, c *Call) (*Answer, error) {
 		}
 	}
 	c.recentWarnings(ctx, &v)
+	v.Command, v.Curl = c.overviewCommands()
 	if v.PlotsDenied = c.mayReadMetrics(ctx); v.PlotsDenied == nil && c.Trend != nil {
 		v.Plots = c.plots(c.Trend.Samples())
 	}

@@ -75,7 +75,7 @@ func auditPage(ctx context.Context, c *Call) (*Answer, error) {
 	q, fields, problem := auditQuery(c.Query, c.Clock())
 	v.Fields = fields
 	q = with(q, "limit", strconv.Itoa(auditRows+1))
-	v.Command = "kubectl get --raw " + shellQuote(join(auditPath, q))
+	v.Command, v.Curl = c.rawCommands(auditPath, q)
 	answer := &Answer{Title: c.T("Audit"), Crumbs: []view.Link{{Text: c.T("Audit")}}}
 	if problem != nil {
 		v.Problem, answer.Status = c.Problem(problem), http.StatusBadRequest
@@ -160,7 +160,7 @@ func (c *Call) recordedLife(ctx context.Context, id string, missing error) (*Ans
 	}
 	v := view.Life{
 		ID: id, Title: e.Verb + " " + e.RequestURI, Recorded: true, Took: micros(e.StageTimestamp.Sub(e.RequestReceivedTimestamp.Time).Microseconds()),
-		Command: "kubectl get --raw " + shellQuote(auditPath+"?id="+id),
+		Command: "kubectl get --raw " + shellQuote(auditPath+"?id="+id), Curl: c.curlGet(auditPath, url.Values{"id": {id}}),
 		Facts: []view.Fact{
 			fact("When", c.Exact(e.RequestReceivedTimestamp.UTC())), fact("Who", e.User.Username),
 			fact("Groups", strings.Join(e.User.Groups, ", ")), fact("From", strings.Join(e.SourceIPs, ", ")), fact("With", e.UserAgent), fact("Audit id", id),

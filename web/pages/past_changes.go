@@ -32,7 +32,7 @@ func changesPage(ctx context.Context, c *Call) (*Answer, error) {
 		}
 		q.Set(name, at.Format(time.RFC3339))
 	}
-	v.Command = "kubectl get --raw " + shellQuote(join(history.ChangesPath, q))
+	v.Command, v.Curl = c.rawCommands(history.ChangesPath, q)
 	if v.Problem == "" {
 		raw, err := c.Client.Bytes(ctx, client.Call{Method: http.MethodGet, Path: history.ChangesPath, Query: q})
 		if err != nil {

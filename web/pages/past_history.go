@@ -37,6 +37,7 @@ func historyTab(ctx context.Context, c *Call, o *loaded, v *view.Object) (templ.
 	if o.namespace != "" {
 		v.Command += " -n " + o.namespace
 	}
+	v.Curl = c.curlGet(v.APIPath, url.Values{"history": {"true"}})
 	return tmpl.History(t), nil
 }
 

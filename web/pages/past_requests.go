@@ -52,7 +52,7 @@ func requests(ctx context.Context, c *Call) (*Answer, error) {
 		return nil, err
 	}
 	v.Mine = path == life.MinePath
-	v.Command = "kubectl get --raw " + shellQuote(join(path, q))
+	v.Command, v.Curl = c.rawCommands(path, q)
 	for i := range list.Requests {
 		v.Rows = append(v.Rows, c.requestRow(&list.Requests[i]))
 	}
@@ -202,7 +202,7 @@ func lifeOf(ctx context.Context, c *Call) (*Answer, error) {
 	}
 	v := view.Life{
 		ID: id, Title: r.Verb + " " + r.URI, Took: micros(r.Micros), Message: r.Message, Warnings: r.Warnings, Trace: r.Trace,
-		Command: "pilothouse why " + shellQuote(id),
+		Command: "pilothouse why " + shellQuote(id), Curl: c.curlGet(life.Path+"/"+id, nil),
 	}
 	v.Answer, v.Tone = answerOf(r.Code, r.Reason)
 	for _, cause := range r.Causes {

@@ -2,9 +2,11 @@ package pages
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 
+	"pilothouse/backend/client"
 	"pilothouse/backend/registry"
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/view"
@@ -12,7 +14,9 @@ import (
 
 // resources lists every resource type of the live table.
 func resources(_ context.Context, c *Call) (*Answer, error) {
-	v := view.Resources{Version: typesVersion(c.Registry.Table())}
+	v := view.Resources{Version: typesVersion(c.Registry.Table()), Command: "kubectl api-resources -o wide", Curl: c.curl(client.Call{
+		Method: http.MethodGet, Path: "/apis", Accept: "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+	})}
 	for _, g := range c.Registry.Table().Groups() {
 		group := view.ResourceGroup{Name: g.Name}
 		if g.Name == "" {

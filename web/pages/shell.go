@@ -26,6 +26,7 @@ func shellTab(_ context.Context, c *Call, o *loaded, v *view.Object) (templ.Comp
 			Command: in, AttachCommand: "kubectl attach -it -n " + o.namespace + " " + o.name + " -c " + one.Name,
 		})
 	}
+	v.Curl = "" // a shell goes both ways, which curl cannot
 	v.Command = "kubectl exec -it -n " + o.namespace + " " + o.name + " -- sh"
 	return tmpl.Shell(s), nil
 }

@@ -3,10 +3,12 @@ package pages
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 
 	"pilothouse/backend/authz"
+	"pilothouse/backend/client"
 	"pilothouse/backend/registry"
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/view"
@@ -27,6 +29,7 @@ func whoCan(ctx context.Context, c *Call) (*Answer, error) {
 		}
 	})
 	v.Command = "kubectl get clusterrolebindings,rolebindings -A -o wide"
+	v.Curl = c.curlAll(client.Path(rbacGVR("clusterrolebindings"), "", "", ""), client.Path(rbacGVR("rolebindings"), "", "", ""))
 	if v.Asked = v.Verb != "" && v.Resource != ""; v.Asked {
 		c.askWhoCan(ctx, t, &v)
 	}
@@ -93,6 +96,15 @@ func subject(ctx context.Context, c *Call) (*Answer, error) {
 		v.AsUser = "system:serviceaccount:" + s.Namespace + ":" + s.Name
 	default:
 		v.Problem = c.T("A subject is a User, a Group or a ServiceAccount.")
+	}
+	if v.Problem == "" {
+		v.Command = "kubectl auth can-i --list --as=" + shellQuote(v.AsUser)
+		as := http.Header{"Impersonate-User": {v.AsUser}}
+		if v.AsGroups != "" {
+			v.Command += " --as-group=" + shellQuote(v.AsGroups)
+			as.Set("Impersonate-Group", v.AsGroups)
+		}
+		v.Curl = c.curlReview(authorizationGVR("selfsubjectrulesreviews"), "SelfSubjectRulesReview", map[string]any{"namespace": metav1.NamespaceDefault}, as)
 	}
 	if v.Denied = c.mayReadPolicy(ctx); v.Denied == nil && v.Problem == "" {
 		var err error

@@ -12,8 +12,8 @@ type ObjectAccess struct {
 	Denied *Denied
 	Rows   []SubjectAccess
 	// Note says what the rows do not tell.
-	Note    messages.Text
-	Command string
+	Note          messages.Text
+	Command, Curl string
 	// Audit is the page of who did what with the object.
 	Audit string
 }
@@ -32,12 +32,12 @@ type WhoCan struct {
 	Verb, Resource, Namespace, Name string
 	Resources                       []string
 	// Asked tells that there is a question.
-	Asked   bool
-	Problem string
-	Denied  *Denied
-	Rows    []GrantRow
-	Note    messages.Text
-	Command string
+	Asked         bool
+	Problem       string
+	Denied        *Denied
+	Rows          []GrantRow
+	Note          messages.Text
+	Command, Curl string
 }
 
 // GrantRow is one way in which a subject may do something.
@@ -57,6 +57,7 @@ type Subject struct {
 	FormToken             string
 	// As are the fields of the form that views as the subject.
 	AsUser, AsGroups string
+	Command, Curl    string
 }
 
 // SubjectBinding is one binding of a subject, with the rules of its role.

@@ -38,8 +38,8 @@ type Review struct {
 	Same     bool
 	Warnings []string
 	// Owners are the fields that change hands.
-	Owners  []OwnerChange
-	Command string
+	Owners        []OwnerChange
+	Command, Curl string
 }
 
 // OwnerChange is a field whose owners would not be the same after a write.
@@ -62,8 +62,9 @@ type Apply struct {
 	Failures int
 	// Failed are the numbers of the rows that failed, Left how many documents
 	// were left out this time.
-	Failed string
-	Left   int
+	Failed        string
+	Left          int
+	Command, Curl string
 }
 
 // ApplyRow is one document.
@@ -88,10 +89,10 @@ type Delete struct {
 	Finalizers            []string
 	Dependents            []RelatedRow
 	// Typed is what is to be typed, empty when a button is enough.
-	Typed   string
-	Problem string
-	Fault   *Fault
-	Command string
+	Typed         string
+	Problem       string
+	Fault         *Fault
+	Command, Curl string
 	// Hold is for how many seconds it can be undone.
 	Hold int
 	// Propagation is what was chosen, Usual what the server does without a choice.
@@ -114,9 +115,9 @@ type Bulk struct {
 	Change string
 	Asks   messages.Text
 	// One is the page of the object that it is about, where it is one.
-	One     string
-	Fault   *Fault
-	Command string
+	One           string
+	Fault         *Fault
+	Command, Curl string
 	// Deletes are, for a deletion, the objects with what belongs to them, in the
 	// place of Names; Hold and Propagation are as Delete has them.
 	Deletes     []BulkDelete

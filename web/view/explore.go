@@ -12,7 +12,8 @@ type Explore struct {
 	Operations, Kinds                  int
 	Note                               string
 	// Types is the version of the table of types that this shows.
-	Types string
+	Types         string
+	Command, Curl string
 }
 
 // ExploreSection is one group version.
@@ -49,19 +50,19 @@ type ExploreHit struct {
 type SchemaPage struct {
 	Title, GroupVersion, Type string
 	// Level is alpha, beta or stable, Meaning what that promises.
-	Level       string
-	Meaning     messages.Text
-	Deprecated  string
-	Description string
-	Trail       []Link
-	Fields      []SchemaField
-	Facts       []Fact
-	Operations  []ExploreOperation
-	ListHref    string
-	WatchHref   string
-	Objects     string
-	Command     string
-	Example     []Line
+	Level         string
+	Meaning       messages.Text
+	Deprecated    string
+	Description   string
+	Trail         []Link
+	Fields        []SchemaField
+	Facts         []Fact
+	Operations    []ExploreOperation
+	ListHref      string
+	WatchHref     string
+	Objects       string
+	Command, Curl string
+	Example       []Line
 }
 
 // SchemaField is one field.

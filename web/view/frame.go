@@ -13,7 +13,7 @@ type Frame struct {
 	// As is whom the user acts as, when it is someone else, AsGroups the groups that
 	// were given with the name, separated by commas.
 	As, AsGroups string
-	Theme string // "", "dark", "light" or "contrast"
+	Theme        string // "", "dark", "light" or "contrast"
 	// Language is the page's, as a tag; Languages are what can be chosen.
 	Language  string
 	Languages []Language

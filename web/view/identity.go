@@ -8,8 +8,8 @@ type WhoAmI struct {
 	Groups []string
 	Extra  []Param
 	// Command is the same question for kubectl.
-	Command   string
-	FormToken string
+	Command, Curl string
+	FormToken     string
 }
 
 // Sessions is the page of the user's sessions.
@@ -34,8 +34,8 @@ type Access struct {
 	Rows      []AccessRow
 	Paths     []Param
 	// Incomplete says that some rules are not known.
-	Incomplete string
-	Command    string
+	Incomplete    string
+	Command, Curl string
 	// Check is the question that was asked, with its answer.
 	Check *Check
 }

@@ -37,9 +37,9 @@ type List struct {
 	WatchHref   string
 	ExploreHref string
 	// Command is the same question for kubectl.
-	Command   string
-	FormToken string
-	CanDelete bool
+	Command, Curl string
+	FormToken     string
+	CanDelete     bool
 	// Acts are what else can be done with the selected objects.
 	Acts                       []Act
 	DeleteDenied, CreateDenied *Denied

@@ -23,10 +23,10 @@ type Logs struct {
 	// CanPrevious tells that there may be a log of before a restart.
 	CanPrevious bool
 	// First are lines for browsers without scripts, and for the first moment.
-	First    []string
-	Problem  string
-	Command  string
-	Download string
+	First         []string
+	Problem       string
+	Command, Curl string
+	Download      string
 }
 
 // Option is one choice of a select.

@@ -18,10 +18,10 @@ type Object struct {
 	// Held tells that its deletion is confirmed and can be undone yet.
 	Held bool
 	// Panel tells that the object stands beside its list.
-	Panel     bool
-	Command   string
-	FormToken string
-	Acts      []Act
+	Panel         bool
+	Command, Curl string
+	FormToken     string
+	Acts          []Act
 	// Own tells that the tab keeps itself up to date.
 	Own bool
 	// Whole tells that the tab has the whole area, with a foot of its own.

@@ -5,10 +5,11 @@ import "pilothouse/web/messages"
 // Cluster is the page of the whole cluster at a glance.
 type Cluster struct {
 	// Key changes when the page would.
-	Key      string
-	Facts    []Fact
-	Tiles    []Tile
-	Warnings []WarningRow
+	Key           string
+	Command, Curl string
+	Facts         []Fact
+	Tiles         []Tile
+	Warnings      []WarningRow
 	// WarningsHref lists all of them; WarningsFault is why there are none.
 	WarningsHref  string
 	WarningsFault *Fault

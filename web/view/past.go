@@ -9,8 +9,8 @@ type Requests struct {
 	What, Query, User string
 	Choices           []Choice
 	// Mine tells that only one's own are shown, since others' may not be seen.
-	Mine    bool
-	Command string
+	Mine          bool
+	Command, Curl string
 }
 
 // Choice is one of several links of which one is taken.
@@ -65,8 +65,8 @@ type Life struct {
 	Level  string
 	Bodies []Body
 	// Recorded tells that only the audit journal knows the request.
-	Recorded bool
-	Command  string
+	Recorded      bool
+	Command, Curl string
 }
 
 // StagePart is one stage in the bar.
@@ -104,12 +104,12 @@ type AccessStory struct {
 
 // AuditPage is the page of the audit journal.
 type AuditPage struct {
-	Fields  []Field
-	Refused bool
-	Rows    []RequestRow
-	Problem string
-	More    bool
-	Command string
+	Fields        []Field
+	Refused       bool
+	Rows          []RequestRow
+	Problem       string
+	More          bool
+	Command, Curl string
 }
 
 // Field is a field of a filter.
@@ -157,7 +157,7 @@ type Changes struct {
 	Problem                           string
 	From, To                          string // the span that was asked for, RFC 3339
 	Known                             string // how far back anything is known
-	Command                           string
+	Command, Curl                     string
 }
 
 // Deleted is the page of an object that was deleted.

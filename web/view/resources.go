@@ -3,9 +3,10 @@ package view
 // Resources is the page of all resource types.
 type Resources struct {
 	// Version is that of the table of types.
-	Version string
-	Groups  []ResourceGroup
-	Types   int
+	Version       string
+	Groups        []ResourceGroup
+	Types         int
+	Command, Curl string
 }
 
 // ResourceGroup is one API group.

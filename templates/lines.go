@@ -20,7 +20,9 @@ func Lines(lines []view.Line, label string) templ.Component {
 		for _, l := range lines {
 			b.WriteString(`<span class="ln" data-n="` + strconv.Itoa(l.Number) + `">`)
 			for _, p := range l.Parts {
-				if p.Class == "" {
+				if p.Class == "k" && l.Href != "" {
+					b.WriteString(`<a class="yk" tabindex="-1" href="` + templ.EscapeString(l.Href) + `">` + templ.EscapeString(p.Text) + `</a>`)
+				} else if p.Class == "" {
 					b.WriteString(templ.EscapeString(p.Text))
 				} else {
 					b.WriteString(`<span class="y` + p.Class + `">` + templ.EscapeString(p.Text) + `</span>`)

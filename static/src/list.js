@@ -102,6 +102,7 @@ class List {
   }
 
   ask() {
+    this.release()
     return {
       kind: 'list', url: this.url, ...(this.fresh ? { from: 0, size: this.window().size } : this.window()),
       have: this.fresh ? [] : this.order.map((uid) => `${uid} ${this.rows.get(uid).dataset.v}`),
@@ -137,7 +138,11 @@ class List {
     return this.rows.get(this.order[i]) ?? null
   }
 
+  // apply puts what the server sent into place. While the pointer is on the rows
+  // none of them goes elsewhere in the order: that is held until it leaves.
   apply(m) {
+    if (m.whole) this.held = null
+    else if (this.held || this.inside && m.order && this.moved(m)) return this.hold(m)
     const moves = m.whole || m.order || m.from !== this.from || m.total !== this.total
     const anchor = m.whole || !moves ? null : this.anchor()
     const before = anchor?.getBoundingClientRect().top
@@ -146,14 +151,8 @@ class List {
     this.from = m.from
     this.total = m.total
     if (m.whole) this.reset(m)
-    const changed = Object.values(m.rows ?? {})
-    if (changed.length) { // all of them are read at once
-      const rows = fragment(`<table><tbody>${changed.join('')}</tbody></table>`).querySelectorAll('tr')
-      const flash = this.calm(rows.length)
-      for (const tr of rows) this.take(tr.dataset.uid, tr, flash)
-    }
+    this.fill(m)
     if (m.order) this.arrange(m.order, m.gone ?? [])
-    if (this.count !== m.count) $('[data-count]', this.el).replaceChildren(fragment(this.count = m.count))
     if (!moves) return
     this.place()
     this.table.setAttribute('aria-rowcount', String(m.total + 1))
@@ -169,6 +168,59 @@ class List {
       }
     }
     this.check()
+  }
+
+  // fill takes what rows show, and how many there are.
+  fill(m) {
+    const changed = Object.values(m.rows ?? {})
+    if (changed.length) { // all of them are read at once
+      const rows = fragment(`<table><tbody>${changed.join('')}</tbody></table>`).querySelectorAll('tr')
+      const flash = this.calm(rows.length)
+      for (const tr of rows) this.take(tr.dataset.uid, tr, flash)
+    }
+    if (m.count !== undefined && this.count !== m.count) $('[data-count]', this.el).replaceChildren(fragment(this.count = m.count))
+  }
+
+  // moved counts the rows that a message puts elsewhere: those outside of the
+  // longest part that stays in its order, and those that leave from between.
+  moved(m) {
+    const at = new Map(m.order.map((uid, i) => [uid, i]))
+    const places = this.order.map((uid) => at.get(uid))
+    const stays = places.filter((p) => p !== undefined)
+    const tails = []
+    for (const p of stays) {
+      const i = tails.findIndex((t) => t > p)
+      tails[i < 0 ? tails.length : i] = p
+    }
+    const [first, last] = [places.findIndex((p) => p !== undefined), places.findLastIndex((p) => p !== undefined)]
+    const left = this.order.filter((uid, i) => places[i] === undefined && i > first && i < last && !m.gone?.includes(uid))
+    return stays.length - tails.length + left.length
+  }
+
+  // hold keeps the order that is shown; what rows say changes, and those that are
+  // gone are struck through.
+  hold(m) {
+    this.fill(m)
+    const gone = [...this.held?.gone ?? [], ...m.gone ?? []]
+    this.held = { from: m.from, total: m.total, order: m.order ?? this.held?.order ?? this.order, gone, empty: m.empty }
+    for (const uid of gone) this.rows.get(uid)?.classList.add('gone')
+    this.tell(this.moved(this.held))
+  }
+
+  // release puts everything where it belongs.
+  release() {
+    const m = this.held
+    if (!m) return
+    this.held = null
+    this.pill(0)
+    this.apply(m)
+  }
+
+  // tell says how many rows are held.
+  tell(n) {
+    const p = $('[data-pill]', this.el)
+    p.hidden = false
+    p.textContent = msgs(n, '{n} moved', '{n} moved')
   }
 
   reset(m) {
@@ -262,10 +314,21 @@ class List {
     tr.removeAttribute('data-uid')
     this.selected.delete(uid)
     this.bulk()
-    setTimeout(() => {
+    const end = () => {
+      if (this.pushes(tr)) return setTimeout(end, goneFor / 10)
       if (tr.contains(document.activeElement)) this.focus(this.near(tr, 1) ?? this.near(tr, -1))
       tr.remove()
-    }, goneFor)
+    }
+    setTimeout(end, goneFor)
+  }
+
+  // pushes tells whether a row cannot go without another one coming under the
+  // pointer; where there is something above, that is scrolled away instead.
+  pushes(tr) {
+    const here = this.inside && this.pointer?.isConnected && tr.isConnected && tr.compareDocumentPosition(this.pointer) & Node.DOCUMENT_POSITION_FOLLOWING
+    if (here && this.scroller.scrollTop < this.height) return true
+    if (here) this.scroller.scrollTop -= this.height
+    return false
   }
 
   place() {
@@ -298,12 +361,15 @@ class List {
     this.scroller.addEventListener('scroll', () => {
       frame ||= requestAnimationFrame(() => {
         frame = 0
+        this.release()
         if (this.scroller.scrollTop < this.height) this.pill(-1)
         this.check()
       })
     }, { signal, passive: true })
     new ResizeObserver(() => { this.measure(); this.place(); this.check() }).observe(this.scroller)
     const point = (tr) => {
+      this.inside = !!tr
+      if (!tr) this.release()
       if (tr === this.pointer) return
       this.pointer = tr
       clearTimeout(this.pointing)
@@ -312,7 +378,10 @@ class List {
     this.body.addEventListener('pointerover', (e) => { if (e.pointerType === 'mouse') point(e.target.closest('tr')) }, { signal })
     this.body.addEventListener('pointerleave', () => point(null), { signal })
     this.body.addEventListener('change', (e) => this.tick(e.target), { signal })
-    $('[data-pill]', this.el).addEventListener('click', () => { this.scroller.scrollTop = 0 }, { signal })
+    $('[data-pill]', this.el).addEventListener('click', () => {
+      if (this.held) return this.release()
+      this.scroller.scrollTop = 0
+    }, { signal })
     const filter = $('[data-filter]', this.el)
     filter.addEventListener('submit', (e) => { e.preventDefault(); this.filter(true) }, { signal })
     filter.elements.q.addEventListener('input', () => this.filter(false), { signal })
@@ -377,6 +446,7 @@ class List {
   }
 
   step(by) {
+    this.release()
     const tr = this.row() ?? this.rows.get(this.last)
     if (!tr) {
       const i = Math.max(0, Math.ceil(this.scroller.scrollTop / this.height) - this.from)
@@ -387,6 +457,7 @@ class List {
   }
 
   edge(end) {
+    this.release()
     this.scroller.scrollTop = end ? this.scroller.scrollHeight : 0
     setTimeout(() => this.focus(this.rows.get(this.order.at(end ? -1 : 0))), 150)
   }

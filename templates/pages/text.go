@@ -188,3 +188,12 @@ func shownOf(list []view.Container) (shown containerColumns) {
 	}
 	return shown
 }
+
+// fullName says what a button is about, for those who do not see the page around
+// it.
+func fullName(a view.Act) templ.Attributes {
+	if a.Full == "" {
+		return nil
+	}
+	return templ.Attributes{"aria-label": a.Full, "title": a.Full}
+}

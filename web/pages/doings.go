@@ -167,7 +167,7 @@ func (c *Call) fillDoings(ctx context.Context, o *loaded, v *view.Object) {
 		if d.shown == nil || !d.on(o.entry) || !d.shown(o) {
 			continue
 		}
-		v.Acts = append(v.Acts, view.Act{Name: d.name, Text: d.verb, Href: v.Path + "?act=" + d.name, Denied: c.may(ctx, d.right(o.address))})
+		v.Acts = append(v.Acts, view.Act{Name: d.name, Text: d.verb, Full: c.T(d.one, o.object.GetKind(), o.name), Href: v.Path + "?act=" + d.name, Denied: c.may(ctx, d.right(o.address))})
 	}
 }
 

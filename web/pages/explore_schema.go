@@ -69,8 +69,13 @@ func exploreKind(ctx context.Context, c *Call) (*Answer, error) {
 		v.Command = "kubectl explain " + strings.Join(append([]string{kubectlName(c.Registry.Table(), e.GVR())}, path...), ".")
 		v.Curl = c.curlGet("/openapi/v3/"+doc, nil)
 		v.Deprecated = e.Version.Deprecated
-		if len(path) == 0 {
+		switch {
+		case len(path) == 0:
 			c.aboutKind(ctx, d, e, &v)
+		case can(e, "list"):
+			column := jsonPath(d, d.Kind(kind), path)
+			v.ListHref = join(listPath(e.GVR(), ""), with(nil, "cols", "Name,"+column))
+			v.Objects = c.T("%s of all objects", column)
 		}
 	}
 	return &Answer{Title: v.Title, Body: tmpl.Schema(v), Crumbs: []view.Link{{Text: c.T("API explorer"), Href: "/ui/explore"}, {Text: v.Title, Data: true}}}, nil

@@ -8,6 +8,7 @@ import (
 
 	"pilothouse/backend/client"
 	tmpl "pilothouse/templates/pages"
+	"pilothouse/web/apidoc"
 	"pilothouse/web/rows"
 	"pilothouse/web/view"
 
@@ -131,7 +132,7 @@ func yamlOf(o *unstructured.Unstructured, managed bool) (string, error) {
 	return string(raw), err
 }
 
-func yamlTab(_ context.Context, c *Call, o *loaded, v *view.Object) (templ.Component, error) {
+func yamlTab(ctx context.Context, c *Call, o *loaded, v *view.Object) (templ.Component, error) {
 	managed := c.Query.Get("managed") != ""
 	text, err := yamlOf(&o.object, managed)
 	if err != nil {
@@ -139,6 +140,8 @@ func yamlTab(_ context.Context, c *Call, o *loaded, v *view.Object) (templ.Compo
 	}
 	owners := c.Query.Get("owners") != ""
 	y := &view.YAML{Lines: view.YAMLLines(text), Managed: managed, Owners: owners, Download: v.Path + "?download=1", Toggle: v.Path + "?tab=yaml", OwnersHref: v.Path + "?tab=yaml"}
+	c.linkFields(ctx, o, y.Lines, text)
+	y.Explore = kindPage(apidoc.PathOf(o.gvr.GroupVersion()), o.object.GetKind(), "")
 	if !managed {
 		y.Toggle += "&managed=1"
 	}

@@ -12,6 +12,7 @@ import (
 type objectAct struct {
 	name, key string
 	text      messages.Text
+	full      messages.Text // of a kind and a name
 	danger    bool
 	// shown tells whether it can be done with an object at all; verb and sub are
 	// the right that it needs.
@@ -23,8 +24,8 @@ type objectAct struct {
 
 // objectActs are what can be done with objects, in the order of the buttons.
 var objectActs = []objectAct{
-	{name: "edit", text: "Edit", key: "e", verb: "update", query: "edit=1", shown: served("update")},
-	{name: "delete", text: "Delete", key: "Delete", danger: true, verb: "delete", query: "delete=1", shown: served("delete")},
+	{name: "edit", text: "Edit", full: "Edit %s %s", key: "e", verb: "update", query: "edit=1", shown: served("update")},
+	{name: "delete", text: "Delete", full: "Delete %s %s", key: "Delete", danger: true, verb: "delete", query: "delete=1", shown: served("delete")},
 }
 
 // served tells objects of types that know a verb.
@@ -40,7 +41,7 @@ func (c *Call) fillActs(ctx context.Context, o *loaded, v *view.Object) {
 			continue
 		}
 		v.Acts = append(v.Acts, view.Act{
-			Name: a.name, Text: a.text, Key: a.key, Danger: a.danger, Href: v.Path + "?" + a.query,
+			Name: a.name, Text: a.text, Full: c.T(a.full, o.object.GetKind(), o.name), Key: a.key, Danger: a.danger, Href: v.Path + "?" + a.query,
 			Denied: c.may(ctx, right{verb: a.verb, address: o.address, sub: a.sub}),
 		})
 	}

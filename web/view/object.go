@@ -32,7 +32,9 @@ type Object struct {
 type Act struct {
 	Name, Href, Key string
 	Text            messages.Text
-	Danger          bool
+	// Full is the text with the object's name: Delete Pod web-7.
+	Full   string
+	Danger bool
 	// Denied is why the user may not use it, nil when they may.
 	Denied *Denied
 }
@@ -119,6 +121,8 @@ type YAML struct {
 	OwnersHref string
 	Download   string
 	EditHref   string
+	// Explore describes the kind.
+	Explore string
 }
 
 // Line is one line of YAML.
@@ -126,6 +130,7 @@ type Line struct {
 	Number int
 	Parts  []Part
 	Owner  string // who owns the field, where that is shown
+	Href   string // of the key: its description
 }
 
 // Part is a piece of a line; Class is "k" for a key, "s" for text, "n" for a

@@ -7,7 +7,7 @@ import { subscribe } from './socket.js'
 import { tick } from './time.js'
 import * as widths from './widths.js'
 
-const overscan = 36
+const overscan = 35 // with the rows of a window of 900 pixels: what the page came with
 const goneFor = 3000
 // Cells flash while no more rows than these change in a moment: when everything
 // changes a flash says nothing, and costs more than all the rest.

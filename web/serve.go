@@ -113,6 +113,10 @@ func (d *Dashboard) serve(ctx context.Context, r *request.Request) (*request.Res
 		return d.messages(r, name)
 	}
 	c := &pages.Call{Site: &d.site, R: r, Query: r.Query(), Panel: r.Header.Get("X-Pilothouse") == "panel"}
+	c.Origin = "http://" + r.Header.Get("Host")
+	if r.TLS != nil {
+		c.Origin = "https://" + r.Header.Get("Host")
+	}
 	d.identify(ctx, c)
 	c.Language = d.language(c)
 	ctx = messages.With(ctx, c.Language)

@@ -316,14 +316,6 @@ func bodyLines(body []byte) (lines []view.Line) {
 	return lines
 }
 
-// base is the address of the server, as the browser calls it.
-func (c *Call) base() string {
-	if c.R.TLS != nil {
-		return "https://" + c.R.Header.Get("Host")
-	}
-	return "http://" + c.R.Header.Get("Host")
-}
-
 // curl is the request for curl, without the credential.
 func (c *Call) curl(call client.Call) string {
 	u := (&url.URL{Path: call.Path, RawQuery: call.Query.Encode()}).String()
@@ -343,7 +335,7 @@ func (c *Call) curl(call client.Call) string {
 	if call.Body != nil {
 		words = append(words, "-H", shellQuote("Content-Type: "+call.ContentType), "--data-binary", shellQuote(string(call.Body)))
 	}
-	return strings.Join(append(words, shellQuote(c.base()+u)), " ")
+	return strings.Join(append(words, shellQuote(c.Origin+u)), " ")
 }
 
 // kubectlRaw is the request for kubectl: raw where it has a command for the

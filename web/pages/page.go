@@ -71,6 +71,9 @@ type Call struct {
 	// Language is the user's; T and N are its methods.
 	*messages.Language
 	R *request.Request
+	// Origin is the address of the server as the browser calls it; a live part
+	// outlives the headers that say so.
+	Origin string
 	// Session is nil on public pages without a login, Secret its cookie.
 	Session *session.Session
 	Secret  string

@@ -54,7 +54,7 @@ func (c *Call) curlAll(paths ...string) string {
 		paths[i] = strings.TrimPrefix(p, "/")
 	}
 	one := c.curlGet("/PATHS", nil)
-	return strings.Replace(one, c.base()+"/PATHS", "'"+c.base()+"/{"+strings.Join(paths, ",")+"}'", 1)
+	return strings.Replace(one, c.Origin+"/PATHS", "'"+c.Origin+"/{"+strings.Join(paths, ",")+"}'", 1)
 }
 
 // rawCommands are a GET for kubectl and for curl.

@@ -41,7 +41,7 @@ test('each kind shows what people look for in it', async () => {
     [shop('batch/jobs/report-28700'), /Succeeded\s+2 of 4/, /Failed\s+1 of at most 3/],
     [shop('batch/cronjobs/report'), /\*\/15 \* \* \* \* Europe\/Berlin/, /Next\s+.*:(00|15|30|45) CES?T \(in /, /report-28700.*Running/s],
     ['/ui/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/api-gateway', /Scales\s+Deployment\/api-gateway/, /Resource cpu\s+88 %\s+70 %/],
-    [shop('rbac.authorization.k8s.io/roles/deployer'), /get, list, watch, update, patch\s+deployments, deployments\/scale\s+apps/, /deployers\s+namespace shop\s+User dev, ServiceAccount platform\/ci/],
+    [shop('rbac.authorization.k8s.io/roles/deployer'), /get, list, watch, update, patch\s+deployments, deployments\/scale\s+apps/, /dev\s+User\s+namespace shop\s+deployers\s+platform\/ci\s+ServiceAccount\s+namespace shop\s+deployers/],
     [shop('rbac.authorization.k8s.io/rolebindings/deployers'), /Role\s+Role shop\/deployer/, /ServiceAccount\s+platform\/ci/, /Rules of the role/],
     ['/ui/apis/apiextensions.k8s.io/v1/customresourcedefinitions/databases.example.com', /Database/, /There is 1\./, /Size, Phase, Engine/],
     [shop('example.com/databases/orders'), /Size\s+3/, /engine: postgres/],

@@ -90,6 +90,21 @@ test('R15: what others change meanwhile is merged or shown, never overwritten', 
   await page.keyboard.press('Control+s')
   await page.waitForURL(/tab=yaml/)
   assert.deepEqual((await read('shared')).data, { a: 'again', b: 'more' })
+
+  // A third value is written in its conflict.
+  await page.goto(server.url + `/ui${base}/shared?edit=1`)
+  await type(page, 'a: again', 'a: left # kept')
+  await server.api('PATCH', `${base}/shared`, { data: { a: 'right' } }, 'application/merge-patch+json')
+  await page.keyboard.press('Control+s')
+  const own = page.locator('[name="own.data.a"]')
+  assert.equal(await own.inputValue(), 'left')
+  await own.fill('both\nof them')
+  assert.ok(await page.isChecked('[name="choice.data.a"][value=own]'))
+  await page.keyboard.press('Control+s')
+  await page.waitForSelector('.diff .ins')
+  await page.keyboard.press('Control+s')
+  await page.waitForURL(/tab=yaml/)
+  assert.equal((await read('shared')).data.a, 'both\nof them')
   await done(c)
 })
 

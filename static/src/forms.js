@@ -25,6 +25,11 @@ export async function start(root) {
   if (!$('[data-testid="review"]', form) && !('passing' in form.dataset)) mine.view.focus()
 }
 
+// Who writes another value for a conflict has chosen it.
+document.addEventListener('input', (e) => {
+  if (e.target.matches?.('[data-chooses]')) $('input', e.target.parentNode).checked = true
+})
+
 // A draft is offered again after a reload, a crash or a lost session.
 function restore(o) {
   const draft = o.key && localStorage.getItem(o.key)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 
 	"pilothouse/web/messages"
 	"pilothouse/web/view"
@@ -197,3 +198,6 @@ func fullName(a view.Act) templ.Attributes {
 	}
 	return templ.Attributes{"aria-label": a.Full, "title": a.Full}
 }
+
+// rows is how many lines a field shows for a text, eight at most.
+func rows(text string) string { return strconv.Itoa(min(strings.Count(text, "\n")+1, 8)) }

@@ -151,11 +151,18 @@ func (c *Call) rebase(o *loaded, v *view.Edit, mine map[string]any) (bool, error
 	live, status := comparable(o.object.DeepCopy().Object)
 	base, _ = comparable(base)
 	was, _ := comparable(maps.Clone(mine))
-	merged, conflicts := mergeBy(base, was, live, "", func(field string) string { return c.Form.Get("choice." + field) })
-	if slices.ContainsFunc(conflicts, func(f view.Conflict) bool { return f.Choice == "" }) {
+	merged, conflicts, err := mergeBy(base, was, live, "", func(field string) (string, string) {
+		return c.Form.Get("choice." + field), unix(c.Form.Get("own." + field))
+	})
+	if err != nil || slices.ContainsFunc(conflicts, func(f view.Conflict) bool { return f.Choice == "" }) {
+		if v.Secret { // what stands there is encoded
+			for i := range conflicts {
+				conflicts[i].Ownable = false
+			}
+		}
 		v.Conflicts, v.Panes = conflicts, conflictPanes(base, was, live)
-		v.Note = c.T("Someone else has changed the object meanwhile, in the same fields. Choose whose values are to stay, or change your text; nothing is written before.")
-		return false, nil
+		v.Note = c.T("Someone else has changed the object meanwhile, in the same fields. Choose whose values are to stay, or write others; nothing is written before.")
+		return false, err
 	}
 	tree, _ := merged.(map[string]any)
 	if status != nil {

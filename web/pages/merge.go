@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -17,21 +18,31 @@ import (
 // have changed the same field in different ways the field is a conflict, and
 // live's value stays.
 func merge(base, mine, live any, field string) (any, []view.Conflict) {
-	return mergeBy(base, mine, live, field, func(string) string { return theirs })
+	merged, conflicts, _ := mergeBy(base, mine, live, field, func(string) (string, string) { return theirs, "" })
+	return merged, conflicts
 }
 
 // The choices of a conflict.
 const (
-	ours   = "mine"
-	theirs = "theirs"
+	ours    = "mine"
+	theirs  = "theirs"
+	another = "own"
 )
 
-// mergeBy is merge with a choice for each conflict, by its field: ours, theirs,
-// or none, which keeps ours.
-func mergeBy(base, mine, live any, field string, choice func(field string) string) (any, []view.Conflict) {
+// maxOwn bounds the text of a value that can be changed in its conflict, in
+// bytes; longer ones are changed in the editor.
+const maxOwn = 4000
+
+// chooser gives the choice for the conflict of a field: ours, theirs, another with
+// the text of another value, or none.
+type chooser func(field string) (choice, text string)
+
+// mergeBy is merge with a choice for each conflict, by its field; where there is
+// none ours stays. The error is that of a text that is no value.
+func mergeBy(base, mine, live any, field string, choice chooser) (any, []view.Conflict, error) {
 	m := merger{choice: choice}
 	out := m.value(maybe{base, base != nil}, maybe{mine, true}, maybe{live, true}, field)
-	return out.v, m.conflicts
+	return out.v, m.conflicts, m.err
 }
 
 // maybe is a value that may not be there.
@@ -43,8 +54,9 @@ type maybe struct {
 func (a maybe) is(b maybe) bool { return a.ok == b.ok && reflect.DeepEqual(a.v, b.v) }
 
 type merger struct {
-	choice    func(field string) string
+	choice    chooser
 	conflicts []view.Conflict
+	err       error
 }
 
 func (m *merger) value(base, mine, live maybe, field string) maybe {
@@ -60,12 +72,49 @@ func (m *merger) value(base, mine, live maybe, field string) maybe {
 	if b, x, l, ok := lists(base, mine, live); ok {
 		return maybe{m.list(b, x, l, field), true}
 	}
-	c := view.Conflict{Field: field, Base: written(base), Mine: written(mine), Live: written(live), Choice: m.choice(field)}
+	c := view.Conflict{Field: field, Base: written(base), Mine: written(mine), Live: written(live)}
+	whole, short := spelled(mine)
+	choice, text := m.choice(field)
+	c.Choice, c.Own, c.Ownable = choice, cmp.Or(text, whole), short
 	m.conflicts = append(m.conflicts, c)
-	if c.Choice == theirs {
+	switch c.Choice {
+	case theirs:
 		return live
+	case another:
+		v, err := spelledOut(text, mine, live)
+		if err != nil && m.err == nil {
+			m.err = badRequest("The value of %s is not YAML: %s", field, strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))
+		}
+		return v
 	}
 	return mine
+}
+
+// spelled is a value as one changes it in its conflict: a string as it is, all
+// else as YAML; false when it is too long for that.
+func spelled(v maybe) (string, bool) {
+	text, isText := v.v.(string)
+	if !isText && v.ok {
+		raw, err := yaml.Marshal(v.v)
+		if err != nil {
+			return "", false
+		}
+		text = strings.TrimSuffix(string(raw), "\n")
+	}
+	return text, len(text) <= maxOwn
+}
+
+// spelledOut is the value that a text stands for in the place of mine and live;
+// nothing but blanks stands for no value where no string is expected.
+func spelledOut(text string, mine, live maybe) (maybe, error) {
+	_, a := mine.v.(string)
+	_, b := live.v.(string)
+	if a || b {
+		return maybe{text, true}, nil
+	}
+	var v any
+	err := yaml.Unmarshal([]byte(text), &v)
+	return maybe{v, v != nil}, err
 }
 
 func trees(base, mine, live maybe) (b, m, l map[string]any, ok bool) {

@@ -100,10 +100,16 @@ func TestMerge(t *testing.T) {
 
 func TestAMergeTakesChoices(t *testing.T) {
 	type m = map[string]any
-	base, mine, live := m{"a": "1", "b": "1", "c": "1"}, m{"a": "2", "b": "2", "c": "2"}, m{"a": "3", "b": "3", "c": "3"}
-	got, conflicts := mergeBy(base, mine, live, "", func(field string) string { return m{"a": ours, "b": theirs, "c": ""}[field].(string) })
-	if want := (m{"a": "2", "b": "3", "c": "2"}); !reflect.DeepEqual(got, want) || len(conflicts) != 3 {
-		t.Errorf("got %v with %v, want %v", got, conflicts, want)
+	base, mine, live := m{"a": "1", "b": "1", "c": "1", "d": "1", "e": 1.0, "f": 1.0}, m{"a": "2", "b": "2", "c": "2", "d": "2", "e": 2.0, "f": 2.0}, m{"a": "3", "b": "3", "c": "3", "d": "3", "e": 3.0, "f": 3.0}
+	choices := map[string][2]string{"a": {ours}, "b": {theirs}, "c": {}, "d": {another, "08"}, "e": {another, "[x, 4]"}, "f": {another, " "}}
+	choose := func(field string) (string, string) { return choices[field][0], choices[field][1] }
+	got, conflicts, err := mergeBy(base, mine, live, "", choose)
+	if want := (m{"a": "2", "b": "3", "c": "2", "d": "08", "e": []any{"x", 4.0}}); err != nil || !reflect.DeepEqual(got, want) || len(conflicts) != 6 {
+		t.Errorf("got %v with %v and %v, want %v", got, conflicts, err, want)
+	}
+	choices["e"] = [2]string{another, "[x"}
+	if _, conflicts, err = mergeBy(base, mine, live, "", choose); err == nil || conflicts[4].Own != "[x" {
+		t.Errorf("a value that is no YAML is %v with %v", err, conflicts[4])
 	}
 }
 

@@ -21,9 +21,13 @@ type Edit struct {
 	Review    *Review
 }
 
-// Conflict is a field that both sides have changed. Choice is "mine", "theirs"
-// or empty.
-type Conflict struct{ Field, Base, Mine, Live, Choice string }
+// Conflict is a field that both sides have changed. Choice is "mine", "theirs",
+// "own" for the value that Own says, or empty. Without Ownable only one of the
+// two values can be chosen.
+type Conflict struct {
+	Field, Base, Mine, Live, Choice, Own string
+	Ownable                              bool
+}
 
 // PaneRow is one line of three texts beside each other: what both sides began
 // with and what each made of it. Gap stands for lines that are left out.

@@ -5,24 +5,35 @@
 package static
 
 import (
+	"bytes"
+	"compress/gzip"
 	"embed"
 	"encoding/json"
+	"io"
 	"io/fs"
 	"mime"
 	"path"
 	"strings"
+	"sync"
 )
 
 //go:generate make -C .. static
 
-//go:embed dist
+// dist has the compressed forms alone: they are a third of the plain ones.
+//
+//go:embed dist/*.gz dist/*.br dist/manifest.json
 var dist embed.FS
 
 // File is one file in the forms that it can be sent in.
 type File struct {
-	Type                string
-	Plain, Gzip, Brotli []byte
+	Type         string
+	Gzip, Brotli []byte
+	plain        func() []byte
 }
+
+// Plain gives the file as it is, for clients that take no compressed form; it is
+// made of one at the first call.
+func (f *File) Plain() []byte { return f.plain() }
 
 // Files are all files by the names that addresses have.
 var Files = load()
@@ -48,6 +59,7 @@ func load() map[string]*File {
 		f := files[base]
 		if f == nil {
 			f = &File{Type: contentType(base)}
+			f.plain = sync.OnceValue(func() []byte { return inflated(f.Gzip) })
 			files[base] = f
 		}
 		switch path.Ext(name) {
@@ -55,12 +67,22 @@ func load() map[string]*File {
 			f.Gzip = raw
 		case ".br":
 			f.Brotli = raw
-		default:
-			f.Plain = raw
 		}
 	}
 	delete(files, "manifest.json")
 	return files
+}
+
+func inflated(compressed []byte) []byte {
+	r, err := gzip.NewReader(bytes.NewReader(compressed))
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	plain, err := io.ReadAll(r)
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return plain
 }
 
 func contentType(name string) string {

@@ -15,8 +15,8 @@ const mostBytes = 3 << 20
 func TestCompressedFormsAreTheFiles(t *testing.T) {
 	total := 0
 	for name, f := range Files {
-		total += len(f.Plain) + len(f.Gzip) + len(f.Brotli)
-		if f.Plain == nil || f.Gzip == nil || f.Brotli == nil || f.Type == "" {
+		total += len(f.Gzip) + len(f.Brotli)
+		if f.Plain() == nil || f.Gzip == nil || f.Brotli == nil || f.Type == "" {
 			t.Errorf("%s lacks a form or a type", name)
 			continue
 		}
@@ -26,7 +26,7 @@ func TestCompressedFormsAreTheFiles(t *testing.T) {
 		}
 		for form, r := range map[string]io.Reader{"gzip": z, "brotli": brotli.NewReader(bytes.NewReader(f.Brotli))} {
 			got, err := io.ReadAll(r)
-			if err != nil || !bytes.Equal(got, f.Plain) {
+			if err != nil || !bytes.Equal(got, f.Plain()) {
 				t.Errorf("%s of %s is another file: %v", form, name, err)
 			}
 		}
@@ -47,7 +47,7 @@ func TestNamesLeadToFiles(t *testing.T) {
 // Scripts that make code of text would need a weaker policy.
 func TestScriptsMakeNoCodeOfText(t *testing.T) {
 	for name, f := range Files {
-		if strings.HasSuffix(name, ".js") && (bytes.Contains(f.Plain, []byte("new Function(")) || bytes.Contains(f.Plain, []byte("eval("))) {
+		if strings.HasSuffix(name, ".js") && (bytes.Contains(f.Plain(), []byte("new Function(")) || bytes.Contains(f.Plain(), []byte("eval("))) {
 			t.Errorf("%s evaluates text", name)
 		}
 	}

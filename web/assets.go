@@ -62,7 +62,7 @@ func (d *Dashboard) asset(r *request.Request, name string) (*request.Response, e
 	if f == nil || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return notThere(), nil
 	}
-	p := &request.Response{ContentType: f.Type, Body: f.Plain}
+	p := &request.Response{ContentType: f.Type}
 	p.Header = append(keep(cache), request.HeaderLine{Name: "Vary", Value: "Accept-Encoding"})
 	switch {
 	case f.Brotli != nil && accepts(r, "br"):
@@ -71,6 +71,8 @@ func (d *Dashboard) asset(r *request.Request, name string) (*request.Response, e
 	case f.Gzip != nil && accepts(r, "gzip"):
 		p.Body = f.Gzip
 		p.Header = append(p.Header, request.HeaderLine{Name: "Content-Encoding", Value: "gzip"})
+	default:
+		p.Body = f.Plain()
 	}
 	return p, nil
 }

@@ -87,5 +87,5 @@ func file(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", f.Type)
-	w.Write(f.Plain) //nolint:errcheck // the browser may be gone
+	w.Write(f.Plain()) //nolint:errcheck // the browser may be gone
 }

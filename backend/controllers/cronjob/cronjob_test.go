@@ -99,11 +99,19 @@ func (tb *table) status(name string) *batchv1.CronJobStatus {
 	return &cj.Status
 }
 
+// awaitActive waits until the status has so many Jobs: the loop writes it after it
+// has made a Job, and goes by it when the clock is set on.
+func (tb *table) awaitActive(name string, n int) {
+	tb.t.Helper()
+	tb.await(fmt.Sprint(n), func() string { return fmt.Sprint(len(tb.status(name).Active)) })
+}
+
 func TestReplaceAndForbid(t *testing.T) {
 	tb := newTable(t)
 	due := tb.cronJob("replace", `"concurrencyPolicy":"Replace",`)
 	tb.at("replace", due.Add(time.Second))
 	tb.awaitJobs("replace", due, "0")
+	tb.awaitActive("replace", 1)
 	tb.at("replace", due.Add(5*time.Minute))
 	tb.awaitJobs("replace", due, "5") // the first one is gone
 	tb.await("replace-"+fmt.Sprint(due.Unix()/60+5), func() string {
@@ -116,6 +124,7 @@ func TestReplaceAndForbid(t *testing.T) {
 	due = tb.cronJob("forbid", `"concurrencyPolicy":"Forbid",`)
 	tb.at("forbid", due.Add(time.Second))
 	tb.awaitJobs("forbid", due, "0")
+	tb.awaitActive("forbid", 1)
 	tb.at("forbid", due.Add(5*time.Minute))
 	tb.await("JobAlreadyActive", func() string {
 		if strings.Contains(string(tb.Get("/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3Dforbid").Must(200).Body), "JobAlreadyActive") {

@@ -337,6 +337,43 @@ func TestATabThatHasRowsGetsTheDifference(t *testing.T) {
 	}
 }
 
+// A tab that holds its order while somebody points at a row shows what has
+// changed of rows that are elsewhere now.
+func TestRowsThatLeaveTheWindowAreSentAsTheyAreNow(t *testing.T) {
+	a := newAPI()
+	for i := range 10 {
+		a.set(fmt.Sprintf("p%d", i), "1")
+	}
+	_, v := open(t, a, Query{Sort: "value", Desc: true})
+	defer v.Close()
+	woken := make(chan struct{}, 1)
+	w := v.Window(0, 5, func() {
+		select {
+		case woken <- struct{}{}:
+		default:
+		}
+	})
+	defer w.Close()
+	w.Frame()
+	w.Move(0, 5, "u-p2")
+	w.Frame()
+	a.set("p4", "7")
+	for end := time.After(30 * time.Second); ; {
+		f, _ := w.Frame()
+		if i := slices.IndexFunc(f.Rows, func(r *Row) bool { return r.UID == "u-p4" }); i >= 0 {
+			if f.From != 1 || slices.Contains(f.Order, "u-p4") || f.Rows[i].Cells[1] != "7" {
+				t.Errorf("%+v has %v", f, f.Rows[i].Cells)
+			}
+			return
+		}
+		select {
+		case <-woken:
+		case <-end:
+			t.Fatal("it is not sent")
+		}
+	}
+}
+
 func TestTabsOfAUserShareASource(t *testing.T) {
 	a := newAPI()
 	a.set("p", "x")

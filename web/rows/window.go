@@ -32,7 +32,8 @@ type Frame struct {
 	Total, All int
 	// Order are the uids of the window's rows, nil when they are the same.
 	Order []string
-	// Rows are those that are new to the tab or have changed.
+	// Rows are those that are new to the tab or have changed, those among them
+	// that a change took out of the window: a tab that holds its order shows them.
 	Rows []*Row
 	// Gone are the uids of objects that the tab showed and that do not exist
 	// any more.
@@ -137,9 +138,12 @@ func (w *Window) compare(f *Frame, now []*Row) {
 		f.Order[i] = r.UID
 		delete(had, r.UID)
 	}
-	for uid := range had {
-		if w.view.source.rows[uid] == nil {
+	for uid, was := range had {
+		switch is := w.view.source.rows[uid]; {
+		case is == nil:
 			f.Gone = append(f.Gone, uid)
+		case is != was && w.view.query.picks(is):
+			f.Rows = append(f.Rows, is)
 		}
 	}
 	slices.Sort(f.Gone)

@@ -288,7 +288,7 @@ test('R23: watch=1 of an operation streams into the page', async () => {
   await server.api('PATCH', path + '/streamed', { data: { a: 'two' } }, 'application/merge-patch+json')
   await page.waitForSelector('[data-testid=watched] [data-type=MODIFIED] >> text=one → two')
   assert.match(await page.textContent('[data-testid=counts]'), /1 ADDED\s*1 MODIFIED\s*0 DELETED/)
-  assert.match(await page.innerText('[data-testid=watched] .same'), /kubectl get configmaps -n shop -l tried=watch --watch --output-watch-events\s+curl -N .*configmaps\?allowWatchBookmarks=true&labelSelector=tried%3Dwatch&watch=true/)
+  assert.match(await page.textContent('[data-testid=watched] .same'), /kubectl get configmaps -n shop -l tried=watch --watch --output-watch-events.*curl -N .*configmaps\?allowWatchBookmarks=true&labelSelector=tried%3Dwatch&watch=true/s)
   assert.equal(await page.inputValue('[name="p.labelSelector"]'), 'tried=watch') // what was typed stays
   // One object, after a version.
   const { metadata } = await server.api('GET', path + '/streamed')

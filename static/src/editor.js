@@ -104,13 +104,15 @@ const theirs = (e) => e.key === 'F3' || (e.ctrlKey || e.metaKey) && (/^[fgd ]$/i
 // them what that key was for.
 function whenUsed(source) {
   const place = new Compartment()
-  let begun = false
-  const begin = async (view, key) => {
+  let begun = false, there = false
+  let key = null // the last one that waits for them
+  const begin = async (view) => {
     if (begun) return
     begun = true
     const doc = view.state.doc
     const { more, goOn } = await import('./editor-more.js').catch(() => { begun = false; return {} })
     if (!more || !view.dom.isConnected) return
+    there = true
     view.dispatch({ effects: place.reconfigure(more(source)) })
     const before = view.state.sliceDoc(view.state.selection.main.head - 1, view.state.selection.main.head)
     goOn(view, key, view.state.doc !== doc && /[\w$/.-]/.test(before))
@@ -118,9 +120,12 @@ function whenUsed(source) {
   const first = EditorView.domEventHandlers({
     pointerdown(e, view) { begin(view) },
     keydown(e, view) {
-      const wanted = !begun && theirs(e)
-      if (wanted) e.preventDefault()
-      begin(view, wanted ? e : null)
+      const wanted = !there && theirs(e)
+      if (wanted) {
+        e.preventDefault()
+        key = e
+      }
+      begin(view)
       return wanted
     },
   })

@@ -272,7 +272,7 @@ test('R19: the logs of a workload stand together, new pods join, pods that have 
   // So does one that has finished.
   await node.finish('shop', 'cart-c')
   await until(async () => (await p.textContent('.logsource:nth-child(3) em')) === 'ended', wait)
-  assert.match(await status(p), /^21 lines · 1 of 3 containers live/)
+  await until(async () => /^21 lines · 1 of 3 containers live/.test(await status(p)), wait)
   // A selector has a page of its own.
   await p.goto(server.url + '/ui/logs?ns=shop&q=-l+app%3Dcart')
   await until(async () => /11 lines/.test(await status(p)), wait)

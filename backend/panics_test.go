@@ -19,8 +19,8 @@ var guards = map[string]bool{
 // unguarded are goroutines that need no guard, by file and begin of their text,
 // with the reason.
 var unguarded = map[string]string{
-	"backend/commands/proxy/proxy.go: func":      "a command of its own that imports nothing of the server's; http.Server's Shutdown and Close",
-	"backend/metrics/panics.go": "the guard itself",
+	"backend/commands/proxy/proxy.go: func": "a command of its own that imports nothing of the server's; http.Server's Shutdown and Close",
+	"backend/metrics/panics.go":             "the guard itself",
 }
 
 // harmless are what a func that only ends something calls.

@@ -121,7 +121,7 @@ func TestBackupAndRestore(t *testing.T) {
 	if code, raw := api(t, data, "GET", maps+"/lost", ""); code != 404 {
 		t.Errorf("%d %s", code, raw)
 	}
-	if code, raw := api(t, data, "GET", maps+"?watch=true&timeoutSeconds=1&resourceVersion="+lost, ""); code != 410 && !bytes.Contains(raw, []byte(`"code":410`)) {
+	if code, raw := api(t, data, "GET", maps+"?watch=true&timeoutSeconds=60&resourceVersion="+lost, ""); code != 410 && !bytes.Contains(raw, []byte(`"code":410`)) {
 		t.Errorf("a watch from what was lost: %d %s", code, raw)
 	}
 	_, raw = api(t, data, "POST", maps, `{"metadata":{"name":"new"}}`)

@@ -127,6 +127,10 @@ func serve(ctx context.Context, o *config.Options) error {
 	}
 	return s.Run(ctx, func() {
 		fmt.Print(s.Greeting())
-		time.AfterFunc(time.Second, metrics.Guarded("server", backend.ReleaseStartMemory))
+		// What goes on beside, documents above all, is done after a second here, on a
+		// slow machine later.
+		for _, after := range []time.Duration{time.Second, 5 * time.Second, 15 * time.Second, time.Minute} {
+			time.AfterFunc(after, metrics.Guarded("server", backend.ReleaseStartMemory))
+		}
 	})
 }

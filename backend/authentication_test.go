@@ -47,7 +47,7 @@ func raw(t *testing.T, s *apitest.Server, cert *tls.Certificate, head string, bo
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(20 * time.Second)) //nolint:errcheck // a test
+	conn.SetDeadline(time.Now().Add(time.Minute)) //nolint:errcheck // a test
 	if body != "" {
 		head += fmt.Sprintf("\r\nContent-Type: application/json\r\nContent-Length: %d", len(body))
 	}

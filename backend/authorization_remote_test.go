@@ -98,7 +98,7 @@ func TestAuthorizationWebhookOfTheFlags(t *testing.T) {
 
 func authorizationFile(hook, policy, conditions string, rest ...string) string {
 	return "apiVersion: apiserver.config.k8s.io/v1\nkind: AuthorizationConfiguration\nauthorizers:\n" +
-		"- type: Webhook\n  name: guard\n  webhook:\n    timeout: 3s\n    subjectAccessReviewVersion: v1\n    cacheAuthorizedRequests: false\n    cacheUnauthorizedRequests: false\n" +
+		"- type: Webhook\n  name: guard\n  webhook:\n    timeout: 30s\n    subjectAccessReviewVersion: v1\n    cacheAuthorizedRequests: false\n    cacheUnauthorizedRequests: false\n" +
 		"    matchConditionSubjectAccessReviewVersion: v1\n    failurePolicy: " + policy + "\n    connectionInfo: {type: KubeConfigFile, kubeConfigFile: " + hook + "}\n" +
 		"    matchConditions: [{expression: \"" + conditions + "\"}]\n" + strings.Join(rest, "")
 }
@@ -130,7 +130,7 @@ func TestAuthorizationConfigurationIsFollowed(t *testing.T) {
 	erin.Get(nodePods).Must(200)
 	rewrite(authorizationFile(h.file, "NoOpinion", "request.user == 'dora'", "- {type: Node, name: node}\n", rbac))
 	code := 0
-	for end := time.Now().Add(20 * time.Second); code != 200 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); code != 200 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		code = dora.Get(nodePods).Code
 	}
 	if code != 200 {

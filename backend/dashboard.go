@@ -15,16 +15,20 @@ import (
 func (s *Server) openDashboard(authenticator authn.Authenticator) (server.Filter, error) {
 	var err error
 	s.dashboard, err = web.New(web.Options{
-		Registry: s.registry, Authenticator: authenticator, Version: version.GitVersion,
+		Registry: s.registry, Remote: s.aggregator.Groups, Authenticator: authenticator, Version: version.GitVersion,
 		Logins: s.authentication.logins, SessionFile: filepath.Join(s.options.Storage.DataDir, "dashboard-sessions.json"),
 		PreferencesFile: filepath.Join(s.options.Storage.DataDir, "dashboard-preferences.json"),
-		Authorizer:      s.authorization.Authorizer, WhoCan: s.authorization.policy.WhoCan,
+		Authorizer:      s.authorization.Authorizer, WhoCan: s.authorization.policy.WhoCan, Hold: s.options.Serving.DeletionWait,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return s.dashboard.Filter, nil
 }
+
+// BetweenDashboard puts a filter between the dashboard and the API, before anybody uses
+// either: for tests of what pages make of an API that fails.
+func (s *Server) BetweenDashboard(filter server.Filter) { s.dashboard.SetAPI(filter(s.chain)) }
 
 // administrator is whom the kubeconfig (package pki) and the link that the start prints are
 // for.

@@ -14,6 +14,7 @@ import (
 	"pilothouse/backend/metrics"
 	"pilothouse/backend/openapi"
 	"pilothouse/backend/request"
+	"pilothouse/backend/scheme"
 	"pilothouse/backend/version"
 )
 
@@ -79,8 +80,11 @@ func fixed(paths ...string) func() []string { return func() []string { return pa
 // servePaths gives the handler of all paths that are no resource.
 func servePaths(list []pathHandler) request.Handler {
 	return func(ctx context.Context, r *request.Request) (*request.Response, error) {
-		if r.Path == "/" || r.Path == "" {
+		if r.Path == "/" || r.Path == "" || r.Path == "/index.html" {
 			return serveRoot(list)
+		}
+		if strings.HasPrefix(r.Path, "//") {
+			return notFound(), nil
 		}
 		for _, p := range list {
 			if p.handles(r.Path) {
@@ -101,7 +105,10 @@ func serveRoot(list []pathHandler) (*request.Response, error) {
 	return indented(map[string][]string{"paths": slices.Compact(paths)})
 }
 
-func serveVersion(context.Context, *request.Request) (*request.Response, error) {
+func serveVersion(_ context.Context, r *request.Request) (*request.Response, error) {
+	if err := scheme.OnlyGet(r.Method, r.Header.Get("Accept"), "application/json"); err != nil {
+		return nil, err
+	}
 	return indented(version.Info())
 }
 

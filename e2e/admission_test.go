@@ -42,12 +42,7 @@ func newInjector(t *testing.T, host string) *injector {
 	if out, err := exec.Command("go", "build", "-o", i.path, "pilothouse/docs/examples/sidecar-injector").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v %s", err, out)
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	i.address = l.Addr().String()
-	l.Close()
+	i.address = net.JoinHostPort(host, freePortOf(t, host))
 	return i
 }
 
@@ -129,9 +124,9 @@ func TestIstioAsItIsPublished(t *testing.T) {
 	p := start(t, t.TempDir())
 	playCluster(t, p)
 	k, h := newKubectl(t, p).as("--namespace=default"), newHelm(t, p).as("--namespace=istio-system")
-	h.run("install istio-base "+charts+"/base --create-namespace --wait --timeout=60s", "STATUS: deployed")
-	k.run("wait crd/virtualservices.networking.istio.io --for=condition=Established --timeout=60s", "condition met")
-	h.run("install istiod "+charts+"/istio-control/istio-discovery --wait --timeout=60s", "STATUS: deployed")
+	h.run("install istio-base "+charts+"/base --create-namespace --wait --timeout=150s", "STATUS: deployed")
+	k.run("wait crd/virtualservices.networking.istio.io --for=condition=Established --timeout=150s", "condition met")
+	h.run("install istiod "+charts+"/istio-control/istio-discovery --wait --timeout=150s", "STATUS: deployed")
 	k.run("get deploy,svc,cm,hpa,pdb -n istio-system -o name", "deployment.apps/istiod", "service/istiod", "configmap/istio-sidecar-injector", "horizontalpodautoscaler.autoscaling/istiod")
 	k.run("get mutatingwebhookconfiguration istio-sidecar-injector -o jsonpath='{.webhooks[*].name}'",
 		"rev.namespace.sidecar-injector.istio.io rev.object.sidecar-injector.istio.io namespace.sidecar-injector.istio.io object.sidecar-injector.istio.io")

@@ -69,7 +69,7 @@ func extend(t *testing.T, k *kubectl) *extension {
 		version, name, _ := strings.Cut(group, ".")
 		k.runWith(fmt.Sprintf("apiVersion: apiregistration.k8s.io/v1\nkind: APIService\nmetadata: {name: %s}\nspec: {group: %s, version: %s, groupPriorityMinimum: 200, versionPriority: %s, caBundle: %s, service: {namespace: kube-system, name: library, port: %s}}\n",
 			group, name, version, priority, base64.StdEncoding.EncodeToString(x.ca), x.port), "apply -f -", "created")
-		k.run("wait --for=condition=Available --timeout=60s apiservice/"+group, "condition met")
+		k.run("wait --for=condition=Available --timeout=150s apiservice/"+group, "condition met")
 	}
 	return x
 }
@@ -126,13 +126,14 @@ func TestAServerBuiltOnUpstreamsLibrary(t *testing.T) {
 
 	t.Run("kubectl", func(t *testing.T) { booksByKubectl(t, k.with(t)) })
 	t.Run("metrics", func(t *testing.T) { metricsByKubectl(t, k.with(t)) })
+	t.Run("dashboard", func(t *testing.T) { booksInTheDashboard(t, k.with(t)) })
 	t.Run("identity", func(t *testing.T) { whoAsksTheExtension(t, k.with(t), x) })
 	t.Run("garbage", func(t *testing.T) { garbageAcrossServers(t, k.with(t)) })
 	t.Run("namespace", func(t *testing.T) {
 		k := k.with(t)
 		k.run("create ns reading")
 		k.runWith(book, "create -n reading -f -", "created")
-		k.run("delete ns reading --timeout=60s", "deleted")
+		k.run("delete ns reading --timeout=150s", "deleted")
 		k.run("get books -A", "No resources found")
 	})
 	t.Run("away", func(t *testing.T) {
@@ -182,11 +183,11 @@ func booksByKubectl(t *testing.T, k *kubectl) {
 	k.run(`patch book emma --subresource=status --type=merge -p '{"status":{"lentTo":"george"}}'`, "patched")
 	k.run("get books -l shelf=a -o wide", "emma Emma 474 george")
 	edit := *k
-	edit.env = []string{"KUBE_EDITOR=sed -i s/474/500/"}
+	edit.env = []string{"KUBE_EDITOR=sed -i /pages:/s/474/500/"}
 	edit.run("edit book emma", "edited")
 	k.run("get book emma -o custom-columns=P:.spec.pages --no-headers", "500")
 	k.run("label book emma shelf=b --overwrite", "labeled")
-	k.run("wait --for=jsonpath='{.status.lentTo}'=george book/emma --timeout=30s", "condition met")
+	k.run("wait --for=jsonpath='{.status.lentTo}'=george book/emma --timeout=150s", "condition met")
 	k.run("describe book emma", "Lent To: george")
 	k.run("delete book emma", "deleted")
 	eventually(t, "DELETED", func() bool { return seen.has("DELETED emma Emma 500") })
@@ -262,7 +263,7 @@ func garbageAcrossServers(t *testing.T, k *kubectl) {
 	reference := func(apiVersion, kind, name, uid string) string {
 		return fmt.Sprintf(`{"apiVersion":%q,"kind":%q,"name":%q,"uid":%q,"blockOwnerDeletion":true}`, apiVersion, kind, name, uid)
 	}
-	gone := func(what string) { t.Helper(); k.run("wait --for=delete " + what + " --timeout=60s") }
+	gone := func(what string) { t.Helper(); k.run("wait --for=delete " + what + " --timeout=150s") }
 
 	// A book of a ConfigMap, which has a Secret.
 	k.run("create cm owner")

@@ -56,7 +56,7 @@ func TestCertificatesByKubectl(t *testing.T) {
 	k.run("get csr mallory", "Denied")
 	k.fails(1, "certificate approve mallory", `certificate signing request "mallory" is already Denied`)
 	k.run("certificate approve dora", "certificatesigningrequest.certificates.k8s.io/dora approved")
-	k.run("wait csr/dora --for=jsonpath={.status.certificate} --timeout=60s", "condition met")
+	k.run("wait csr/dora --for=jsonpath={.status.certificate} --timeout=150s", "condition met")
 	k.run("get csr dora", "Approved,Issued")
 	k.run("get csr mallory -o jsonpath={.status}", "Denied")
 

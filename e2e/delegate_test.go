@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"net"
 	"os"
 	"strings"
 	"testing"
@@ -30,9 +29,9 @@ func TestTwoServersShareCustomResources(t *testing.T) {
 	}
 	k.runWith(crd, "apply -f -", "created")
 	k.runWith(near, "apply -f -", "created")
-	k.run("wait --for=condition=Established crd/shelves.far.example crd/shelves.store.example --timeout=60s", "condition met")
-	k.run("wait --for=create apiservice/v1.far.example --timeout=60s")
-	k.run("wait --for=condition=Available apiservice/v1.far.example --timeout=60s", "condition met")
+	k.run("wait --for=condition=Established crd/shelves.far.example crd/shelves.store.example --timeout=150s", "condition met")
+	k.run("wait --for=create apiservice/v1.far.example --timeout=150s")
+	k.run("wait --for=condition=Available apiservice/v1.far.example --timeout=150s", "condition met")
 	k.run("get apiservices v1.far.example v1.store.example", "v1.far.example kube-system/far True", "v1.store.example Local True")
 
 	// Nobody sees the difference.
@@ -79,7 +78,7 @@ func TestTwoServersShareCustomResources(t *testing.T) {
 		_, _, code := k.try(shelf("far.example", "c", "1"), "create", "-n", "reading", "-f", "-")
 		return code == 0
 	})
-	k.run("delete ns reading --timeout=60s", "deleted")
+	k.run("delete ns reading --timeout=150s", "deleted")
 	k.run("get shelves.far.example -A --no-headers", "default a 6")
 
 	// An owner on one side, a dependent on the other.
@@ -88,7 +87,7 @@ func TestTwoServersShareCustomResources(t *testing.T) {
 	k.run(`patch shelves.far.example a --type=merge -p '{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"owner","uid":"`+uid+`"}]}}'`, "patched")
 	k.runWith(shelf("far.example", "kept", "2"), "create -f -", "created")
 	k.run("delete cm owner")
-	k.run("wait --for=delete shelves.far.example/a --timeout=60s")
+	k.run("wait --for=delete shelves.far.example/a --timeout=150s")
 
 	// A change of the definition arrives; a restart loses nothing.
 	k.runWith(strings.ReplaceAll(crd, "maximum: 10", "maximum: 20"), "apply -f -", "configured")
@@ -104,8 +103,8 @@ func TestTwoServersShareCustomResources(t *testing.T) {
 		out, _, _ := k.try("", "get", "shelves.far.example")
 		return strings.Contains(out, "kept")
 	})
-	k.run("delete crd shelves.far.example --timeout=60s", "deleted")
-	k.run("wait --for=delete apiservice/v1.far.example --timeout=60s")
+	k.run("delete crd shelves.far.example --timeout=150s", "deleted")
+	k.run("wait --for=delete apiservice/v1.far.example --timeout=150s")
 	k.fails(1, "get shelves.far.example", "the server doesn't have a resource type")
 	k.run("get shelves.store.example", "b 4")
 }
@@ -124,18 +123,3 @@ kind: ValidatingAdmissionPolicyBinding
 metadata: {name: rows}
 spec: {policyName: rows, validationActions: [Deny]}
 `
-
-// freePort gives a port that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}

@@ -3,8 +3,9 @@
 // request to another origin or an error in a script fails the test.
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import { appendFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer as createSecure } from 'node:https'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
@@ -14,6 +15,9 @@ const browserPath = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chro
 
 const tokens = `token-admin,admin,u-admin,"system:masters"
 token-dev,dev,u-dev,"developers"
+token-viewer,viewer,u-viewer
+token-shopper,shopper,u-shopper
+token-nobody,nobody,u-nobody
 `
 
 async function freePort() {
@@ -42,7 +46,9 @@ export class Server {
     this.output = ''
     this.process = spawn(binary, [
       '--data-dir', join(this.dir, 'data'), '--secure-port', String(this.secure), '--dashboard-address', `127.0.0.1:${this.port}`,
-      '--token-auth-file', join(this.dir, 'tokens.csv'), ...this.flags,
+      '--token-auth-file', join(this.dir, 'tokens.csv'),
+      // A deletion waits long enough for slow machines to undo it.
+      '--dashboard-deletion-wait', '3m', ...this.flags,
     ], { stdio: ['ignore', 'pipe', 'pipe'] })
     const take = (b) => { this.output += b }
     this.process.stdout.on('data', take)
@@ -95,42 +101,13 @@ export async function until(f, timeout = 60_000) {
   }
 }
 
-/** Wire is a way to a server that can be cut, or left lying as if it were whole. */
-export class Wire {
-  static async to(server) {
-    const w = new Wire()
-    w.pairs = new Set()
-    w.state = 'whole'
-    w.listener = createServer((near) => {
-      near.on('error', () => {})
-      if (w.state === 'cut') return near.destroy()
-      const far = connect(server.port, '127.0.0.1')
-      far.on('error', () => {})
-      const pair = [near, far]
-      w.pairs.add(pair)
-      for (const [from, to] of [[near, far], [far, near]]) {
-        from.on('data', (b) => { if (w.state === 'whole') to.write(b) })
-        from.on('close', () => { to.destroy(); w.pairs.delete(pair) })
-      }
-    })
-    await new Promise((ok) => w.listener.listen(0, '127.0.0.1', ok))
-    w.url = `http://127.0.0.1:${w.listener.address().port}`
-    return w
-  }
-
-  /** cut ends all connections, and those that come; stall lets bytes vanish. */
-  cut() { this.state = 'cut'; this.end() }
-  stall() { this.state = 'stalled' }
-
-  /** mend lets new connections through; those that lost bytes are over. */
-  mend() { this.state = 'whole'; this.end() }
-
-  end() { for (const pair of this.pairs) for (const s of pair) s.destroy() }
-
-  stop() {
-    this.end()
-    return new Promise((ok) => this.listener.close(ok))
-  }
+/** peer is a server that the one under test may call, with its certificate: a
+ * webhook, an API behind it. */
+export async function peer(server, answer) {
+  const file = (f) => readFileSync(join(server.dir, 'data', 'pki', f))
+  const s = createSecure({ cert: file('apiserver.crt'), key: file('apiserver.key') }, answer)
+  await new Promise((ok) => s.listen(0, '127.0.0.1', ok))
+  return { port: s.address().port, ca: file('ca.crt').toString('base64'), stop: () => { s.closeAllConnections(); return new Promise((ok) => s.close(ok)) } }
 }
 
 /** Provider is a running OpenID Connect provider, on another site than the
@@ -231,13 +208,28 @@ export async function context({ hosts = [], ...options } = {}) {
 
 /** done closes a context and tells what went wrong in it. */
 export async function done(c) {
-  await c.close()
+  await ended(c.close())
   assert.deepEqual(c.faults, [])
 }
 
 export async function quit() {
-  await (await launched)?.close()
+  const browser = await launched
+  if (browser) await ended(browser.close())
   launched = undefined
+}
+
+// ended waits until something of the browser is closed. Chromium on a starved
+// machine may never say so: then it is killed, and the next test has another one.
+async function ended(closing) {
+  let timer
+  const late = new Promise((ok) => { timer = setTimeout(ok, 60_000, true) })
+  const hangs = await Promise.race([closing, late])
+  clearTimeout(timer)
+  if (hangs !== true) return
+  closing.catch(() => {}) // it was killed
+  launched = undefined
+  const children = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').split(' ').filter(Boolean)
+  for (const pid of children) if (/chrom/.test(readFileSync(`/proc/${pid}/comm`, 'utf8'))) process.kill(pid, 'SIGKILL')
 }
 
 /** login gives a page that is logged in by token. */
@@ -290,6 +282,9 @@ export async function tasks(c, page, during) {
   return { longest: Math.max(0, ...times), all: times.reduce((a, b) => a + b, 0) }
 }
 
+/** here is the address, as the page has it: Playwright hears of it later. */
+export const here = (page) => page.evaluate(() => location.href)
+
 /** unhurried lets what is shown for some seconds stay for much longer: a loaded
  * machine may need them for a click. */
 export const unhurried = (c) => c.addInitScript(() => {
@@ -299,3 +294,13 @@ export const unhurried = (c) => c.addInitScript(() => {
 
 /** live waits until the page's live parts are. */
 export const live = (page) => page.waitForSelector('#live[data-state=live]')
+
+/** steady has the pages of a context note whether their connection was given up,
+ * as one is that is silent for five seconds: a starved machine makes it so. What
+ * it gives tells whether that was so since the page was loaded. */
+export async function steady(c) {
+  await c.addInitScript(() => {
+    new MutationObserver(() => { window.lost ||= document.querySelector('#live')?.dataset.state === 'lost' }).observe(document, { subtree: true, attributes: true, attributeFilter: ['data-state'] })
+  })
+  return (page) => page.evaluate(() => !window.lost)
+}

@@ -28,7 +28,7 @@ func lifeOfAChart(t *testing.T, flag string) {
 	k, h := newKubectl(t, p).as("--namespace=store"), newHelm(t, p).as("--namespace=store")
 	serverSide := strings.HasSuffix(flag, "true")
 
-	h.run("install shop helm/shop --create-namespace --wait --wait-for-jobs --timeout=60s "+flag, "STATUS: deployed", "REVISION: 1", "The shop is at http://shop.example.org/.")
+	h.run("install shop helm/shop --create-namespace --wait --wait-for-jobs --timeout=150s "+flag, "STATUS: deployed", "REVISION: 1", "The shop is at http://shop.example.org/.")
 	k.run("get deploy,sts,svc,ing,hpa,pdb,netpol,cronjob,sa,role,rolebinding,secret,cm,cpn -l app.kubernetes.io/instance=shop -o name",
 		"deployment.apps/shop-web", "statefulset.apps/shop-db", "service/shop-web", "service/shop-db", "ingress.networking.k8s.io/shop-web",
 		"horizontalpodautoscaler.autoscaling/shop-web", "poddisruptionbudget.policy/shop-web", "networkpolicy.networking.k8s.io/shop-web", "cronjob.batch/shop-backup",
@@ -48,11 +48,11 @@ func lifeOfAChart(t *testing.T, flag string) {
 	k.run("get deploy -o name", "deployment.apps/shop-web")
 	k.fails(1, "get deploy other-web", "not found")
 
-	h.run("test shop --timeout=60s", "TEST SUITE: shop-ready", "Phase: Succeeded")
+	h.run("test shop --timeout=150s", "TEST SUITE: shop-ready", "Phase: Succeeded")
 	h.run("list", "shop store 1", "deployed shop-1.2.0 1.27")
 	h.run("status shop", "==> v1/Deployment", "shop-web")
 
-	h.run("upgrade shop helm/shop --set=image.tag=1.28,theme=dark,coupon.percent=25,autoscaling.enabled=false,replicas=3 --wait --timeout=60s "+flag, "REVISION: 2", "STATUS: deployed")
+	h.run("upgrade shop helm/shop --set=image.tag=1.28,theme=dark,coupon.percent=25,autoscaling.enabled=false,replicas=3 --wait --timeout=150s "+flag, "REVISION: 2", "STATUS: deployed")
 	k.run("get deploy shop-web -o jsonpath='{.spec.template.spec.containers[0].image} {.spec.replicas}'", "nginx:1.28 3")
 	k.run("get cpn shop-welcome -o jsonpath='{.spec.percent} {.spec.until}'", "25 2030-01-01")
 	k.fails(1, "get hpa shop-web", "not found")
@@ -62,13 +62,13 @@ func lifeOfAChart(t *testing.T, flag string) {
 	somebodyElse(t, k, h, flag)
 
 	h.run("get values shop --revision=2 -o json", `"theme":"dark"`)
-	h.run("rollback shop 1 --wait --timeout=60s "+flag+conflicts(serverSide), "Rollback was a success")
+	h.run("rollback shop 1 --wait --timeout=150s "+flag+conflicts(serverSide), "Rollback was a success")
 	k.run("get deploy shop-web -o jsonpath='{.spec.template.spec.containers[0].image}'", "nginx:1.27")
 	k.run("get hpa shop-web", "Deployment/shop-web")
 	k.run("get cpn", "shop-welcome 10")
 
 	// What the server refuses becomes a failed release, and is taken back.
-	_, errs, code := h.try("", "upgrade", "shop", "helm/shop", "--set=coupon.percent=99", "--rollback-on-failure", "--timeout=60s", flag)
+	_, errs, code := h.try("", "upgrade", "shop", "helm/shop", "--set=coupon.percent=99", "--rollback-on-failure", "--timeout=150s", flag)
 	if code != 1 {
 		t.Errorf("a chart with a wrong coupon ends with %d", code)
 	}
@@ -76,7 +76,7 @@ func lifeOfAChart(t *testing.T, flag string) {
 	k.run("get cpn", "shop-welcome 10")
 	h.run("history shop", "1", "superseded", "failed", "deployed")
 
-	h.run("uninstall shop --wait --timeout=60s", `release "shop" uninstalled`)
+	h.run("uninstall shop --wait --timeout=150s", `release "shop" uninstalled`)
 	k.run("get deploy,sts,svc,ing,hpa,pdb,netpol,cronjob,role,rolebinding,cpn,job -l app.kubernetes.io/instance=shop", "No resources found")
 	k.fails(1, "get job shop-farewell", "not found")
 	k.run("get crd coupons.shop.example.org", "coupons.shop.example.org")
@@ -95,7 +95,7 @@ func conflicts(serverSide bool) string {
 func somebodyElse(t *testing.T, k, h *kubectl, flag string) {
 	t.Helper()
 	k.run("scale deploy/shop-web --replicas=9", "scaled")
-	upgrade := []string{"upgrade", "shop", "helm/shop", "--reuse-values", "--set=replicas=4", "--timeout=60s", flag}
+	upgrade := []string{"upgrade", "shop", "helm/shop", "--reuse-values", "--set=replicas=4", "--timeout=150s", flag}
 	if strings.HasSuffix(flag, "true") {
 		_, errs, code := h.try("", upgrade...)
 		if code != 1 {

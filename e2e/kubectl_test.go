@@ -81,14 +81,14 @@ func TestAnApplicationOfADozenKinds(t *testing.T) {
 	shop.run("rollout pause deploy/api", "paused")
 	shop.run("rollout resume deploy/api", "resumed")
 	shop.run(`patch deploy/web --subresource=status --type=merge -p '{"status":{"observedGeneration":9,"replicas":5,"updatedReplicas":5,"availableReplicas":5,"readyReplicas":5}}'`, "patched")
-	shop.run("rollout status deploy/web --timeout=30s", `deployment "web" successfully rolled out`)
+	shop.run("rollout status deploy/web --timeout=150s", `deployment "web" successfully rolled out`)
 	shop.run("get deploy web", "web 5/5 5 5")
 
 	shop.fails(1, "diff -f "+application, "- replicas: 5", "+ replicas: 3", "- image: nginx:1.28", "+ LOG_LEVEL: info")
 	k.run("apply -f "+application, "deployment.apps/web configured")
 	shop.run("get deploy web -o jsonpath='{.spec.replicas} {.spec.template.spec.containers[0].image}'", "3 nginx:1.27")
 
-	k.run("delete --ignore-not-found -f "+application+" --timeout=50s", `namespace "shop" deleted`)
+	k.run("delete --ignore-not-found -f "+application+" --timeout=150s", `namespace "shop" deleted`)
 	k.fails(1, "get ns shop", `namespaces "shop" not found`)
 	shop.run("get "+kinds, "No resources found")
 }
@@ -130,7 +130,7 @@ func TestApplyInItsForms(t *testing.T) {
 func TestACustomResourceLikeABuiltInOne(t *testing.T) {
 	k := newKubectl(t, start(t, t.TempDir())).as("--namespace=default")
 	k.run("apply -f testdata/crd.yaml", "created")
-	k.run("wait --for=condition=Established crd/shelves.store.example --timeout=30s", "condition met")
+	k.run("wait --for=condition=Established crd/shelves.store.example --timeout=150s", "condition met")
 	k.run("api-resources --api-group=store.example", "shelves sh store.example/v1 true Shelf")
 	k.run("explain shelf.spec.rows", "FIELD: rows <integer>", "How many rows there are.")
 	shelf := func(rows string) string {
@@ -163,7 +163,7 @@ func TestACustomResourceLikeABuiltInOne(t *testing.T) {
 	_, errs, _ = k.try("", "patch", "shelf", "a", "-p", `{"spec":{"rows":9}}`)
 	k.has("patch", errs, "application/strategic-merge-patch+json is not supported")
 	k.run(`patch shelf a --subresource=status --type=merge -p '{"status":{"rows":8}}'`, "patched")
-	k.run("wait --for=jsonpath={.status.rows}=8 shelf/a --timeout=30s", "condition met")
+	k.run("wait --for=jsonpath={.status.rows}=8 shelf/a --timeout=150s", "condition met")
 	k.run("label shelf a place=hall", "labeled")
 	k.run("annotate shelf a note=x", "annotated")
 	k.run("get sh -l place=hall -o custom-columns=R:.spec.rows --no-headers", "8")
@@ -177,7 +177,7 @@ func TestACustomResourceLikeABuiltInOne(t *testing.T) {
 	k.runWith(strings.ReplaceAll(other, "name: b", "name: c"), "apply --prune -l set=one --prune-allowlist=store.example/v1/Shelf -f -", "shelf.store.example/c created", "shelf.store.example/b pruned")
 	k.run("delete shelf c", "deleted")
 	eventually(t, "DELETED", func() bool { return seen.has("DELETED c 2") })
-	k.run("delete -f testdata/crd.yaml --timeout=30s", "deleted")
+	k.run("delete -f testdata/crd.yaml --timeout=150s", "deleted")
 	k.fails(1, "get shelves", "get shelves")
 }
 
@@ -283,7 +283,7 @@ func TestWatchingAndWaiting(t *testing.T) {
 	k.run("label cm a follow-")
 	eventually(t, "DELETED", func() bool { return seen.has("DELETED a 2") })
 
-	waits, c := k.background(t, "wait --for=jsonpath='{.data.x}'=9 cm/a --timeout=60s")
+	waits, c := k.background(t, "wait --for=jsonpath='{.data.x}'=9 cm/a --timeout=150s")
 	k.run(`patch cm a -p '{"data":{"x":"9"}}'`)
 	eventually(t, "the value", func() bool { return waits.has("configmap/a condition met") })
 	if err := c.Wait(); err != nil {
@@ -293,19 +293,19 @@ func TestWatchingAndWaiting(t *testing.T) {
 	k.run("delete cm a --wait=false", "deleted")
 	k.fails(1, "wait --for=delete cm/a --timeout=1s", "timed out waiting for the condition on configmaps/a")
 	k.run(`patch cm a --type=merge -p '{"metadata":{"finalizers":null}}'`)
-	k.run("wait --for=delete cm/a --timeout=30s")
+	k.run("wait --for=delete cm/a --timeout=150s")
 	k.fails(1, "get cm a", "not found")
 
 	k.run("run box --image=busybox --labels=app=box", "pod/box created")
 	k.run("expose pod box --port=80", "service/box exposed")
 	k.run("get pod -o wide", "box 0/1 Pending 0")
 	k.run("describe pod box", "QoS Class: BestEffort", "kube-api-access-", "node.kubernetes.io/not-ready:NoExecute op=Exists for 300s")
-	k.run("delete pod,svc -l app=box --timeout=30s", `pod "box" deleted`)
+	k.run("delete pod,svc -l app=box --timeout=150s", `pod "box" deleted`)
 	k.run("create job once --image=busybox", "created")
 	k.run("create deployment d --image=busybox --replicas=2", "created")
 	k.run("create role r --verb=get --resource=pods --dry-run=server", "created (server dry run)")
 	k.fails(1, "get role r", "not found")
-	k.run("delete deploy,job --all --cascade=foreground --timeout=30s", `deployment.apps "d" deleted`, `job.batch "once" deleted`)
+	k.run("delete deploy,job --all --cascade=foreground --timeout=150s", `deployment.apps "d" deleted`, `job.batch "once" deleted`)
 }
 
 // TestTheKubectlOfThisMachine tries one that is older or newer than ours.
@@ -325,5 +325,5 @@ func TestTheKubectlOfThisMachine(t *testing.T) {
 	k.fails(1, "-n shop diff -f "+application, "+ replicas: 3")
 	k.run("explain cronjob.spec.schedule", "FIELD: schedule <string>")
 	k.run("api-resources", "horizontalpodautoscalers hpa autoscaling/v2 true")
-	k.run("delete --ignore-not-found -f "+application+" --timeout=50s", `namespace "shop" deleted`)
+	k.run("delete --ignore-not-found -f "+application+" --timeout=150s", `namespace "shop" deleted`)
 }

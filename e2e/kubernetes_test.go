@@ -32,11 +32,7 @@ type component struct {
 // take long to build: make e2e-kubernetes does it, and says where they are.
 func kubernetesProgram(t *testing.T, name string) string {
 	t.Helper()
-	dir := os.Getenv("PILOTHOUSE_KUBERNETES")
-	if dir == "" {
-		t.Skip("needs Kubernetes' own programs: make e2e-kubernetes")
-	}
-	return filepath.Join(dir, name)
+	return builtProgram(t, "PILOTHOUSE_KUBERNETES", "e2e-kubernetes", name)
 }
 
 // startKubernetes starts one of them. It is stopped when the test ends; what it

@@ -45,14 +45,14 @@ func TestACluster(t *testing.T) {
 	k.runWith(everywhere, "apply -f -", "daemonset.apps/agent created")
 	k.runWith(manyDeployments(), "apply -f -", "deployment.apps/web-0 created")
 	awaitAvailable(t, c)
-	figure(t, fmt.Sprint(kwokPods, " pods run"), time.Since(began), 40*time.Second, 5*waitTimeout)
+	figure(t, fmt.Sprint(kwokPods, " pods run"), time.Since(began), 40*time.Second, 10*time.Minute)
 	checkPods(t, c)
 
 	t.Run("rollout", func(t *testing.T) { rollout(k.with(t)) })
 	t.Run("job", func(t *testing.T) {
 		k := k.with(t)
 		k.runWith(kwokJob, "apply -f -", "job.batch/sum created")
-		k.run("wait --for=condition=Complete job/sum --timeout=60s", "condition met")
+		k.run("wait --for=condition=Complete job/sum --timeout=150s", "condition met")
 		k.run("get job sum -o jsonpath='{.status.succeeded} {.status.completedIndexes}'", "30 0-29")
 	})
 	t.Run("drain", func(t *testing.T) { drain(k.with(t), c) })
@@ -186,7 +186,7 @@ spec:
 // controllers.
 func awaitAvailable(t *testing.T, c *kubernetes.Clientset) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*waitTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	for have := int32(0); have != kwokPods; {
 		have = 0
@@ -244,39 +244,39 @@ func rollout(k *kubectl) {
 		eventually(k.t, image, func() bool { return k.run(images) == strings.TrimSpace(strings.Repeat(image+" ", n)) })
 	}
 	k.run("set image deployment/web-0 c=web:2", "image updated")
-	k.run("rollout status deployment/web-0 --timeout=60s", "successfully rolled out")
+	k.run("rollout status deployment/web-0 --timeout=150s", "successfully rolled out")
 	all(deploymentSize, "web:2")
 	k.run("scale deployment/web-0 --replicas=150", "scaled")
-	k.run("rollout status deployment/web-0 --timeout=60s", "successfully rolled out")
+	k.run("rollout status deployment/web-0 --timeout=150s", "successfully rolled out")
 	all(150, "web:2")
 	k.run("scale deployment/web-0 --replicas=20", "scaled")
-	k.run("rollout status deployment/web-0 --timeout=60s", "successfully rolled out")
+	k.run("rollout status deployment/web-0 --timeout=150s", "successfully rolled out")
 	all(20, "web:2")
 	k.run("rollout undo deployment/web-0", "rolled back")
-	k.run("rollout status deployment/web-0 --timeout=60s", "successfully rolled out")
+	k.run("rollout status deployment/web-0 --timeout=150s", "successfully rolled out")
 	all(20, "web:1")
 	history := k.run("rollout history deployment/web-0")
 	if strings.Contains(history, "\n1 ") || !strings.Contains(history, "\n3 ") {
 		k.t.Errorf("the rollback is not revision 3 in place of 1: %s", history)
 	}
 	k.run("scale deployment/web-0 --replicas="+strconv.Itoa(deploymentSize), "scaled")
-	k.run("rollout status deployment/web-0 --timeout=60s", "successfully rolled out")
+	k.run("rollout status deployment/web-0 --timeout=150s", "successfully rolled out")
 }
 
 // drain takes a node's pods elsewhere, one of the guarded ones at a time.
 func drain(k *kubectl, c *kubernetes.Clientset) {
 	t := k.t
 	k.runWith(guarded, "apply -f -", "deployment.apps/guarded created")
-	k.run("rollout status deployment/guarded --timeout=60s", "successfully rolled out")
-	k.run("wait --for=jsonpath={.status.disruptionsAllowed}=1 pdb/guarded --timeout=60s", "condition met")
+	k.run("rollout status deployment/guarded --timeout=150s", "successfully rolled out")
+	k.run("wait --for=jsonpath={.status.disruptionsAllowed}=1 pdb/guarded --timeout=150s", "condition met")
 	watched := watchHealth(t, c, "app=guarded", 6)
 
-	k.run("drain kwok-0 --ignore-daemonsets --timeout=60s", "node/kwok-0 cordoned", "evicting pod default/guarded-", "node/kwok-0 drained")
+	k.run("drain kwok-0 --ignore-daemonsets --timeout=150s", "node/kwok-0 cordoned", "evicting pod default/guarded-", "node/kwok-0 drained")
 	left := strings.TrimSpace(k.run("get pods --field-selector=spec.nodeName=kwok-0 -o name"))
 	if !strings.HasPrefix(left, "pod/agent-") || strings.Contains(left, "\n") {
 		t.Errorf("on the drained node are %q", left)
 	}
-	k.run("rollout status deployment/guarded --timeout=60s", "successfully rolled out")
+	k.run("rollout status deployment/guarded --timeout=150s", "successfully rolled out")
 	awaitGuarded := "get deploy guarded -o jsonpath={.status.availableReplicas}"
 	eventually(t, "six guarded pods", func() bool { return k.run(awaitGuarded) == "6" })
 	if least := watched(); least < 5 {

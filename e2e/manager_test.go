@@ -13,7 +13,7 @@ func TestAManagerOfControllerRuntime(t *testing.T) {
 	program := module(t, "controller-runtime", ".")
 	k := newKubectl(t, start(t, t.TempDir()))
 	k.run("apply -f controller-runtime/crd.yaml", "created")
-	k.run("wait --for=condition=Established crd/trips.travel.example.org --timeout=60s", "condition met")
+	k.run("wait --for=condition=Established crd/trips.travel.example.org --timeout=150s", "condition met")
 
 	first, say := manager(t, k.p, program, "first")
 	eventually(t, "the first to lead", func() bool { return say.has("leads") })
@@ -24,7 +24,7 @@ func TestAManagerOfControllerRuntime(t *testing.T) {
 		return "apiVersion: travel.example.org/v1\nkind: Trip\nmetadata: {name: " + name + "}\nspec: {from: bonn, to: " + to + ", days: 3}\n"
 	}
 	k.runWith(trip("a", "rome"), "apply -f -", "trip.travel.example.org/a created")
-	k.run("wait --for=condition=Ready trip/a --timeout=60s", "condition met")
+	k.run("wait --for=condition=Ready trip/a --timeout=150s", "condition met")
 	k.run("get trips", "NAME TO READY", "a rome True")
 	k.run("get trip a -o jsonpath='{.spec.class} {.status.bookedBy}'", "second first")
 	k.run("get cm a-ticket -o jsonpath={.data.route}", "bonn-rome")
@@ -56,10 +56,10 @@ func TestAManagerOfControllerRuntime(t *testing.T) {
 	}
 	eventually(t, "the second to lead", func() bool { return saySecond.has("leads") })
 	k.runWith(trip("c", "lima"), "apply -f -", "created")
-	k.run("wait --for=jsonpath={.status.bookedBy}=second trip/c --timeout=60s", "condition met")
+	k.run("wait --for=jsonpath={.status.bookedBy}=second trip/c --timeout=150s", "condition met")
 	k.run("get trips.v1beta1.travel.example.org c -o jsonpath={.spec.route}", "bonn - lima")
-	k.run("delete trip --all --timeout=60s", "deleted")
-	k.run("wait --for=delete cm/a-ticket --timeout=60s")
+	k.run("delete trip --all --timeout=150s", "deleted")
+	k.run("wait --for=delete cm/a-ticket --timeout=150s")
 	if second.ProcessState != nil {
 		t.Error("the second has ended")
 	}

@@ -40,5 +40,5 @@ func TestANodeOnAnotherMachine(t *testing.T) {
 	k.fails(1, "exec p -- ls", "nothing runs on this node")
 	k.run("get csr -o jsonpath={.items[0].spec.username}", "kubernetes-admin")
 	k.run("get pod p -o jsonpath={.metadata.managedFields[*].manager} --show-managed-fields", "kubelet")
-	k.run("delete pod p --timeout=50s", "deleted")
+	k.run("delete pod p --timeout=150s", "deleted")
 }

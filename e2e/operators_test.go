@@ -112,7 +112,7 @@ func TestDefinitionsOfWellKnownOperators(t *testing.T) {
 			}
 			k.run(command("apply --server-side", o.definitions), "serverside-applied")
 			eventually(t, "definitions with conditions", func() bool { // kubectl wait takes them for an error as long as there are none
-				_, _, code := k.try("", words(command("wait --for=condition=Established --timeout=60s", o.definitions))...)
+				_, _, code := k.try("", words(command("wait --for=condition=Established --timeout=150s", o.definitions))...)
 				return code == 0
 			})
 			for _, ns := range o.namespaces {

@@ -37,7 +37,7 @@ func nodeOf(t *testing.T, c *kubernetes.Clientset) *corev1.Node {
 // podIs waits until a pod is as wanted, and gives it.
 func podIs(t *testing.T, c *kubernetes.Clientset, name, what string, ok func(p *corev1.Pod) bool) *corev1.Pod {
 	t.Helper()
-	var last *corev1.Pod
+	last := &corev1.Pod{}
 	err := wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, waitTimeout, true, func(ctx context.Context) (bool, error) {
 		p, err := c.CoreV1().Pods("default").Get(ctx, name, metav1.GetOptions{})
 		if err != nil {

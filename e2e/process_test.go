@@ -82,7 +82,7 @@ func TestSIGTERMEndsWatchesAndKeepsTheData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if took := p.terminate(t); took > 15*time.Second {
+	if took := p.terminate(t); took > time.Minute {
 		t.Errorf("it took %v to stop", took)
 	}
 	for _, w := range watches {

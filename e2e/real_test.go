@@ -23,9 +23,16 @@ const realTimeout = 2 * time.Minute
 // account, and with the roles, that its authors give it.
 func realProgram(t *testing.T, name string) string {
 	t.Helper()
-	dir := os.Getenv("PILOTHOUSE_REAL")
+	return builtProgram(t, "PILOTHOUSE_REAL", "e2e-real", name)
+}
+
+// builtProgram gives the path of a program that takes long to build, below the
+// folder that a variable names; a test that needs one is skipped without it.
+func builtProgram(t *testing.T, variable, target, name string) string {
+	t.Helper()
+	dir := os.Getenv(variable)
 	if dir == "" {
-		t.Skip("needs programs that take long to build: make e2e-real")
+		t.Skip("needs programs that take long to build: make " + target)
 	}
 	return filepath.Join(dir, name)
 }

@@ -13,6 +13,7 @@ const chosen = new RegExp(arg('look', '.'))
 mkdirSync(out, { recursive: true })
 
 const server = await Server.start()
+process.on('exit', () => server.process.kill()) // also after what failed
 await cluster(server, 260)
 await kinds(server)
 await rolledOut()
@@ -93,7 +94,7 @@ const shots = [
     }
   }],
   ['who-can', '/ui/whocan?verb=get&resource=secrets&ns=shop'], ['subject', '/ui/subject?kind=User&name=dev'], ['access', '/ui/access?ns=shop'], ['whoami', '/ui/whoami'],
-  ['explorer', '/ui/explore/op?gv=apis/apps/v1&method=POST&path=/apis/apps/v1/namespaces/{namespace}/deployments'], ['explore', '/ui/explore'],
+  ['explorer', '/ui/explore/op?gv=apis/apps/v1&method=POST&path=/apis/apps/v1/namespaces/{namespace}/deployments', (page) => page.waitForSelector('.cm-content')], ['explore', '/ui/explore'],
   ['resources', '/ui/resources'], ['apply', '/ui/apply?list=/ui/apis/apps/v1/namespaces/shop/deployments'],
   ['palette', '/ui/api/v1/pods', async (page) => {
     await live(page)
@@ -160,7 +161,10 @@ for (const overview of [false, true]) for (const [look, [theme, width, height]] 
       await page.click('#dock button[aria-label^="Close this tab"]')
     }
   }
-  if (c.faults.length) console.error(look, c.faults)
+  if (c.faults.length) {
+    console.error(look, c.faults)
+    process.exitCode = 1
+  }
   await c.close()
 }
 working = false

@@ -6,11 +6,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,8 +27,8 @@ import (
 const (
 	tokens = "token-admin,admin,u-admin,\"system:masters\"\n" +
 		"token-dev,dev,u-dev,\"developers\"\n"
-	startTimeout = 60 * time.Second
-	waitTimeout  = 60 * time.Second
+	startTimeout = 2 * time.Minute
+	waitTimeout  = 3 * time.Minute // longer than what kubectl and helm are told to wait for
 )
 
 // process is a running pilothouse.
@@ -134,7 +137,7 @@ func (p *process) terminate(t testing.TB) time.Duration {
 	}
 	select {
 	case <-p.ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(waitTimeout):
 		t.Fatalf("the server does not stop: %s", p.log())
 	}
 	if p.endedAs != nil {
@@ -152,6 +155,26 @@ func (p *process) config(t testing.TB) *rest.Config {
 	}
 	c.QPS = -1
 	return c
+}
+
+// freePort gives a port of this machine that nobody listens on. It is below those
+// that systems give to connections, so that none gets it before its server does.
+func freePort(t *testing.T) string {
+	t.Helper()
+	return freePortOf(t, "127.0.0.1")
+}
+
+func freePortOf(t *testing.T, host string) string {
+	t.Helper()
+	for range 100 {
+		port := strconv.Itoa(20_000 + rand.IntN(12_000))
+		if l, err := net.Listen("tcp", net.JoinHostPort(host, port)); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("all ports are in use")
+	return ""
 }
 
 // kubectl is a person at a terminal: the 1.36 library's command as a process.

@@ -3,8 +3,8 @@
 // shows text that is not from the catalogue of messages.
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
-import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
-import { build } from 'esbuild'
+import { brotliCompressSync, constants } from 'node:zlib'
+import { build, transform } from 'esbuild'
 import { check as checkWords } from './words.mjs'
 
 const here = new URL('.', import.meta.url).pathname
@@ -26,6 +26,29 @@ const terminal = {
       change(/(\w+)[.]setAttribute\("style",`\$\{\1[.]getAttribute\("style"\)\|\|""\}\$\{(\w+)\};`\)/g, '$1.style.cssText+=$2', 1)
       return { contents, loader: 'js' }
     })
+    b.onLoad({ filter: /@xterm[/]xterm[/]css[/]xterm[.]css$/ }, async ({ path }) => ({ contents: (await transform(await readFile(path, 'utf8'), { loader: 'css', minify: true, legalComments: 'none' })).code, loader: 'text' }))
+  },
+}
+
+// What the editor has for logs of its parser, for Internet Explorer, for the
+// EditContext of Chrome on Android, where it does without as elsewhere, and for
+// comments that YAML has not, makes it 5 KB larger.
+const editor = {
+  name: 'editor without what no page needs',
+  setup(b) {
+    const without = (filter, changes) => b.onLoad({ filter }, async ({ path }) => {
+      let contents = await readFile(path, 'utf8')
+      for (const [from, to] of changes) {
+        if (!contents.match(from)) throw new Error(`${from} is not in ${path}: look at the new version`)
+        contents = contents.replace(from, to)
+      }
+      return { contents, loader: 'js' }
+    })
+    without(/@lezer[/]lr[/]dist[/]index[.]js$/, [[/\bverbose\b(?! =)/g, 'false']])
+    without(/@codemirror[/]view[/]dist[/]index[.]js$/, [[/browser[.]ie_version\b/g, '0'], [/browser[.]ie\b/g, 'false'],
+      [/window[.]EditContext && browser[.]android && [^{]*\{/, 'false) {']])
+    without(/@codemirror[/]commands[/]dist[/]index[.]js$/, [[/\{ key: "Alt-A", mac: "Ctrl-A", run: toggleBlockComment \},/, ''], [/run: toggleComment \}/, 'run: toggleLineComment }'],
+      [/\{ key: "Mod-Enter", run: insertBlankLine \},/, '']])
   },
 }
 
@@ -43,7 +66,7 @@ async function bundle() {
     entryNames: '[name]-[hash]',
     chunkNames: '[name]-[hash]',
     metafile: true,
-    plugins: [terminal],
+    plugins: [terminal, editor],
     write: false,
   })
   const files = new Map(result.outputFiles.map((f) => [f.path.split('/').pop(), Buffer.from(f.contents)]))
@@ -65,7 +88,7 @@ async function bundle() {
 }
 
 async function check(files) {
-  const there = (await readdir(dist)).filter((n) => !/\.(gz|br)$/.test(n))
+  const there = (await readdir(dist)).filter((n) => !n.endsWith('.br'))
   const stale = there.filter((n) => !files.has(n))
   for (const [name, content] of files) {
     const now = await readFile(dist + name).catch(() => null)
@@ -83,7 +106,6 @@ async function write(files) {
   for (const [name, content] of files) {
     await writeFile(dist + name, content)
     if (name === 'manifest.json') continue
-    await writeFile(dist + name + '.gz', gzipSync(content, { level: 9 }))
     await writeFile(dist + name + '.br', brotliCompressSync(content, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }))
   }
 }

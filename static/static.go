@@ -1,6 +1,6 @@
 // Package static owns the files that browsers load: scripts and styles, bundled
 // by build.mjs from src and npm packages into dist under names that carry their
-// hash, compressed there once. dist is checked in, so that a build needs no
+// hash, compressed there once with brotli, which every browser reads. dist is checked in, so that a build needs no
 // network; the tests tell when it is not what src gives.
 package static
 
@@ -15,25 +15,31 @@ import (
 	"path"
 	"strings"
 	"sync"
+
+	brotli "github.com/molecule-man/go-brrr"
 )
 
 //go:generate make -C .. static
 
-// dist has the compressed forms alone: they are a third of the plain ones.
+// dist has the compressed form alone: it is a quarter of the plain one.
 //
-//go:embed dist/*.gz dist/*.br dist/manifest.json
+//go:embed dist/*.br dist/manifest.json
 var dist embed.FS
 
 // File is one file in the forms that it can be sent in.
 type File struct {
-	Type         string
-	Gzip, Brotli []byte
-	plain        func() []byte
+	Type   string
+	Brotli []byte
+	plain  func() []byte
+	zipped func() []byte
 }
 
-// Plain gives the file as it is, for clients that take no compressed form; it is
-// made of one at the first call.
+// Plain gives the file as it is, for clients that take no compressed form. It and
+// Gzip are made at their first call.
 func (f *File) Plain() []byte { return f.plain() }
+
+// Gzip gives the file for clients that do not take brotli.
+func (f *File) Gzip() []byte { return f.zipped() }
 
 // Files are all files by the names that addresses have.
 var Files = load()
@@ -50,39 +56,45 @@ func load() map[string]*File {
 		panic("BUG: " + err.Error())
 	}
 	for _, e := range entries {
+		name, compressed := strings.CutSuffix(e.Name(), ".br")
+		if !compressed {
+			continue
+		}
 		raw, err := dist.ReadFile("dist/" + e.Name())
 		if err != nil {
 			panic("BUG: " + err.Error())
 		}
-		name := e.Name()
-		base := strings.TrimSuffix(strings.TrimSuffix(name, ".gz"), ".br")
-		f := files[base]
-		if f == nil {
-			f = &File{Type: contentType(base)}
-			f.plain = sync.OnceValue(func() []byte { return inflated(f.Gzip) })
-			files[base] = f
-		}
-		switch path.Ext(name) {
-		case ".gz":
-			f.Gzip = raw
-		case ".br":
-			f.Brotli = raw
-		}
+		f := &File{Type: contentType(name), Brotli: raw}
+		f.plain = sync.OnceValue(f.inflate)
+		f.zipped = sync.OnceValue(func() []byte {
+			return zip(f.plain())
+		})
+		files[name] = f
 	}
-	delete(files, "manifest.json")
 	return files
 }
 
-func inflated(compressed []byte) []byte {
-	r, err := gzip.NewReader(bytes.NewReader(compressed))
-	if err != nil {
-		panic("BUG: " + err.Error())
-	}
-	plain, err := io.ReadAll(r)
+func (f *File) inflate() []byte {
+	plain, err := io.ReadAll(brotli.NewReader(bytes.NewReader(f.Brotli)))
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
 	return plain
+}
+
+func zip(plain []byte) []byte {
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err == nil {
+		_, err = w.Write(plain)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return b.Bytes()
 }
 
 func contentType(name string) string {

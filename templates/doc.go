@@ -4,3 +4,4 @@
 package templates
 
 //go:generate go tool templ generate
+//go:generate go run ./compact . pages

@@ -43,8 +43,11 @@ const forever = "public, max-age=31536000, immutable"
 func keep(cache string) []request.HeaderLine {
 	all := []request.HeaderLine{strictest}
 	for _, l := range safety {
-		if l.Name == "Cache-Control" {
+		switch l.Name {
+		case "Cache-Control":
 			l.Value = cache
+		case "Cross-Origin-Opener-Policy", "Referrer-Policy":
+			continue // are about pages
 		}
 		all = append(all, l)
 	}
@@ -65,11 +68,11 @@ func (d *Dashboard) asset(r *request.Request, name string) (*request.Response, e
 	p := &request.Response{ContentType: f.Type}
 	p.Header = append(keep(cache), request.HeaderLine{Name: "Vary", Value: "Accept-Encoding"})
 	switch {
-	case f.Brotli != nil && accepts(r, "br"):
+	case accepts(r, "br"):
 		p.Body = f.Brotli
 		p.Header = append(p.Header, request.HeaderLine{Name: "Content-Encoding", Value: "br"})
-	case f.Gzip != nil && accepts(r, "gzip"):
-		p.Body = f.Gzip
+	case accepts(r, "gzip"):
+		p.Body = f.Gzip()
 		p.Header = append(p.Header, request.HeaderLine{Name: "Content-Encoding", Value: "gzip"})
 	default:
 		p.Body = f.Plain()

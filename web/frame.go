@@ -16,7 +16,7 @@ import (
 // frame is what stands around a page.
 func (d *Dashboard) frame(ctx context.Context, c *pages.Call, a *pages.Answer) view.Frame {
 	f := view.Frame{
-		Title: a.Title, Path: c.URL(), Crumbs: a.Crumbs, Assets: assets(c.Language), Language: c.Language.Tag, Version: d.site.Version, Flash: a.Flash,
+		Title: a.Title, Path: c.URL(), Crumbs: a.Crumbs, Assets: assets(c.Language), Language: c.Language.Tag, Version: d.site.Version,
 	}
 	if t := cookie(c.R, pages.ThemeCookie); t == "dark" || t == "light" || t == "contrast" {
 		f.Theme = t
@@ -30,9 +30,12 @@ func (d *Dashboard) frame(ctx context.Context, c *pages.Call, a *pages.Answer) v
 	f.Languages = languages(d.site.Prefs, c.Session.User.Name)
 	f.Dense = d.site.Prefs != nil && d.site.Prefs.Compact(c.Session.User.Name)
 	f.User, f.FormToken = c.Session.User.Name, c.FormToken()
-	f.Places, f.UserPlaces = pages.Places(c.R.Path), pages.UserPlaces()
+	f.Places, f.UserPlaces = c.Places(ctx, c.R.Path), pages.UserPlaces()
 	f.Views, f.Toasts = c.Views(), c.Toasts(c.R.Path)
-	f.Nav = pages.Navigation(d.site.Registry.Table(), a)
+	f.Nav, f.NotYours = c.Navigation(ctx, a)
+	for _, gv := range c.Away() {
+		f.Away = append(f.Away, gv.String())
+	}
 	f.Namespaces = d.picker(ctx, c, a.Picker)
 	return f
 }
@@ -71,7 +74,10 @@ func (d *Dashboard) picker(ctx context.Context, c *pages.Call, p *pages.Picker) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, pickerTimeout)
 	defer cancel()
-	names, err := c.NamespaceNames(ctx)
+	names, err := c.PickerNames(ctx, p)
+	if len(names) == 0 && len(p.Chosen) == 0 && err == nil {
+		return nil
+	}
 	if err != nil {
 		n.Error = c.T("You may not list namespaces; these are the ones in which you may see something.")
 	}

@@ -5,11 +5,16 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"pilothouse/backend/apitest"
+	"pilothouse/backend/config"
 )
 
 const heldMaps = "/api/v1/namespaces/default/configmaps"
+
+// heldLong has deletions wait until the slowest machine is through with its test.
+func heldLong(o *config.Options) { o.Serving.DeletionWait = time.Hour }
 
 var jobAction = regexp.MustCompile(`action="(/ui/jobs/[0-9a-f]+)"`)
 
@@ -19,7 +24,7 @@ func (b *browser) delete(s *apitest.Server, name string, more ...string) answer 
 	b.t.Helper()
 	uid := s.Admin().Get(heldMaps + "/" + name).Must(200).Object().GetUID()
 	page := b.get("/ui" + heldMaps + "/" + name + "?delete=1")
-	form := url.Values{"form": {formToken.FindStringSubmatch(page.body)[1]}, "path": {"/ui" + heldMaps + "/" + name}, "uid": {string(uid)}, "propagation": {"Background"}}
+	form := url.Values{"form": {b.found(formToken, page)}, "path": {"/ui" + heldMaps + "/" + name}, "uid": {string(uid)}, "propagation": {"Background"}}
 	for i := 0; i < len(more); i += 2 {
 		form.Set(more[i], more[i+1])
 	}
@@ -44,7 +49,7 @@ func makeMap(s *apitest.Server, name string) {
 
 // R13: what is held has not been asked of the API; its user alone can undo it.
 func TestADeletionIsHeld(t *testing.T) {
-	s := apitest.Start(t, apitest.Options{Users: []apitest.User{{Name: "ann", Groups: []string{"system:masters"}}, {Name: "bob", Groups: []string{"system:masters"}}}})
+	s := apitest.Start(t, apitest.Options{Users: []apitest.User{{Name: "ann", Groups: []string{"system:masters"}}, {Name: "bob", Groups: []string{"system:masters"}}}, Change: heldLong})
 	base := strings.TrimSuffix(s.DashboardURL(), "/")
 	b := newBrowser(t, base).login("ann")
 	makeMap(s, "held")
@@ -56,13 +61,13 @@ func TestADeletionIsHeld(t *testing.T) {
 	if page := b.get("/ui" + heldMaps + "/held"); !strings.Contains(page.body, `data-testid="held"`) {
 		t.Error("the object's page does not say it")
 	}
-	action := jobAction.FindStringSubmatch(list.body)[1]
+	action := b.found(jobAction, list)
 	other := newBrowser(t, base).login("bob")
 	page := other.get("/ui" + heldMaps)
 	if strings.Contains(page.body, "to be deleted") {
 		t.Error("somebody else sees it")
 	}
-	if p := other.do("POST", action, url.Values{"form": {formToken.FindStringSubmatch(page.body)[1]}, "act": {"undo"}}); p.StatusCode != 404 {
+	if p := other.do("POST", action, url.Values{"form": {b.found(formToken, page)}, "act": {"undo"}}); p.StatusCode != 404 {
 		t.Errorf("somebody else got %d", p.StatusCode)
 	}
 	second := newBrowser(t, base).login("ann")
@@ -70,10 +75,10 @@ func TestADeletionIsHeld(t *testing.T) {
 	if !strings.Contains(page.body, "to be deleted") || !strings.Contains(page.body, action) {
 		t.Fatal("another browser of the user does not say it")
 	}
-	if p := b.do("POST", "/logout", url.Values{"form": {formToken.FindStringSubmatch(list.body)[1]}}); p.StatusCode != 303 {
+	if p := b.do("POST", "/logout", url.Values{"form": {b.found(formToken, list)}}); p.StatusCode != 303 {
 		t.Errorf("logout: %d", p.StatusCode)
 	}
-	p := second.do("POST", action, url.Values{"form": {formToken.FindStringSubmatch(page.body)[1]}, "act": {"undo"}, "url": {"/ui" + heldMaps}})
+	p := second.do("POST", action, url.Values{"form": {b.found(formToken, page)}, "act": {"undo"}, "url": {"/ui" + heldMaps}})
 	if p.StatusCode != 303 || p.Header.Get("Location") != "/ui"+heldMaps {
 		t.Fatalf("%d %s", p.StatusCode, p.Header.Get("Location"))
 	}
@@ -99,12 +104,12 @@ func TestADeletionIsHeld(t *testing.T) {
 func TestAStopDeletesWhatIsHeld(t *testing.T) {
 	dir := t.TempDir()
 	users := []apitest.User{{Name: "ann", Groups: []string{"system:masters"}}}
-	s := apitest.Start(t, apitest.Options{Users: users, DataDir: dir})
+	s := apitest.Start(t, apitest.Options{Users: users, DataDir: dir, Change: heldLong})
 	b := newBrowser(t, strings.TrimSuffix(s.DashboardURL(), "/")).login("ann")
 	makeMap(s, "stopped")
 	makeMap(s, "denied")
 	b.delete(s, "stopped")
-	token := formToken.FindStringSubmatch(b.get("/ui/whoami").body)[1]
+	token := b.found(formToken, b.get("/ui/whoami"))
 	if p := b.do("POST", "/ui/as", url.Values{"form": {token}, "user": {"nobody"}}); p.StatusCode != 303 {
 		t.Fatalf("%d %s", p.StatusCode, p.body)
 	}

@@ -40,7 +40,7 @@ func TestPagesAreInTheLanguageOfTheirReader(t *testing.T) {
 	f("en-XA", "en-XA", ">⟦As the browser⟧<")
 
 	// What the user has chosen goes before what the browser asks for.
-	form := formToken.FindStringSubmatch(b.get("/ui/resources").body)[1]
+	form := b.found(formToken, b.get("/ui/resources"))
 	choose := func(tag string) {
 		t.Helper()
 		if p := b.do("POST", "/ui/theme", url.Values{"form": {form}, "language": {tag}, "next": {"/ui/resources"}}); p.StatusCode != 303 || p.Header.Get("Location") != "/ui/resources" {

@@ -15,6 +15,7 @@ import (
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/messages"
 	"pilothouse/web/pages"
+	"pilothouse/web/unseen"
 	"pilothouse/web/view"
 
 	"github.com/a-h/templ"
@@ -45,9 +46,6 @@ func (d *Dashboard) respond(ctx context.Context, c *pages.Call, a *pages.Answer)
 	}
 	switch {
 	case a.Redirect != "":
-		if a.Flash != "" && c.Session != nil {
-			d.site.Undo.Tell(c.Session.ID, a.Flash)
-		}
 		p.Status = http.StatusSeeOther
 		p.Header = append(p.Header, request.HeaderLine{Name: "Location", Value: a.Redirect})
 	case a.Chunked != nil:
@@ -97,7 +95,7 @@ func (d *Dashboard) render(ctx context.Context, c *pages.Call, a *pages.Answer) 
 	var buf bytes.Buffer
 	if a.Fragment {
 		err := a.Body.Render(ctx, &buf)
-		return buf.Bytes(), err
+		return unseen.HTML(buf.Bytes()), err
 	}
 	f := d.frame(ctx, c, a)
 	outer := templates.Layout(f)
@@ -105,7 +103,7 @@ func (d *Dashboard) render(ctx context.Context, c *pages.Call, a *pages.Answer) 
 		outer = templates.Bare(f)
 	}
 	err := outer.Render(templ.WithChildren(ctx, a.Body), &buf)
-	return buf.Bytes(), err
+	return unseen.HTML(buf.Bytes()), err
 }
 
 // fault answers with a page about an error.

@@ -50,7 +50,7 @@ func (d *Dashboard) terminal(c *pages.Call) (*request.Response, error) {
 			case <-ctx.Done():
 			}
 		}()
-		d.site.Terminals.Serve(ctx, k, conn, offset, alive)
+		d.site.Terminals.Serve(ctx, k, conn, terminal.Look{Offset: offset, Page: c.Query.Get("page")}, alive)
 	})
 }
 

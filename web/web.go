@@ -13,10 +13,12 @@ import (
 	"pilothouse/backend/authn/oidc"
 	"pilothouse/backend/authz"
 	"pilothouse/backend/authz/rbac"
+	"pilothouse/backend/discovery"
 	"pilothouse/backend/metrics"
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
 	"pilothouse/web/apidoc"
+	"pilothouse/web/capacity"
 	"pilothouse/web/jobs"
 	"pilothouse/web/pages"
 	"pilothouse/web/prefs"
@@ -29,7 +31,10 @@ import (
 
 // Options are what a Dashboard works with.
 type Options struct {
-	Registry      *registry.Registry
+	Registry *registry.Registry
+	// Remote gives the groups that other API servers serve, and a number that is
+	// another one whenever they have changed; nil for none.
+	Remote        func() ([]discovery.RemoteGroup, int64)
 	Authenticator authn.Authenticator
 	// Logins are the OIDC providers at which browsers log in, nil for none.
 	Logins *oidc.Logins
@@ -87,10 +92,11 @@ func New(o Options) (*Dashboard, error) {
 	samples := trend.New(metrics.Registry, o.Clock)
 	d.background.Go(metrics.Guarded("dashboard", func() { samples.Run(ctx) }))
 	d.site = pages.Site{
-		Registry: o.Registry, Pool: rows.NewPool(ctx), Sessions: sessions, Links: session.NewLinks(o.Clock),
+		Registry: o.Registry, Remote: &pages.Remote{Groups: o.Remote}, Pool: rows.NewPool(ctx), Sessions: sessions, Links: session.NewLinks(o.Clock),
 		Logins: o.Logins, Begun: session.NewBox(), Jobs: jobs.New(ctx), Docs: apidoc.New(), Terminals: terminal.New(ctx),
-		Authenticate: o.Authenticator.Authenticate, Authorizer: o.Authorizer, WhoCan: o.WhoCan, Clock: o.Clock, Trend: samples, Prefs: kept, Undo: undo.NewTable(o.Clock), Hold: o.Hold, Answers: pages.NewAnswers(o.Clock), Started: o.Clock(), Version: o.Version,
+		Authenticate: o.Authenticator.Authenticate, Authorizer: o.Authorizer, WhoCan: o.WhoCan, Clock: o.Clock, Trend: samples, Prefs: kept, Undo: undo.NewTable(o.Clock), Hold: o.Hold, Answers: pages.NewAnswers(o.Clock), Listable: pages.NewListable(o.Clock), Started: o.Clock(), Version: o.Version,
 	}
+	d.site.Capacity = capacity.New(ctx, d.site.Itself)
 	return d, nil
 }
 
@@ -122,6 +128,7 @@ func (d *Dashboard) Close() {
 	d.cancel()
 	d.site.Terminals.Wait()
 	d.site.Pool.Wait()
+	d.site.Capacity.Wait()
 	d.site.Jobs.Wait()
 	d.background.Wait()
 }

@@ -69,7 +69,20 @@ func (b *browser) do(method, path string, form url.Values, header ...string) ans
 
 func (b *browser) get(path string, header ...string) answer { return b.do("GET", path, nil, header...) }
 
-var formToken = regexp.MustCompile(`name="form" value="([^"]+)"`)
+var (
+	formToken    = regexp.MustCompile(`name="form" value="([^"]+)"`)
+	scriptSource = regexp.MustCompile(`src="(/ui/static/app-[^"]+\.js)"`)
+)
+
+// found gives what an expression's group is in a page.
+func (b *browser) found(what *regexp.Regexp, p answer) string {
+	b.t.Helper()
+	m := what.FindStringSubmatch(p.body)
+	if m == nil {
+		b.t.Fatalf("%d without %s: %s", p.StatusCode, what, p.body)
+	}
+	return m[1]
+}
 
 func TestBothListenersServeTheDashboard(t *testing.T) {
 	s := apitest.Start(t, apitest.Options{Users: []apitest.User{{Name: "ann", Groups: []string{"system:masters"}}}})
@@ -88,7 +101,7 @@ func TestBothListenersServeTheDashboard(t *testing.T) {
 		if p := b.get("/ui/api/v1/namespaces"); p.StatusCode != 200 || !strings.Contains(p.body, ">kube-system</a>") {
 			t.Errorf("%s: %d", base, p.StatusCode)
 		}
-		token := formToken.FindStringSubmatch(b.get("/ui/").body)[1]
+		token := b.found(formToken, b.get("/ui/"))
 		if p := b.do("POST", "/logout", url.Values{"form": {token}}); p.StatusCode != 303 {
 			t.Errorf("%s: logout %d", base, p.StatusCode)
 		}
@@ -140,7 +153,7 @@ func TestEveryAnswerHasAPolicy(t *testing.T) {
 				t.Fatalf("%s: %d %s", base, p.StatusCode, p.body)
 			}
 		}
-		script := regexp.MustCompile(`src="(/ui/static/app-[^"]+\.js)"`).FindStringSubmatch(nobody.get("/login").body)[1]
+		script := nobody.found(scriptSource, nobody.get("/login"))
 		f := func(b *browser, status int, path string, header ...string) {
 			t.Helper()
 			if path, ok := strings.CutPrefix(path, "POST "); ok {
@@ -195,8 +208,7 @@ func (b *browser) check(t *testing.T, p answer, status int, page string, nonce *
 func TestFilesAreSentInTheFormThatIsAskedFor(t *testing.T) {
 	s := apitest.Start(t)
 	b := newBrowser(t, strings.TrimSuffix(s.DashboardURL(), "/"))
-	page := b.get("/login").body
-	script := regexp.MustCompile(`src="(/ui/static/app-[^"]+\.js)"`).FindStringSubmatch(page)[1]
+	script := b.found(scriptSource, b.get("/login"))
 	for accept, want := range map[string]string{"br, gzip": "br", "gzip": "gzip", "": "", "gzip;q=0": ""} {
 		p := b.get(script, "Accept-Encoding", accept)
 		if p.StatusCode != 200 || p.Header.Get("Content-Encoding") != want || !strings.Contains(p.Header.Get("Cache-Control"), "immutable") {

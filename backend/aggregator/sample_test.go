@@ -29,7 +29,7 @@ type sample struct {
 	elsewhere string
 	// aggregated makes it speak the aggregated form of discovery.
 	aggregated bool
-	more       chan string // what a watch sends
+	more       chan string // what a watch of a namespace sends
 
 	mu     sync.Mutex
 	seen   []*http.Request
@@ -93,9 +93,13 @@ func (s *sample) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Query().Get("watch") == "true":
 		w.Header().Set("Content-Type", "application/json")
 		w.(http.Flusher).Flush()
+		more := s.more
+		if !strings.Contains(r.URL.Path, "/namespaces/") { // the garbage collector's, of all namespaces
+			more = nil
+		}
 		for {
 			select {
-			case line := <-s.more:
+			case line := <-more:
 				fmt.Fprintln(w, line)
 				w.(http.Flusher).Flush()
 			case <-r.Context().Done():
@@ -209,7 +213,7 @@ func at(name string, port int) map[string]any {
 func awaits(t *testing.T, want string, f func() string) {
 	t.Helper()
 	got := ""
-	for start := time.Now(); time.Since(start) < 15*time.Second; time.Sleep(10 * time.Millisecond) {
+	for start := time.Now(); time.Since(start) < time.Minute; time.Sleep(10 * time.Millisecond) {
 		if got = f(); got == want {
 			return
 		}

@@ -22,7 +22,7 @@ import (
 )
 
 // stopWithin is how long a server may take to stop at the end of a test.
-const stopWithin = 20 * time.Second
+const stopWithin = time.Minute
 
 // User is somebody that a server knows by a token.
 type User struct {

@@ -1,10 +1,12 @@
 package apitest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"pilothouse/backend/config"
 
@@ -38,6 +40,35 @@ func TestObjectsAndIdentitySurviveARestart(t *testing.T) {
 		t.Errorf("%d cluster roles became %d", a, b)
 	}
 }
+
+// eventually waits until f has nothing to complain of.
+func eventually(t *testing.T, f func() string) {
+	t.Helper()
+	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		wrong := f()
+		if wrong == "" {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal(wrong)
+		}
+	}
+}
+
+// there waits until something can be read.
+func there(t *testing.T, c *Caller, path string) {
+	t.Helper()
+	eventually(t, func() string {
+		if code := c.Get(path).Code; code != 200 {
+			return fmt.Sprintf("%s is %d", path, code)
+		}
+		return ""
+	})
+}
+
+// defaultAccount is what a pod needs in the namespace default. A loop makes it
+// after the start.
+const defaultAccount = "/api/v1/namespaces/default/serviceaccounts/default"
 
 // nested gives how many items a list has and the first and the last name.
 func nested(list map[string]any) (n int, first, last string) {
@@ -140,9 +171,13 @@ func TestStartObjects(t *testing.T) {
 	s := Start(t)
 	check := func(path string, want int) {
 		t.Helper()
-		if n, first, last := nested(s.Admin().Get(path).Must(200).Object().Object); n != want {
-			t.Errorf("%s: %d (%s to %s), want %d", path, n, first, last, want)
-		}
+		eventually(t, func() string {
+			n, first, last := nested(s.Admin().Get(path).Must(200).Object().Object)
+			if n == want {
+				return ""
+			}
+			return fmt.Sprintf("%s: %d (%s to %s), want %d", path, n, first, last, want)
+		})
 	}
 	check("/api/v1/namespaces", 4)
 	check("/api/v1/services", 1)

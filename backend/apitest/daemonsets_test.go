@@ -72,6 +72,7 @@ func TestDaemonSetsAreOnTheirNodes(t *testing.T) {
 	awaits(t, "b:one d:one", daemonPods(c, "app=ssd"))
 	c.Patch(nodes+"/d", `{"spec":{"taints":[{"key":"out","effect":"NoExecute"}]}}`).Must(200)
 	awaits(t, "a:one c:one", daemonPods(c, "app=all"))
+	awaits(t, "b:one", daemonPods(c, "app=ssd")) // the one that is on its way out is not the one that fails
 
 	// One that fails is made anew.
 	failed := podsOf(c, "app=ssd")[0].Name

@@ -154,6 +154,43 @@ func TestEndpointsOfHeadlessServices(t *testing.T) {
 	if made.Subsets[0].Addresses[0].Hostname != "db-0" {
 		t.Errorf("%+v", made)
 	}
+
+	// Without ports too, a change leaves the slice the one that it was.
+	webPodStatus(c, "db-0", "10.1.1.1", "True")
+	awaits(t, "IPv4: db-0 10.1.1.1 ready=true serving=true terminating=false", func() string { return describeSlices(c, "db") })
+	var after discoveryv1.EndpointSliceList
+	c.Get(slicesOf + "db").Must(200).Into(&after)
+	if len(after.Items) != 1 || after.Items[0].UID != list.Items[0].UID {
+		t.Errorf("another slice: %+v", after.Items)
+	}
+}
+
+// A slice whose ports change is written anew, like kube-controller-manager's: it
+// does not go before another one comes, and nobody sees a Service without it.
+func TestSlicesStayWhenPortsChange(t *testing.T) {
+	t.Parallel()
+	c := working(t, "endpointslice-controller")
+	uids := map[string]bool{}
+	becomes := func(want string) {
+		t.Helper()
+		awaits(t, want, func() string { return describeSlices(c, "web") })
+		var list discoveryv1.EndpointSliceList
+		c.Get(slicesOf + "web").Must(200).Into(&list)
+		for i := range list.Items {
+			uids[string(list.Items[i].UID)] = true
+		}
+	}
+	c.Post(services, `{"metadata":{"name":"web"},"spec":{"selector":{"app":"web"},"ports":[{"name":"p","port":80,"targetPort":8080}]}}`).Must(201)
+	becomes("IPv4:")
+	webPod(c, "a", "", "10.1.1.1", "True")
+	becomes("IPv4 p=8080: a 10.1.1.1 ready=true serving=true terminating=false")
+	c.Patch(services+"/web", `{"spec":{"ports":[{"name":"p","port":80,"targetPort":9090}]}}`).Must(200)
+	becomes("IPv4 p=9090: a 10.1.1.1 ready=true serving=true terminating=false")
+	c.Do("DELETE", pods+"/a", `{"gracePeriodSeconds":0}`).Must(200)
+	becomes("IPv4:")
+	if len(uids) != 1 {
+		t.Errorf("%d slices, one after the other", len(uids))
+	}
 }
 
 // Slices hold 100 endpoints; one more is a slice more, and a change of one

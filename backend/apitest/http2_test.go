@@ -40,7 +40,7 @@ func TestClientGoOverHTTP2(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	factory := informers.NewSharedInformerFactory(client, 0)
 	seen := make(chan string, 100)

@@ -151,6 +151,7 @@ func TestJobsWithIndexes(t *testing.T) {
 	awaits(t, "active=1 succeeded=3 failed=0 indexes=0,1,3 failedIndexes=", describeJob(c, "j"))
 	end(c, &all[2], 1)
 	awaits(t, "active=1 succeeded=3 failed=1 indexes=0,1,3 failedIndexes=", describeJob(c, "j"))
+	awaits(t, "1", countRunning(c, "j"))
 	again := runningPods(c, "j")
 	if n := again[0].Annotations["batch.kubernetes.io/job-index-failure-count"]; n != "1" {
 		t.Errorf("%s failures before", n)

@@ -71,6 +71,8 @@ func TestWhatAKubeletAsks(t *testing.T) {
 	admin.Post("/api/v1/namespaces/default/secrets", `{"metadata":{"name":"hidden"},"data":{"a":"Yg=="}}`).Must(201)
 	awaits(t, "200", codeOf(admin, "/api/v1/namespaces/default/serviceaccounts/default"))
 	awaits(t, "200", codeOf(admin, "/api/v1/namespaces/default/configmaps/kube-root-ca.crt"))
+	// A kubelet renews its Lease all the time; here, before it gets something to do.
+	k.Do("PATCH", lease+"/worker", fmt.Sprintf(`{"spec":{"renewTime":%q}}`, time.Now().UTC().Format("2006-01-02T15:04:05.000000Z07:00")), "Content-Type", "application/merge-patch+json").Must(200)
 	pod := admin.Post(pods, `{"metadata":{"name":"web"},"spec":{"containers":[{"name":"c","image":"i","envFrom":[{"configMapRef":{"name":"settings"}},{"secretRef":{"name":"hidden"}}]}]}}`).Must(201).Object()
 	if e := mine.Next(); e.Type != "ADDED" || e.Object.GetName() != "web" {
 		t.Errorf("%s %s", e.Type, e.Object.GetName())

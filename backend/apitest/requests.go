@@ -14,8 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// requestTimeout ends a request that a test waits for.
-const requestTimeout = 30 * time.Second
+// requestTimeout ends a request that a test waits for. It is for what hangs: a
+// busy machine with the race detector is slow.
+const requestTimeout = 2 * time.Minute
 
 // Caller makes requests as one user.
 type Caller struct {
@@ -45,18 +46,24 @@ type Answer struct {
 }
 
 // Do makes a request. The body is sent as JSON unless it is a string or bytes,
-// which are sent as they are; headers come in pairs.
+// which are sent as they are; headers come in pairs. What is refused because the
+// controllers have not made a namespace's account yet is sent again: on a busy
+// machine that may take longer than the server waits for it.
 func (c *Caller) Do(method, path string, body any, headers ...string) *Answer {
 	c.s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
-	resp := c.open(ctx, method, path, body, headers...)
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil {
-		c.s.t.Fatalf("%s %s: %v", method, path, err)
+	for {
+		resp := c.open(ctx, method, path, body, headers...)
+		raw, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			c.s.t.Fatalf("%s %s: %v", method, path, err)
+		}
+		if resp.StatusCode != http.StatusForbidden || !bytes.Contains(raw, []byte(`/default: serviceaccount \"default\" not found`)) {
+			return &Answer{t: c.s.t, what: method + " " + path, Code: resp.StatusCode, Header: resp.Header, Body: raw}
+		}
 	}
-	return &Answer{t: c.s.t, what: method + " " + path, Code: resp.StatusCode, Header: resp.Header, Body: raw}
 }
 
 // Get, Post, Put, Patch (a merge patch) and Delete are Do in short.
@@ -80,19 +87,22 @@ func (c *Caller) Patch(path string, body any) *Answer {
 	return c.Do("PATCH", path, body, "Content-Type", "application/merge-patch+json")
 }
 
-// TryPatch is Patch from another goroutine than the test's: what fails is not
-// said.
-func (c *Caller) TryPatch(path, body string) {
+// TryPatch is Patch from another goroutine than the test's: it gives the code of
+// the answer, 0 when none comes.
+func (c *Caller) TryPatch(path, body string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPatch, c.s.URL()+path, strings.NewReader(body))
 	if err != nil {
-		return
+		return 0
 	}
 	req.Header.Set("Content-Type", "application/merge-patch+json")
-	if resp, err := c.client.Do(req); err == nil {
-		resp.Body.Close()
+	resp, err := c.client.Do(req)
+	if err != nil {
+		return 0
 	}
+	resp.Body.Close()
+	return resp.StatusCode
 }
 
 // Delete deletes.

@@ -17,6 +17,7 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 )
 
 // lived gives what is remembered of a request.
@@ -140,7 +141,7 @@ func TestLifeWithAWebhook(t *testing.T) {
 	c.Post("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations", &admissionregistrationv1.MutatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: "hooks"},
 		Webhooks: []admissionregistrationv1.MutatingWebhook{{
-			Name: "one.example.com", SideEffects: &none, FailurePolicy: &fail, AdmissionReviewVersions: []string{"v1"},
+			Name: "one.example.com", SideEffects: &none, FailurePolicy: &fail, TimeoutSeconds: ptr.To[int32](30), AdmissionReviewVersions: []string{"v1"},
 			ClientConfig: admissionregistrationv1.WebhookClientConfig{URL: &hook.URL, CABundle: pemOf(hook)},
 			Rules: []admissionregistrationv1.RuleWithOperations{{
 				Operations: []admissionregistrationv1.OperationType{"CREATE"},

@@ -99,6 +99,7 @@ func TestStatefulSetsInParallel(t *testing.T) {
 	newStatefulSet(c, "p", `"replicas":3,"podManagementPolicy":"Parallel","updateStrategy":{"type":"OnDelete"},`)
 	awaits(t, "p-0:one p-1:one p-2:one", namesAndImages(c, "app=p"))
 	c.Patch(statefulSets+"/p", `{"spec":{"template":{"spec":{"containers":[{"name":"c","image":"two"}]}}}}`).Must(200)
+	awaits(t, "replicas=3 ready=0 current=3 updated=0 same=false", describeStatefulSet(c, "p")) // the loop knows the new template
 	c.Do("DELETE", pods+"/p-1", `{"gracePeriodSeconds":0}`).Must(200)
 	awaits(t, "p-0:one p-1:two p-2:one", namesAndImages(c, "app=p"))
 	c.Patch(pods+"/p-0/status", `{"status":{"phase":"Failed"}}`).Must(200)
@@ -135,10 +136,21 @@ func TestCronJobsMakeJobs(t *testing.T) {
 		return fmt.Sprint(len(events.Items) > 0)
 	})
 	c.Patch(cronJobs+"/on", `{"spec":{"suspend":true}}`).Must(200)
-	at := time.Now().UTC().Format(time.RFC3339)
-	c.Patch(jobs+"/"+j.Name+"/status", `{"status":{"startTime":"`+at+`","completionTime":"`+at+`","succeeded":1,"conditions":[
-		{"type":"SuccessCriteriaMet","status":"True","lastTransitionTime":"`+at+`"},{"type":"Complete","status":"True","lastTransitionTime":"`+at+`"}]}}`).Must(200)
+	// A job that was begun while it was suspended completes as well.
+	complete := func() {
+		at := time.Now().UTC().Format(time.RFC3339)
+		for _, j := range jobsOf() {
+			c.Patch(jobs+"/"+j.Name+"/status", `{"status":{"startTime":"`+at+`","completionTime":"`+at+`","succeeded":1,"conditions":[
+				{"type":"SuccessCriteriaMet","status":"True","lastTransitionTime":"`+at+`"},{"type":"Complete","status":"True","lastTransitionTime":"`+at+`"}]}}`)
+		}
+	}
+	complete()
 	awaits(t, "0 0 true", func() string {
+		for _, j := range jobsOf() {
+			if j.Status.CompletionTime == nil {
+				complete()
+			}
+		}
 		cj := read("on")
 		return fmt.Sprint(len(jobsOf()), " ", len(cj.Status.Active), " ", cj.Status.LastSuccessfulTime != nil)
 	})

@@ -80,8 +80,8 @@ func TestClaimsAreBound(t *testing.T) {
 	awaits(t, "Pending  0", describeClaim(c, "b"))
 	c.Patch(volumesPath+"/small", `{"spec":{"claimRef":null}}`).Must(200)
 	awaits(t, "Bound small 2Gi", describeClaim(c, "b"))
-	c.Patch(volumesPath+"/large", `{"metadata":{"finalizers":null}}`).Must(200)
 	c.Delete(volumesPath + "/large").Must(200)
+	c.Patch(volumesPath+"/large", `{"metadata":{"finalizers":null}}`).Must(200)
 	awaits(t, "Lost large 0", describeClaim(c, "chosen"))
 }
 
@@ -96,25 +96,26 @@ func TestClaimsOfClasses(t *testing.T) {
 		c.Post(claimsPath, `{"metadata":{"name":"`+name+`"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}},"storageClassName":"`+class+`"}}`).Must(201)
 	}
 	claim("a", "local")
-	reason := func(name string) func() string {
-		return func() string {
+	reason := func(name, reason string) {
+		t.Helper()
+		awaits(t, reason, func() string {
 			var events corev1.EventList
-			c.Get("/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3D" + name).Must(200).Into(&events)
+			c.Get("/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3D" + name + ",reason%3D" + reason).Must(200).Into(&events)
 			if len(events.Items) == 0 {
 				return ""
 			}
 			return events.Items[0].Reason
-		}
+		})
 	}
-	awaits(t, "WaitForFirstConsumer", reason("a"))
+	reason("a", "WaitForFirstConsumer")
 	c.Post(pods, `{"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","image":"i"}],"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"a"}}]}}`).Must(201)
 	awaits(t, "Bound v 2Gi", describeClaim(c, "a"))
 
 	claim("b", "made")
-	awaits(t, "ExternalProvisioning", reason("b"))
+	reason("b", "ExternalProvisioning")
 	awaits(t, "example.org/maker", func() string {
 		return c.Get(claimsPath + "/b").Must(200).Object().GetAnnotations()["volume.kubernetes.io/storage-provisioner"]
 	})
 	claim("c", "missing")
-	awaits(t, "ProvisioningFailed", reason("c"))
+	reason("c", "ProvisioningFailed")
 }

@@ -50,7 +50,12 @@ func kubelet(t *testing.T, c *apitest.Caller, selector string) {
 				continue
 			}
 			at := time.Unix(1700000000+changes.Add(1), 0).UTC().Format(time.RFC3339)
-			c.TryPatch(pods+"/"+p.Name+"/status", `{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True","lastTransitionTime":"`+at+`"}]}}`)
+			running := `{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True","lastTransitionTime":"` + at + `"}]}}`
+			for range 10 { // others write pods, too
+				if code := c.TryPatch(pods+"/"+p.Name+"/status", running); code == 200 || code == 404 {
+					break
+				}
+			}
 		}
 	}()
 	t.Cleanup(func() { w.Close(); <-done })
@@ -92,6 +97,7 @@ func TestReplicaSetsKeepTheirPods(t *testing.T) {
 	// The one that is not ready goes first.
 	mine := podsOf(c, "app=web,tier=x")
 	setReady(c, mine[1].Name, "True")
+	awaits(t, "3 3 1 1 1", status)
 	c.Patch(sets+"/web", `{"spec":{"replicas":1}}`).Must(200)
 	awaits(t, "1", countPods(c, "app=web,tier=x"))
 	if left := podsOf(c, "app=web,tier=x")[0].Name; left != mine[1].Name {

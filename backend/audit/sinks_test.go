@@ -99,7 +99,7 @@ func (r *receiver) got() int {
 
 func closed(t *testing.T, s Sink) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := s.Close(ctx); err != nil {
 		t.Error(err)
@@ -241,7 +241,7 @@ func TestLogIsRotated(t *testing.T) {
 		}
 	}
 	closed(t, s)
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		packed, err := filepath.Glob(filepath.Join(dir, "deep", "audit-*.log.gz"))
 		if err != nil {

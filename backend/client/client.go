@@ -101,7 +101,8 @@ func (c *Client) Send(ctx context.Context, call Call) (*request.Response, error)
 		ID: uuid.NewString(), Method: call.Method, Path: call.Path, RawPath: call.Path, RawQuery: call.Query.Encode(),
 		Header: h, Body: call.Body, RemoteAddr: c.remote, Received: time.Now(), User: c.user,
 	}
-	return c.handler(ctx, r)
+	resp, err := c.handler(ctx, r)
+	return resp, refused(err, r.ID)
 }
 
 func orJSON(mediaType string) string {
@@ -122,7 +123,7 @@ func (c *Client) Bytes(ctx context.Context, call Call) ([]byte, error) {
 		return nil, err
 	}
 	if resp.Status >= 400 {
-		return nil, statusError(resp.Status, body, call)
+		return nil, refused(statusError(resp.Status, body, call), auditIDOf(resp))
 	}
 	return body, nil
 }
@@ -151,7 +152,19 @@ func Error(call Call, resp *request.Response) error {
 	if resp.Status < 400 {
 		return nil
 	}
-	return statusError(resp.Status, resp.Body, call)
+	return refused(statusError(resp.Status, resp.Body, call), auditIDOf(resp))
+}
+
+// Refusal gives the Status error of a response that is one, whose body it reads then.
+func Refusal(ctx context.Context, call Call, resp *request.Response) error {
+	if resp.Status < 400 {
+		return nil
+	}
+	body, err := bodyOf(ctx, resp)
+	if err != nil {
+		return err
+	}
+	return refused(statusError(resp.Status, body, call), auditIDOf(resp))
 }
 
 func bodyOf(ctx context.Context, resp *request.Response) ([]byte, error) {

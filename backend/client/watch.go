@@ -30,12 +30,11 @@ func (c *Client) Watch(ctx context.Context, gvr schema.GroupVersionResource, nam
 	if err != nil {
 		return err
 	}
+	if err := Refusal(ctx, call, resp); err != nil {
+		return err
+	}
 	if resp.Chunked == nil {
-		body, err := bodyOf(ctx, resp)
-		if err != nil {
-			return err
-		}
-		return statusError(resp.Status, body, call)
+		return errNoWatch
 	}
 	return resp.Chunked(ctx, &frames{f: f})
 }
@@ -46,7 +45,10 @@ type frames struct {
 	pending []byte
 }
 
-var errEvent = errors.New("client: the watch sent no event")
+var (
+	errEvent   = errors.New("client: the watch sent no event")
+	errNoWatch = errors.New("client: the answer is no watch")
+)
 
 // Write takes the next bytes.
 func (w *frames) Write(p []byte) (int, error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/spf13/pflag"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
@@ -22,6 +23,9 @@ type Serving struct {
 	// DashboardAddress is where plain HTTP for browsers is served; empty means
 	// nowhere.
 	DashboardAddress string
+	// DeletionWait is how long a deletion that was confirmed in the dashboard
+	// waits, in which it can be undone.
+	DeletionWait time.Duration
 	// NoHTTP2 offers clients HTTP/1.1 only. MaxStreams is how many requests an
 	// HTTP/2 connection may have open.
 	NoHTTP2    bool
@@ -36,6 +40,7 @@ func (o *Serving) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.KeyFile, "tls-private-key-file", "", "File with the private key of --tls-cert-file.")
 	fs.StringVar(&o.CertDir, "cert-dir", "", "The folder of the certificates that the server makes. If blank, pki in the --data-dir.")
 	fs.StringVar(&o.DashboardAddress, "dashboard-address", "127.0.0.1:8080", "The loopback address and port on which the dashboard is served in plain HTTP; blank for none.")
+	fs.DurationVar(&o.DeletionWait, "dashboard-deletion-wait", 10*time.Second, "How long a deletion that was confirmed in the dashboard waits, in which it can be undone.")
 	fs.BoolVar(&o.NoHTTP2, "disable-http2-serving", true, "Offers HTTP/1.1 only, which costs half as much per request; false offers HTTP/2 too, where all requests of a client share one connection.")
 	fs.IntVar(&o.MaxStreams, "http2-max-streams-per-connection", 1000, "How many requests and watches a client may have open on one HTTP/2 connection.")
 }
@@ -61,6 +66,9 @@ func (o *Serving) check() error {
 	}
 	if o.MaxStreams < 1 {
 		return fmt.Errorf("--http2-max-streams-per-connection %d is not positive", o.MaxStreams)
+	}
+	if o.DeletionWait <= 0 {
+		return fmt.Errorf("--dashboard-deletion-wait %s is not positive", o.DeletionWait)
 	}
 	if (o.CertFile == "") != (o.KeyFile == "") {
 		return errors.New("--tls-cert-file and --tls-private-key-file go together")

@@ -69,6 +69,7 @@ func mirrorEndpoints(ctx context.Context, d Deps, key types.NamespacedName) erro
 	if err := d.Client.List(ctx, endpointSlices, key.Namespace, metav1.ListOptions{LabelSelector: selector}, &have); err != nil {
 		return err
 	}
+	var gone []*discoveryv1.EndpointSlice
 	for i := range have.Items {
 		s := &have.Items[i]
 		if s.DeletionTimestamp != nil {
@@ -76,9 +77,7 @@ func mirrorEndpoints(ctx context.Context, d Deps, key types.NamespacedName) erro
 		}
 		at := slices.IndexFunc(want, func(w *discoveryv1.EndpointSlice) bool { return groupOf(w) == groupOf(s) })
 		if at < 0 {
-			if err := tolerated(d.Client.Delete(ctx, endpointSlices, s.Namespace, s.Name, &metav1.DeleteOptions{})); err != nil {
-				return err
-			}
+			gone = append(gone, s)
 			continue
 		}
 		w := want[at]
@@ -86,18 +85,41 @@ func mirrorEndpoints(ctx context.Context, d Deps, key types.NamespacedName) erro
 		if sameSlice(s, w) {
 			continue
 		}
-		next := s.DeepCopy()
-		next.Labels, next.Annotations, next.OwnerReferences, next.Endpoints = w.Labels, w.Annotations, w.OwnerReferences, w.Endpoints
-		if err := tolerated(d.Client.Update(ctx, endpointSlices, next)); err != nil {
+		if err := becomes(ctx, d, s, w); err != nil {
 			return err
 		}
 	}
+	// One whose ports change stays the one that it was, and what goes goes last: who
+	// follows slices never sees a Service without its endpoints.
 	for _, w := range want {
-		if err := tolerated(d.Client.Create(ctx, endpointSlices, key.Namespace, w)); err != nil {
+		at := slices.IndexFunc(gone, func(s *discoveryv1.EndpointSlice) bool {
+			owner := metav1.GetControllerOfNoCopy(s)
+			return s.AddressType == w.AddressType && owner != nil && owner.UID == w.OwnerReferences[0].UID
+		})
+		if at >= 0 {
+			err = becomes(ctx, d, gone[at], w)
+			gone = slices.Delete(gone, at, at+1)
+		} else {
+			err = tolerated(d.Client.Create(ctx, endpointSlices, key.Namespace, w))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, s := range gone {
+		if err := tolerated(d.Client.Delete(ctx, endpointSlices, s.Namespace, s.Name, &metav1.DeleteOptions{})); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// becomes writes what a slice should be over what it is.
+func becomes(ctx context.Context, d Deps, is, want *discoveryv1.EndpointSlice) error {
+	next := is.DeepCopy()
+	next.Labels, next.Annotations, next.OwnerReferences = want.Labels, want.Annotations, want.OwnerReferences
+	next.Endpoints, next.Ports = want.Endpoints, want.Ports
+	return tolerated(d.Client.Update(ctx, endpointSlices, next))
 }
 
 func sameSlice(a, b *discoveryv1.EndpointSlice) bool {
@@ -182,9 +204,10 @@ func endpointOf(a *corev1.EndpointAddress, ready bool) discoveryv1.Endpoint {
 	return out
 }
 
-// groupOf names the family and the ports of a slice, which never change.
+// groupOf names the family and the ports of a slice, which never change. No ports
+// are stored as null.
 func groupOf(s *discoveryv1.EndpointSlice) string {
-	ports := slices.Clone(s.Ports)
+	ports := append([]discoveryv1.EndpointPort{}, s.Ports...)
 	slices.SortFunc(ports, func(a, b discoveryv1.EndpointPort) int {
 		return cmp.Or(cmp.Compare(deref(a.Name), deref(b.Name)), cmp.Compare(deref(a.Port), deref(b.Port)), cmp.Compare(deref(a.Protocol), deref(b.Protocol)))
 	})

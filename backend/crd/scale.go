@@ -140,9 +140,6 @@ func (k *kind) updateScale(ctx context.Context, c registry.Call, transform func(
 				return nil, err
 			}
 			next = changed.(*autoscalingv1.Scale)
-			if faults := checkScaleSpec(next); len(faults) > 0 {
-				return nil, apierrors.NewInvalid(autoscalingv1.SchemeGroupVersion.WithKind("Scale").GroupKind(), next.Name, faults)
-			}
 			parent, err := k.convertOne(live.DeepCopy(), c.Version)
 			if err != nil {
 				return nil, err
@@ -182,11 +179,4 @@ func (k *kind) replicasFields() managedfields.ResourcePathMappings {
 		m[k.gvk(name).GroupVersion().String()] = path
 	}
 	return m
-}
-
-func checkScaleSpec(s *autoscalingv1.Scale) field.ErrorList {
-	if s.Spec.Replicas < 0 {
-		return field.ErrorList{field.Invalid(field.NewPath("spec", "replicas"), s.Spec.Replicas, "must be greater than or equal to 0")}
-	}
-	return nil
 }

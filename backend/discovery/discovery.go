@@ -126,6 +126,9 @@ var (
 
 // Handle is a request.Handler.
 func (s *Service) Handle(_ context.Context, r *request.Request) (*request.Response, error) {
+	if r.Path == "/apis//" {
+		return notFoundPage(), nil
+	}
 	st := s.now()
 	parts := strings.Split(strings.Trim(r.Path, "/"), "/")
 	path := "/" + strings.Join(parts, "/")
@@ -203,7 +206,7 @@ func (st *state) answer(r *request.Request, path string, doc runtime.Object, rou
 
 // aggregated gives an aggregated document, or 304 to a client that has it.
 func (st *state) aggregated(r *request.Request, path string, form scheme.MediaType, groups []apidiscoveryv2.APIGroupDiscovery) (*request.Response, error) {
-	e, err := st.encode(encodedKey{path, form.Type, form.As, pretty(r, form)}, aggregatedList(form.As.Version, groups))
+	e, err := st.encode(encodedKey{path, form.Type, form.As, pretty(r, form)}, aggregatedList(groups))
 	if err != nil {
 		return nil, err
 	}

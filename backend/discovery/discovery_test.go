@@ -209,8 +209,11 @@ func TestRemoteGroups(t *testing.T) {
 func TestOldAggregatedVersion(t *testing.T) {
 	s := newService(t)
 	p := mustGet(t, s, "/api", headers{"Accept": "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json"})
-	if !strings.HasPrefix(string(p.Body), `{"kind":"APIGroupDiscoveryList","apiVersion":"apidiscovery.k8s.io/v2beta1"`) {
+	if !strings.HasPrefix(string(p.Body), `{"kind":"APIVersions"`) {
 		t.Errorf("got %.120s", p.Body)
+	}
+	if _, err := get(t, s, "/apis", headers{"Accept": "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"}); !apierrors.IsNotAcceptable(err) {
+		t.Errorf("v2beta1 alone: %v", err)
 	}
 	if _, err := get(t, s, "/api", headers{"Accept": "application/json;g=apidiscovery.k8s.io;v=v99;as=APIGroupDiscoveryList"}); err == nil {
 		t.Error("v99 was served")

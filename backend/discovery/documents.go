@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -14,7 +13,6 @@ import (
 	"pilothouse/backend/registry"
 
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
-	apidiscoveryv2beta1 "k8s.io/api/apidiscovery/v2beta1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -204,7 +202,11 @@ func apiResources(e *registry.Entry) []metav1.APIResource {
 		Categories:   res.Categories,
 	}
 	if res.Virtual == nil {
-		main.StorageVersionHash = storageVersionHash(res.HubKind())
+		stored := res.HubKind()
+		if res.HashedVersion != "" {
+			stored.Version = res.HashedVersion
+		}
+		main.StorageVersionHash = storageVersionHash(stored)
 	}
 	out := []metav1.APIResource{main}
 	for _, s := range subresources(e) {
@@ -280,26 +282,12 @@ func aggregatedResource(e *registry.Entry) apidiscoveryv2.APIResourceDiscovery {
 	return out
 }
 
-// aggregatedList is an aggregated document in one of its versions, which differ
-// in nothing but their name.
-func aggregatedList(version string, groups []apidiscoveryv2.APIGroupDiscovery) runtime.Object {
-	list := &apidiscoveryv2.APIGroupDiscoveryList{
+// aggregatedList is an aggregated document.
+func aggregatedList(groups []apidiscoveryv2.APIGroupDiscovery) runtime.Object {
+	return &apidiscoveryv2.APIGroupDiscoveryList{
 		TypeMeta: metav1.TypeMeta{Kind: "APIGroupDiscoveryList", APIVersion: "apidiscovery.k8s.io/v2"},
 		Items:    groups,
 	}
-	if version == "v2" {
-		return list
-	}
-	var beta apidiscoveryv2beta1.APIGroupDiscoveryList
-	b, err := json.Marshal(list)
-	if err == nil {
-		err = json.Unmarshal(b, &beta)
-	}
-	if err != nil {
-		panic(fmt.Sprintf("BUG: versions of aggregated discovery differ: %v", err))
-	}
-	beta.APIVersion = "apidiscovery.k8s.io/v2beta1"
-	return &beta
 }
 
 // storageVersionHash tells clients, by being another one, that objects are

@@ -43,6 +43,9 @@ func (c *call) deleteCollection(ctx context.Context) (*request.Response, error) 
 	if err != nil {
 		return nil, err
 	}
+	if list.Watch { // says nothing here, nor does what it was defaulted with
+		list.Watch, list.SendInitialEvents, list.ResourceVersionMatch = false, nil, ""
+	}
 	if err := c.selectFields(list); err != nil {
 		return nil, err
 	}

@@ -152,6 +152,10 @@ func (f *frames) tableFrame(head []byte, o *watchcache.Object, opts *metav1.Tabl
 	if err != nil {
 		return nil, err
 	}
+	return f.rowFrame(head, o, row, opts)
+}
+
+func (f *frames) rowFrame(head []byte, o *watchcache.Object, row tableRow, opts *metav1.TableOptions) ([]byte, error) {
 	t := newTableStream(&f.c, listOf(o), opts)
 	t.add(row)
 	body, err := whole(t)
@@ -163,7 +167,7 @@ func (f *frames) tableFrame(head []byte, o *watchcache.Object, opts *metav1.Tabl
 
 // bookmark writes an event that carries a revision alone.
 func (f *frames) bookmark(w request.ChunkWriter, revision int64, initialEnd bool) error {
-	o, err := f.bookmarkObject(revision, initialEnd)
+	o, obj, err := f.bookmarkObject(revision, initialEnd)
 	if err != nil {
 		return err
 	}
@@ -186,7 +190,7 @@ func (f *frames) bookmark(w request.ChunkWriter, revision int64, initialEnd bool
 		if initialEnd && opts.IncludeObject == metav1.IncludeNone {
 			opts.IncludeObject = metav1.IncludeMetadata // the annotation must be seen
 		}
-		frame, err := f.tableFrame(bookmarkHead, o, &opts)
+		frame, err := f.bookmarkTable(o, obj, &opts)
 		if err != nil {
 			return err
 		}
@@ -203,10 +207,14 @@ func (f *frames) bookmark(w request.ChunkWriter, revision int64, initialEnd bool
 // bookmarkObject makes the object of a bookmark: an empty one of the kind, with
 // a resourceVersion. It is in the storage version, like all objects that have
 // no variants yet.
-func (f *frames) bookmarkObject(revision int64, initialEnd bool) (*watchcache.Object, error) {
+func (f *frames) bookmarkObject(revision int64, initialEnd bool) (*watchcache.Object, scheme.Object, error) {
 	res := f.c.e.Resource
 	hub := res.Hub()
-	obj := hub.New()
+	blank := hub.New
+	if res.Blank != nil {
+		blank = res.Blank
+	}
+	obj := blank()
 	if u, ok := obj.(*unstructured.Unstructured); ok && u.Object == nil {
 		u.Object = map[string]any{}
 	}
@@ -215,9 +223,28 @@ func (f *frames) bookmarkObject(revision int64, initialEnd bool) (*watchcache.Ob
 	}
 	encoded, err := scheme.Encode(obj, res.HubKind(), revision)
 	if err != nil {
+		return nil, nil, err
+	}
+	return &watchcache.Object{Revision: revision, Raw: encoded.Raw}, obj, nil
+}
+
+// bookmarkTable is a bookmark's table: its one row shows an empty object without
+// what reading it again would default.
+func (f *frames) bookmarkTable(o *watchcache.Object, obj scheme.Object, opts *metav1.TableOptions) ([]byte, error) {
+	if f.c.e.Version.Cells != nil {
+		var err error
+		if obj, err = f.c.fromHub(obj); err != nil {
+			return nil, err
+		}
+	}
+	row, err := f.c.rowOf(obj, f.now())
+	if err != nil {
 		return nil, err
 	}
-	return &watchcache.Object{Revision: revision, Raw: encoded.Raw}, nil
+	if row, err = f.c.withObject(row, o, opts); err != nil {
+		return nil, err
+	}
+	return f.rowFrame(bookmarkHead, o, row, opts)
 }
 
 // status writes an error as an event.

@@ -7,6 +7,7 @@ package endpoints
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"pilothouse/backend/admission"
@@ -97,6 +98,9 @@ func (h *Handler) Serve(ctx context.Context, r *request.Request) (*request.Respo
 			return notFoundPage(), nil
 		}
 		return h.Paths(ctx, r)
+	}
+	if strings.HasPrefix(r.Path, "//") {
+		return notFoundPage(), nil
 	}
 	v := h.views.of(h.Registry.Table(), r.Info.Group, r.Info.Version, r.Info.Resource)
 	if v == nil {

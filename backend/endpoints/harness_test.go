@@ -122,7 +122,7 @@ func (a *api) do(method, target, body string, h header) answer {
 
 func (a *api) serve(r *request.Request) answer {
 	a.Helper()
-	ctx, cancel := context.WithTimeout(request.With(a.ctx, r), 20*time.Second)
+	ctx, cancel := context.WithTimeout(request.With(a.ctx, r), time.Minute)
 	defer cancel()
 	p, err := a.Serve(ctx, r)
 	out := answer{t: a.TB, warnings: r.Warnings()}

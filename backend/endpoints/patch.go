@@ -67,6 +67,9 @@ type patcher struct {
 // transform gives what is to take the place of current: patched in the version
 // of the request, tracked, and changed by admission.
 func (p *patcher) transform(ctx context.Context, w *write, current scheme.Object) (scheme.Object, error) {
+	if current != nil && p.kind == applyPatch && p.c.onlyCreates() {
+		return nil, apierrors.NewAlreadyExists(p.c.v.gvr.GroupResource(), p.c.r.Info.Name)
+	}
 	next, err := p.patched(current)
 	p.c.r.Mark("Patch applied")
 	if err != nil {
@@ -91,6 +94,10 @@ func (p *patcher) transform(ctx context.Context, w *write, current scheme.Object
 	keepFieldTimes(next, current)
 	return next, nil
 }
+
+// onlyCreates tells a request that must not change what is there: the precondition
+// of HTTP that an apply has no field for.
+func (c *call) onlyCreates() bool { return c.r.Header.Get("If-None-Match") == "*" }
 
 // patched applies the patch and gives the result in the storage version.
 func (p *patcher) patched(current scheme.Object) (scheme.Object, error) {

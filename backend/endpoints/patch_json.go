@@ -26,7 +26,12 @@ func (p *patcher) json(current, next runtime.Object) error {
 	}
 	strict, err := p.readResult(patched, next)
 	if err != nil {
-		return badResult(string(patched), err)
+		return badResult(p.shown(doc, patched), err)
+	}
+	if len(strict) > 1 && p.kind == mergePatch { // the order of the document shown
+		if again, err := p.readResult([]byte(p.shown(doc, patched)), next); err == nil {
+			strict = again
+		}
 	}
 	if obj, ok := next.(scheme.Object); ok && p.c.sub == nil || ok && p.c.sub.Strategy != nil {
 		unknown, err := p.c.coerce(obj, p.validation)
@@ -35,7 +40,28 @@ func (p *patcher) json(current, next runtime.Object) error {
 		}
 		strict = append(strict, unknown...)
 	}
-	return p.strictFault(string(patched), append(faults, strict...))
+	faults = append(faults, strict...)
+	if len(faults) == 0 {
+		return nil
+	}
+	return p.strictFault(p.shown(doc, patched), faults)
+}
+
+// shown is the patched JSON as an error shows it: Kubernetes' library for merge
+// patches sorts the fields of what it touches.
+func (p *patcher) shown(doc, patched []byte) (text string) {
+	if p.kind != mergePatch {
+		return string(patched)
+	}
+	defer func() {
+		if recover() != nil { // the library, on what it did not expect
+			text = string(patched)
+		}
+	}()
+	if sorted, err := jsonpatch.MergePatch(doc, p.body); err == nil {
+		return string(sorted)
+	}
+	return string(patched)
 }
 
 // document gives the JSON of the current object: the stored bytes where they are
@@ -67,7 +93,7 @@ func (p *patcher) readResult(patched []byte, next runtime.Object) (strict []erro
 	if _, plain := kjson.UnmarshalStrict(patched, empty); plain != nil {
 		return nil, plain
 	}
-	return nil, err
+	return nil, scheme.Cause(err)
 }
 
 // patchOperation is one operation of a JSON patch.
@@ -136,7 +162,7 @@ func recovered(err *error) {
 
 // upstreamType says the name that Kubernetes' patchOperation has.
 func upstreamType(text string) string {
-	return strings.Replace(text, "endpoints.patchOperation", "handlers.jsonPatchOp", 1)
+	return strings.Replace(strings.Replace(text, "endpoints.", "handlers.", 1), "patchOperation", "jsonPatchOp", 1)
 }
 
 func trimNewline(b []byte) []byte {

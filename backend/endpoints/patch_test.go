@@ -2,7 +2,9 @@ package endpoints
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"pilothouse/backend/scheme"
@@ -145,5 +147,44 @@ func TestPatchInAnotherVersion(t *testing.T) {
 	list := a.do("GET", v1, "", nil).has(200, `"targetCPUUtilizationPercentage":70`).lacks(`"kind":"HorizontalPodAutoscaler",`)
 	if list.field("apiVersion") != "autoscaling/v1" {
 		t.Errorf("list %s", list.body)
+	}
+}
+
+// TestApplyThatOnlyCreates: with the precondition of HTTP an apply never changes
+// what is there, whoever was faster.
+func TestApplyThatOnlyCreates(t *testing.T) {
+	a := newAPI(t)
+	one := configMaps + "/one?fieldManager=me"
+	only := header{"Content-Type": applyPatch, "If-None-Match": "*"}
+	body := func(key string) string {
+		return `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"one"},"data":{"` + key + `":"v"}}`
+	}
+	a.do("PATCH", one+"&dryRun=All", body("a"), only).has(201)
+	a.do("PATCH", one, body("a"), only).has(201)
+	for _, target := range []string{one, one + "&dryRun=All", one + "&force=true"} {
+		a.do("PATCH", target, body("b"), only).message(409, `configmaps "one" already exists`)
+	}
+	a.do("GET", configMaps+"/one", "", nil).has(200, `"data":{"a":"v"}`)
+	a.do("PATCH", one, body("b"), header{"Content-Type": applyPatch, "If-None-Match": `"tag"`}).has(200, `"data":{"b":"v"}`)
+}
+
+func TestOfTwoAppliesThatOnlyCreateOneIsRefused(t *testing.T) {
+	a := newAPI(t)
+	only := header{"Content-Type": applyPatch, "If-None-Match": "*"}
+	for i := range 50 {
+		name := fmt.Sprintf("one-%d", i)
+		codes := make([]int, 4)
+		var all sync.WaitGroup
+		for n := range codes {
+			all.Go(func() {
+				body := fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q},"data":{"by-%d":"v"}}`, name, n)
+				codes[n] = a.do("PATCH", configMaps+"/"+name+"?fieldManager=me", body, only).code
+			})
+		}
+		all.Wait()
+		slices.Sort(codes)
+		if !slices.Equal(codes, []int{201, 409, 409, 409}) {
+			t.Fatalf("%v", codes)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
 	"pilothouse/backend/scheme"
 
@@ -43,7 +44,10 @@ func (c *call) connects() bool {
 }
 
 func (c *call) routeMethod() (action, scheme.Offer, error) {
-	offer := scheme.Offer{Routed: c.v.typed, NoProtobuf: !c.v.typed, Table: true, Metadata: true}
+	virtual := c.e.Resource.Virtual
+	// Reviews have no rows.
+	rows := virtual == nil || virtual.List != nil
+	offer := scheme.Offer{Routed: c.v.typed, NoProtobuf: !c.v.typed, Table: rows, Metadata: true}
 	info := &c.r.Info
 	switch c.scope() {
 	case scopeWrong:
@@ -75,6 +79,8 @@ func (c *call) routeMethod() (action, scheme.Offer, error) {
 		return act, offer, err
 	}
 	act, err := c.routeSubresource()
+	// Nor has what comes of a binding, an eviction or a token.
+	offer.Table = rows && (c.sub == nil || c.sub.Create == nil)
 	return act, offer, err
 }
 
@@ -91,10 +97,16 @@ func (c *call) scope() scope {
 	switch {
 	case res.Namespaced && info.Namespace == "":
 		return scopeAll
-	case !res.Namespaced && info.Namespace != "" && !(res.Group == "" && res.Name == "namespaces"):
+	case !res.Namespaced && info.Namespace != "" && !namesItself(res, info):
 		return scopeWrong
 	}
 	return scopeRight
+}
+
+// namesItself tells the path of a namespace, in which its name is the namespace
+// of the request too.
+func namesItself(res *registry.Resource, info *request.Info) bool {
+	return res.Group == "" && res.Name == "namespaces" && len(info.Parts) > 1 && info.Parts[1] == info.Namespace
 }
 
 func (c *call) routeCollection() (action, error) {

@@ -30,6 +30,11 @@ var defaultColumns = []registry.Column{
 	{Name: "Created At", Type: "date", Description: metav1.ObjectMeta{}.SwaggerDoc()["creationTimestamp"]},
 }
 
+// plainColumns tells the columns of kinds that have no printer of their own.
+func plainColumns(columns []registry.Column) bool {
+	return len(columns) == len(defaultColumns) && columns[1].Name == defaultColumns[1].Name
+}
+
 func defaultCells(obj metav1.Object) []any {
 	return []any{obj.GetName(), obj.GetCreationTimestamp().UTC().Format(time.RFC3339)}
 }
@@ -129,6 +134,11 @@ func (c *call) row(o *watchcache.Object, now time.Time, opts *metav1.TableOption
 	if err != nil {
 		return row, err
 	}
+	return c.withObject(row, o, opts)
+}
+
+// withObject adds to a row what the client wants to have of its object.
+func (c *call) withObject(row tableRow, o *watchcache.Object, opts *metav1.TableOptions) (_ tableRow, err error) {
 	switch opts.IncludeObject {
 	case metav1.IncludeNone:
 	case metav1.IncludeObject:
@@ -153,6 +163,11 @@ func (c *call) cells(o *watchcache.Object, now time.Time) (tableRow, error) {
 	if err != nil {
 		return tableRow{}, err
 	}
+	return c.rowOf(obj, now)
+}
+
+// rowOf makes the cells of an object as it is: nothing is defaulted.
+func (c *call) rowOf(obj scheme.Object, now time.Time) (tableRow, error) {
 	b, err := c.appendRow(nil, obj, c.cellsOf(obj, func() time.Time { return now }), nil)
 	return tableRow{before: b}, err
 }
@@ -267,6 +282,7 @@ type tableStream struct {
 	rows []tableRow
 	// objectHead and objectTail are what stands around a row's object.
 	objectHead, objectTail string
+	tail                   string
 	len                    int64
 }
 
@@ -284,8 +300,14 @@ func newTableStream(c *call, l *registry.List, o *metav1.TableOptions) *tableStr
 	} else {
 		head = append(head, c.v.table.columns...)
 	}
-	head = append(head, `,"rows":[`...)
-	t := &tableStream{head: head, rows: make([]tableRow, 0, len(l.Items)), len: int64(len(head) + len(listTail))}
+	tail := listTail
+	if len(l.Items) == 0 && plainColumns(columnsOf(c.e)) {
+		// Kubernetes' printer of kinds without one of their own has no rows then.
+		head, tail = append(head, `,"rows":null`...), "}"
+	} else {
+		head = append(head, `,"rows":[`...)
+	}
+	t := &tableStream{head: head, tail: tail, rows: make([]tableRow, 0, len(l.Items)), len: int64(len(head) + len(tail))}
 	switch o.IncludeObject {
 	case metav1.IncludeNone:
 		t.objectTail = "null"
@@ -338,6 +360,6 @@ func (t *tableStream) WriteTo(w request.Writer) error {
 			return err
 		}
 	}
-	_, err := w.WriteString(listTail)
+	_, err := w.WriteString(t.tail)
 	return err
 }

@@ -253,7 +253,7 @@ func (c *call) newFrames() (*frames, error) {
 	f := &frames{c: *c, now: c.h.Clock, sent: metrics.WatchEventsOf(c.v.gvr)}
 	switch {
 	case c.form.Type == scheme.MediaYAML:
-		return nil, notAcceptable("only the following media types are accepted: " + streamTypes(c.v.typed))
+		return nil, notAcceptable("only the following media types are accepted: application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch")
 	case c.form.As.Kind == "Table":
 		o, err := tableOptions(c.r.Query())
 		if err != nil {
@@ -266,12 +266,4 @@ func (c *call) newFrames() (*frames, error) {
 	f.protobuf = c.form.Type == scheme.MediaProtobuf
 	f.c.r = nil // it is not needed any more, and may be large
 	return f, nil
-}
-
-func streamTypes(typed bool) string {
-	s := scheme.MediaJSON + ";stream=watch"
-	if typed {
-		s += ", " + scheme.MediaProtobuf + ";stream=watch"
-	}
-	return s
 }

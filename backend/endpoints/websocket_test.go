@@ -58,7 +58,7 @@ func TestWebSocketWatch(t *testing.T) {
 		defer close(ended)
 		p.Hijack(context.Background(), server)
 	}()
-	if err := client.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := client.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	in := bufio.NewReader(client)

@@ -7,7 +7,6 @@ package fieldmanager
 
 import (
 	"fmt"
-	"strings"
 	"sync"
 
 	"pilothouse/backend/registry"
@@ -153,16 +152,6 @@ func resetFields(r *registry.Resource, subresource string) (map[fieldpath.APIVer
 		}
 	}
 	out := map[fieldpath.APIVersion]fieldpath.Filter{}
-	if strategy.OwnableFields != nil {
-		for version, paths := range strategy.OwnableFields {
-			filter, err := only(paths)
-			if err != nil {
-				return nil, fmt.Errorf("ownable fields of %s/%s: %w", r.Name, subresource, err)
-			}
-			out[fieldpath.APIVersion(version)] = filter
-		}
-		return out, nil
-	}
 	for version, paths := range strategy.ResetFields {
 		set := fieldpath.NewSet()
 		for _, p := range paths {
@@ -175,24 +164,4 @@ func resetFields(r *registry.Resource, subresource string) (map[fieldpath.APIVer
 		out[fieldpath.APIVersion(version)] = fieldpath.NewExcludeSetFilter(set)
 	}
 	return out, nil
-}
-
-// only keeps the fields at and below the paths, in which * is any element.
-func only(paths []string) (fieldpath.Filter, error) {
-	matchers := make([]*fieldpath.SetMatcher, len(paths))
-	for i, dotted := range paths {
-		var parts []any
-		for part := range strings.SplitSeq(dotted, ".") {
-			if part == "*" {
-				parts = append(parts, fieldpath.MatchAnyPathElement())
-			} else {
-				parts = append(parts, part)
-			}
-		}
-		var err error
-		if matchers[i], err = fieldpath.PrefixMatcher(parts...); err != nil {
-			return nil, err
-		}
-	}
-	return fieldpath.NewIncludeMatcherFilter(matchers...), nil
 }

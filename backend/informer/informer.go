@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"pilothouse/backend/client"
-	"pilothouse/backend/scheme"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,12 +20,19 @@ import (
 	"k8s.io/klog/v2"
 )
 
+// Object is what an Informer has to know of what it keeps.
+type Object interface {
+	GetNamespace() string
+	GetName() string
+	GetResourceVersion() string
+}
+
 // Index gives the values under which an object is found.
-type Index[T scheme.Object] func(obj T) []string
+type Index[T Object] func(obj T) []string
 
 // Informer is the current objects of one resource. Objects are shared: whoever
 // wants to change one copies it first.
-type Informer[T scheme.Object] struct {
+type Informer[T Object] struct {
 	client    *client.Client
 	resource  schema.GroupVersionResource
 	namespace string
@@ -46,7 +52,7 @@ type Informer[T scheme.Object] struct {
 
 // New gives an Informer over all namespaces, or one when namespace is set. It
 // does nothing until Run.
-func New[T scheme.Object](c *client.Client, gvr schema.GroupVersionResource, namespace string, newObject func() T) *Informer[T] {
+func New[T Object](c *client.Client, gvr schema.GroupVersionResource, namespace string, newObject func() T) *Informer[T] {
 	return &Informer[T]{
 		client: c, resource: gvr, namespace: namespace, newObject: newObject,
 		indexes: map[string]Index[T]{}, synced: make(chan struct{}),

@@ -6,9 +6,6 @@ import (
 	"strings"
 
 	"pilothouse/backend/request"
-
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 const (
@@ -23,13 +20,10 @@ func Handles(path string) bool {
 }
 
 // Handle answers /openapi/v2, /openapi/v3 and the documents below it, with the
-// formats, ETags and hash parameters of KEP-2896.
+// formats, ETags and hash parameters of KEP-2896. As in Kubernetes any method
+// reads them.
 func (s *Service) Handle(_ context.Context, r *request.Request) (*request.Response, error) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return nil, apierrors.NewMethodNotSupported(schema.GroupResource{}, r.Method)
-	}
-	path := strings.TrimSuffix(r.Path, "/")
-	switch {
+	switch path := r.Path; {
 	case path == "/openapi/v2":
 		pb, ok := wantsProtobuf(r.Header.Get("Accept"), "v2")
 		if !ok {
@@ -47,7 +41,7 @@ func (s *Service) Handle(_ context.Context, r *request.Request) (*request.Respon
 		}
 		return send(r, d, plainText)
 	}
-	return s.handleV3(r, strings.TrimPrefix(path, "/openapi/v3/"))
+	return s.handleV3(r, strings.TrimPrefix(r.Path, "/openapi/v3/"))
 }
 
 func (s *Service) handleV3(r *request.Request, name string) (*request.Response, error) {

@@ -198,7 +198,7 @@ func TestKubeconfigHoldsNoKeyOfTheServer(t *testing.T) {
 		}
 		must(t, yaml.Unmarshal(b, &c))
 		cluster := c.Clusters[0].Cluster
-		if cluster.Server != "https://127.0.0.1:6443" || !bytes.HasPrefix(cluster.CA, p.CA.CertPEM) || bytes.Contains(cluster.CA, []byte("KEY")) ||
+		if cluster.Server != "https://127.0.0.1:6443" || !bytes.HasPrefix(cluster.CA, p.CA.CertPEM) || bytes.Contains(cluster.CA, []byte("PRIVATE KEY")) ||
 			cluster.ServerName != serverName || !bytes.Equal(c.Users[0].User.Key, p.Admin.KeyPEM) {
 			t.Errorf("%s", b)
 		}

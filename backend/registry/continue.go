@@ -47,7 +47,8 @@ func decodeContinue(token, scope string) (from string, revision int64, err error
 	}
 	var c continueToken
 	if err := json.Unmarshal(data, &c); err != nil {
-		return refuse(": %v", err)
+		// The type has the name of Kubernetes' own.
+		return refuse(": %s", strings.Replace(err.Error(), "registry.continueToken", "storage.continueToken", 1))
 	}
 	switch {
 	case c.APIVersion != continueVersion:

@@ -71,23 +71,27 @@ func (s *Store) conflict(name string, err error) error {
 // preconditionFailed is the conflict of a precondition that an update or the
 // last step of a delete finds broken; the words with the key are those of
 // Kubernetes' storage.
-func (s *Store) preconditionFailed(ns, name, message string) error {
+func (s *Store) preconditionFailed(ns, name, message string, dryRun bool) error {
+	key := s.registryKey(ns, name)
+	if dryRun { // which is checked before the storage, whose prefix is not there yet
+		key = strings.TrimPrefix(key, registryPrefix)
+	}
 	return s.conflict(name, fmt.Errorf("StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: %s",
-		s.registryKey(ns, name), message))
+		key, message))
 }
 
 // checkPreconditions compares preconditions with an object's uid and
 // resourceVersion.
-func (s *Store) checkPreconditions(p *metav1.Preconditions, ns, name string, uid types.UID, resourceVersion string) error {
+func (s *Store) checkPreconditions(p *metav1.Preconditions, ns, name string, uid types.UID, resourceVersion string, dryRun bool) error {
 	if p == nil {
 		return nil
 	}
 	if p.UID != nil && *p.UID != uid {
-		return s.preconditionFailed(ns, name, fmt.Sprintf("UID in precondition: %v, UID in object meta: %v", *p.UID, uid))
+		return s.preconditionFailed(ns, name, fmt.Sprintf("UID in precondition: %v, UID in object meta: %v", *p.UID, uid), dryRun)
 	}
 	if p.ResourceVersion != nil && *p.ResourceVersion != resourceVersion {
 		return s.preconditionFailed(ns, name, fmt.Sprintf("ResourceVersion in precondition: %v, ResourceVersion in object meta: %v",
-			*p.ResourceVersion, resourceVersion))
+			*p.ResourceVersion, resourceVersion), dryRun)
 	}
 	return nil
 }
@@ -104,6 +108,9 @@ var registryFolders = map[string]string{
 	"customresourcedefinitions.apiextensions.k8s.io": "apiextensions.k8s.io/customresourcedefinitions",
 }
 
+// registryPrefix begins the keys of Kubernetes' storage.
+const registryPrefix = "/registry"
+
 // registryKey is where Kubernetes would keep an object, as its messages say it.
 func (s *Store) registryKey(ns, name string) string {
 	folder, ok := registryFolders[s.gr.String()]
@@ -114,7 +121,7 @@ func (s *Store) registryKey(ns, name string) string {
 	default:
 		folder = s.gr.Resource
 	}
-	parts := []string{"/registry", folder}
+	parts := []string{registryPrefix, folder}
 	if s.resource.Namespaced {
 		parts = append(parts, ns)
 	}

@@ -90,11 +90,21 @@ func (s *Store) validateNewMeta(obj scheme.Object) field.ErrorList {
 	return errs
 }
 
+// looseFinalizerGroups are the groups of Kubernetes whose kinds take finalizers
+// without a domain: these check metadata as its extension servers do.
+var looseFinalizerGroups = map[string]bool{
+	"admissionregistration.k8s.io": true,
+	"apiextensions.k8s.io":         true,
+	"apiregistration.k8s.io":       true,
+	"coordination.k8s.io":          true,
+	"node.k8s.io":                  true,
+	"policy":                       true,
+}
+
 // strictFinalizers tells that finalizers without a domain have to be one of
-// Kubernetes' own. The kinds of its extension servers and custom resources take
-// any.
+// Kubernetes' own. Custom resources and some groups take any.
 func (s *Store) strictFinalizers() bool {
-	return !s.resource.Dynamic && s.gr.Group != "apiextensions.k8s.io" && s.gr.Group != "apiregistration.k8s.io"
+	return !s.resource.Dynamic && !looseFinalizerGroups[s.gr.Group]
 }
 
 func finalizerFaults(finalizers []string) (errs field.ErrorList) {

@@ -44,6 +44,14 @@ type Resource struct {
 	// the other resource's version (of the group StoredAs.Group and the same
 	// kind) that all of Versions convert to and from.
 	Stored *Version
+	// Blank makes what the object of a bookmark is, in the storage version, where
+	// Kubernetes shows more of it than New gives. Nil means that it does not.
+	Blank func() scheme.Object
+
+	// HashedVersion is the version that discovery's storageVersionHash is of,
+	// where Kubernetes still stores another one than the preferred. Empty means
+	// the storage version.
+	HashedVersion string
 
 	// TTL is how long objects are kept after their last write by storage that
 	// can do so itself; zero is for ever.
@@ -76,6 +84,8 @@ type Resource struct {
 	// namespace level, componentstatuses.
 	Virtual *Virtual
 
+	// Remote marks a resource that another API server serves (Table.With).
+	Remote bool
 	// Dynamic marks a resource that a CRD defines: objects are unstructured.
 	Dynamic bool
 	// Upgrade turns an object that was written when another version was the

@@ -18,6 +18,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/klog/v2"
 )
 
 // generatedLength is the number of letters that a generateName gets.
@@ -289,13 +290,16 @@ func (s *Store) skim(value []byte) (*watchcache.Object, error) {
 // readDynamic brings a custom resource, whose definition may have changed since
 // it was written, into the form of today.
 func (s *Store) readDynamic(value []byte, obj scheme.Object) (*watchcache.Object, error) {
-	if s.resource.Upgrade != nil && obj.GetObjectKind().GroupVersionKind() != s.gvk {
+	sameVersion := s.resource.Upgrade == nil || obj.GetObjectKind().GroupVersionKind() == s.gvk
+	if !sameVersion {
 		upgraded, err := s.resource.Upgrade(obj)
 		if err != nil {
 			return nil, err
 		}
 		obj = upgraded
-	} else if s.version.Default != nil {
+	}
+	s.coerceStored(obj)
+	if sameVersion && s.version.Default != nil {
 		// What was stored in another version has had that one's defaults.
 		s.version.Default(obj)
 	}
@@ -310,6 +314,18 @@ func (s *Store) readDynamic(value []byte, obj scheme.Object) (*watchcache.Object
 	o := s.objectOf(obj, e.Raw)
 	o.HoleOffset, o.HoleLen = e.HoleOffset, e.HoleLen
 	return o, nil
+}
+
+// coerceStored takes fields from a stored object that its definition does not
+// have any more. What cannot be coerced is shown as it was stored: it must stay
+// possible to mend or delete it.
+func (s *Store) coerceStored(obj scheme.Object) {
+	if s.version.Coerce == nil {
+		return
+	}
+	if _, err := s.version.Coerce(obj, false); err != nil {
+		klog.V(2).InfoS("A stored object is not in the form of its definition", "resource", s.gr, "object", klog.KObj(obj), "err", err)
+	}
 }
 
 func (s *Store) objectOf(obj scheme.Object, raw []byte) *watchcache.Object {

@@ -25,6 +25,7 @@ import (
 // Errors: 404, 409 for preconditions that do not hold, 422 for options that make
 // no sense, whatever admission says.
 func (s *Store) Delete(ctx context.Context, ns, name string, o DeleteOptions) (*Result, error) {
+	s.warnOfDelete(ctx, o)
 	key, err := s.key(ns, name)
 	if err != nil {
 		return nil, err
@@ -33,6 +34,12 @@ func (s *Store) Delete(ctx context.Context, ns, name string, o DeleteOptions) (*
 		d := &deletion{Store: s, o: o, options: o.Options.DeepCopy(), ns: ns, name: name, key: key}
 		return d.try(ctx)
 	})
+}
+
+func (s *Store) warnOfDelete(ctx context.Context, o DeleteOptions) {
+	if f := s.resource.Strategy.WarnOnDelete; f != nil {
+		warn(ctx, f(&o.Options))
+	}
 }
 
 // deletion is one attempt at a Delete.
@@ -60,9 +67,6 @@ func (d *deletion) try(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	st := &d.resource.Strategy
-	if st.WarnOnDelete != nil {
-		warn(ctx, st.WarnOnDelete(ctx, old, d.options))
-	}
 	first := old.GetDeletionTimestamp() == nil
 	if st.Terminate != nil && !first {
 		pending = st.Terminate(ctx, obj)

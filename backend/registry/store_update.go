@@ -55,7 +55,7 @@ func (u *update) try(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	old.SetResourceVersion(strconv.FormatInt(current.Revision, 10))
-	if err := u.checkPreconditions(u.o.Preconditions, u.ns, u.name, old.GetUID(), old.GetResourceVersion()); err != nil {
+	if err := u.checkPreconditions(u.o.Preconditions, u.ns, u.name, old.GetUID(), old.GetResourceVersion(), u.o.DryRun); err != nil {
 		return nil, err
 	}
 	obj, err := u.o.Transform(ctx, old.DeepCopyObject().(scheme.Object))
@@ -263,7 +263,7 @@ func (u *update) tryCreate(ctx context.Context) (*Result, error) {
 	if !st.AllowCreateOnUpdate && !u.o.AllowCreate {
 		return nil, u.notFound(u.name)
 	}
-	if err := u.checkPreconditions(u.o.Preconditions, u.ns, u.name, "", ""); err != nil {
+	if err := u.checkPreconditions(u.o.Preconditions, u.ns, u.name, "", "", u.o.DryRun); err != nil {
 		return nil, err
 	}
 	obj, err := u.o.Transform(ctx, nil)

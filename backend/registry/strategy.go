@@ -58,8 +58,9 @@ type Strategy struct {
 	// NoPropagation ignores what DELETE says about dependents: the garbage
 	// collector has nothing to do with such objects (events).
 	NoPropagation bool
-	// WarnOnDelete gives warnings for a delete with these options.
-	WarnOnDelete func(ctx context.Context, obj scheme.Object, options *metav1.DeleteOptions) []string
+	// WarnOnDelete gives warnings for a delete with these options, whatever there
+	// is to be deleted.
+	WarnOnDelete func(options *metav1.DeleteOptions) []string
 	// Terminate is for kinds that go in two steps (Namespace). The first DELETE
 	// only marks the object, without a grace period; Terminate then sets what
 	// shows that it is on its way. Later ones ask it whether the object has to
@@ -86,10 +87,6 @@ type Strategy struct {
 	// apply takes from an applier because the strategy resets them; each path is
 	// dotted: "status", "spec.template".
 	ResetFields map[string][]string
-	// OwnableFields are, per version, the only fields that a write with this
-	// strategy can own, with * for any element: "spec.containers.*.resources".
-	// They count instead of ResetFields.
-	OwnableFields map[string][]string
 }
 
 // For is a Strategy over one Go type: the same funcs without type assertions.
@@ -109,14 +106,13 @@ type For[T scheme.Object] struct {
 	DeleteReturnsObject      bool
 	OrphanByDefault          bool
 	NoPropagation            bool
-	WarnOnDelete             func(ctx context.Context, obj T, options *metav1.DeleteOptions) []string
+	WarnOnDelete             func(options *metav1.DeleteOptions) []string
 	Terminate                func(ctx context.Context, obj T) bool
 	ShouldDeleteDuringUpdate func(ctx context.Context, obj, old T) bool
 	BeginCreate              func(ctx context.Context, obj T, dryRun bool) (func(bool), error)
 	BeginUpdate              func(ctx context.Context, obj, old T, dryRun bool) (func(bool), error)
 	AfterDelete              func(ctx context.Context, obj T)
 	ResetFields              map[string][]string
-	OwnableFields            map[string][]string
 }
 
 // Strategy gives the untyped form.
@@ -130,7 +126,6 @@ func (f For[T]) Strategy() Strategy {
 		OrphanByDefault:        f.OrphanByDefault,
 		NoPropagation:          f.NoPropagation,
 		ResetFields:            f.ResetFields,
-		OwnableFields:          f.OwnableFields,
 	}
 	if f.PrepareForCreate != nil {
 		s.PrepareForCreate = func(ctx context.Context, o scheme.Object) { f.PrepareForCreate(ctx, o.(T)) }
@@ -162,11 +157,7 @@ func (f For[T]) Strategy() Strategy {
 			return f.Grace(ctx, o.(T), opts)
 		}
 	}
-	if f.WarnOnDelete != nil {
-		s.WarnOnDelete = func(ctx context.Context, o scheme.Object, opts *metav1.DeleteOptions) []string {
-			return f.WarnOnDelete(ctx, o.(T), opts)
-		}
-	}
+	s.WarnOnDelete = f.WarnOnDelete
 	if f.Terminate != nil {
 		s.Terminate = func(ctx context.Context, o scheme.Object) bool { return f.Terminate(ctx, o.(T)) }
 	}

@@ -91,6 +91,33 @@ func (t *Table) ForKind(gvk schema.GroupVersionKind) (*Entry, bool) {
 	return e, ok
 }
 
+// With gives a table that has more resources: those of other API servers, for whoever
+// asks through the API what there is. They have no store; what the table has already
+// stays.
+func (t *Table) With(remote []*Resource) *Table {
+	all := t.copy()
+	var added []*Resource
+	for _, r := range remote {
+		if all[r.GroupResource()] == nil {
+			all[r.GroupResource()] = &served{resource: r}
+			added = append(added, r)
+		}
+	}
+	if len(added) == 0 {
+		return t
+	}
+	more := newTable(all)
+	for _, r := range added {
+		for i := range r.Versions {
+			e := more.entries[r.GroupResource().WithVersion(r.Versions[i].Name)]
+			if _, there := more.kinds[e.GVK()]; !there {
+				more.kinds[e.GVK()] = e
+			}
+		}
+	}
+	return more
+}
+
 func (t *Table) copy() map[schema.GroupResource]*served {
 	m := make(map[schema.GroupResource]*served, len(t.resources)+1)
 	for k, v := range t.resources {

@@ -19,6 +19,8 @@ type Info struct {
 	Resource    string
 	Subresource string
 	Name        string
+	// Unclear tells a path that ends where its resource should be.
+	Unclear bool
 	// Parts are the path's parts from the resource on.
 	Parts []string
 	// LegacyWatch tells the old /watch/ paths.
@@ -63,7 +65,7 @@ func ParseInfo(method, path string, watch bool, nameSelected string) Info {
 	info.Verb = verbOfMethod(method)
 	if rest[0] == "watch" || rest[0] == "proxy" {
 		if len(rest) < 2 {
-			return Info{Path: path, Verb: strings.ToLower(method)}
+			return Info{Path: path, Verb: strings.ToLower(method), Unclear: true}
 		}
 		info.Verb, info.LegacyWatch, rest = rest[0], rest[0] == "watch", rest[1:]
 	}

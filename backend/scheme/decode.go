@@ -3,6 +3,7 @@ package scheme
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -177,10 +178,29 @@ func decodeError(err error, body []byte, actual *schema.GroupVersionKind, want s
 	if actual != nil && runtime.IsNotRegisteredError(err) {
 		err = runtime.NewNotRegisteredErrForKind(serverScheme, *actual)
 	}
+	text := fmt.Sprintf("the object provided is unrecognized (must be of type %s): %v (%s)", want.Kind, err, summary(body, 30))
 	if actual != nil && actual.Kind != "" {
-		return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", actual.Kind, actual.Version, want.Kind, err))
+		text = fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", actual.Kind, actual.Version, want.Kind, err)
 	}
-	return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): %v (%s)", want.Kind, err, summary(body, 30)))
+	return &unreadable{apierrors.NewBadRequest(text), err}
+}
+
+// unreadable is a 400 Status that knows what the decoder said.
+type unreadable struct {
+	*apierrors.StatusError
+	cause error
+}
+
+func (u *unreadable) Unwrap() []error { return []error{u.StatusError, u.cause} }
+
+// Cause is what the decoder itself said where err is that a body cannot be
+// read; otherwise it is err.
+func Cause(err error) error {
+	var u *unreadable
+	if errors.As(err, &u) {
+		return u.cause
+	}
+	return err
 }
 
 // summary shows the start of a body: as text when it looks like JSON, in hex

@@ -37,6 +37,9 @@ func Encode(obj Object, gvk schema.GroupVersionKind, revision int64) (Encoded, e
 	if u, ok := obj.(*unstructured.Unstructured); ok {
 		return encodeUnstructured(u, digits)
 	}
+	if !jsonGroups[gvk.Group] {
+		nilEmpty(obj)
+	}
 	raw, err := json.Marshal(obj)
 	if err != nil {
 		return Encoded{}, fmt.Errorf("encode %s: %w", gvk.Kind, err)

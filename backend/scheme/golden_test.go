@@ -52,7 +52,8 @@ func TestGoldenFiles(t *testing.T) {
 	seen := map[schema.GroupVersionKind]bool{}
 	for _, file := range files {
 		gvk := goldenKind(t, file)
-		if !Scheme.IsVersionRegistered(gvk.GroupVersion()) {
+		old := gvk.Group == "policy" && gvk.Version == "v1beta1" // evictions alone are left of it
+		if !Scheme.IsVersionRegistered(gvk.GroupVersion()) || old && gvk.Kind != "Eviction" {
 			continue
 		}
 		seen[gvk] = true

@@ -1,7 +1,9 @@
 package scheme
 
 import (
+	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -50,24 +52,18 @@ type Offer struct {
 	Discovery bool
 }
 
-// Types lists the media types that an error names.
-func (o Offer) types() []string {
-	t := []string{MediaJSON, MediaYAML}
-	if !o.NoProtobuf {
-		t = append(t, MediaProtobuf)
-	}
-	return t
-}
+// mediaTypes are those that an error names, for custom resources too, which have no
+// protobuf form.
+var mediaTypes = []string{MediaJSON, MediaYAML, MediaProtobuf}
+
+// watchTypes are those of lists, which may be watches.
+var watchTypes = append(slices.Clone(mediaTypes), MediaJSON+";stream=watch", MediaProtobuf+";stream=watch")
 
 func (o Offer) produced() []string {
-	t := o.types()
 	if o.Watch {
-		t = append(t, MediaJSON+";stream=watch")
-		if !o.NoProtobuf {
-			t = append(t, MediaProtobuf+";stream=watch")
-		}
+		return watchTypes
 	}
-	return t
+	return mediaTypes
 }
 
 // Negotiate chooses the form of an answer from an Accept header as Kubernetes
@@ -78,7 +74,7 @@ func Negotiate(accept string, o Offer) (MediaType, error) {
 		return MediaType{Type: MediaJSON}, nil
 	}
 	if o.Routed && !routeAccepts(accept, o) {
-		return MediaType{}, routeNotAcceptable(o)
+		return MediaType{}, routeNotAcceptable(o.produced())
 	}
 	for _, c := range parseAccept(accept) {
 		for _, t := range []string{MediaJSON, MediaYAML, MediaProtobuf} {
@@ -90,7 +86,7 @@ func Negotiate(accept string, o Offer) (MediaType, error) {
 			}
 		}
 	}
-	return MediaType{}, notAcceptable(o.types())
+	return MediaType{}, notAcceptable(mediaTypes)
 }
 
 // serve tells whether a clause with these parameters can be answered in a media
@@ -107,7 +103,7 @@ func (o Offer) serve(mediaType string, c clause) (MediaType, bool) {
 		case "v":
 			m.As.Version, converted = p.value, true
 		case "stream":
-			if p.value != "" && (p.value != "watch" || !o.Watch || mediaType == MediaYAML) {
+			if p.value != "" && (p.value != "watch" || mediaType == MediaYAML) {
 				return m, false
 			}
 			m.Stream = p.value != ""
@@ -134,10 +130,10 @@ func (o Offer) serve(mediaType string, c clause) (MediaType, bool) {
 	return m, false
 }
 
-// isDiscovery tells the kinds of aggregated discovery.
+// isDiscovery tells the kind of aggregated discovery. Its version v2beta1 is gone
+// since Kubernetes 1.35.
 func isDiscovery(gvk schema.GroupVersionKind) bool {
-	return gvk.Group == "apidiscovery.k8s.io" && gvk.Kind == "APIGroupDiscoveryList" &&
-		(gvk.Version == "v2" || gvk.Version == "v2beta1")
+	return gvk.Group == "apidiscovery.k8s.io" && gvk.Kind == "APIGroupDiscoveryList" && gvk.Version == "v2"
 }
 
 // NegotiateBody gives the media type of a body from its Content-Type: JSON when
@@ -146,18 +142,21 @@ func NegotiateBody(contentType string, o Offer) (string, error) {
 	if contentType == "" {
 		return MediaJSON, nil
 	}
-	t, _, _ := strings.Cut(contentType, ";")
+	t, parameters, _ := strings.Cut(contentType, ";")
 	t = strings.ToLower(strings.TrimSpace(t))
-	for _, known := range o.types() {
-		if t == known {
-			return t, nil
+	if parameters != "" {
+		if _, _, err := mime.ParseMediaType(contentType); err != nil {
+			t = ""
 		}
+	}
+	if slices.Contains(mediaTypes, t) && (t != MediaProtobuf || !o.NoProtobuf) {
+		return t, nil
 	}
 	return "", &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status:  metav1.StatusFailure,
 		Code:    http.StatusUnsupportedMediaType,
 		Reason:  metav1.StatusReasonUnsupportedMediaType,
-		Message: "the body of the request was in an unknown format - accepted media types include: " + strings.Join(o.types(), ", "),
+		Message: "the body of the request was in an unknown format - accepted media types include: " + strings.Join(mediaTypes, ", "),
 	}}
 }
 
@@ -170,19 +169,33 @@ func notAcceptable(types []string) error {
 	}}
 }
 
-func routeNotAcceptable(o Offer) error {
+func routeNotAcceptable(produced []string) error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status:  metav1.StatusFailure,
 		Code:    http.StatusNotAcceptable,
 		Reason:  metav1.StatusReasonNotAcceptable,
-		Message: "406: Not Acceptable\n\nAvailable representations: " + strings.Join(o.produced(), ", "),
+		Message: "406: Not Acceptable\n\nAvailable representations: " + strings.Join(produced, ", "),
 		Details: &metav1.StatusDetails{},
 	}}
 }
 
 // routeAccepts is the first matching, done where Kubernetes routes.
-func routeAccepts(accept string, o Offer) bool {
-	produced := o.produced()
+func routeAccepts(accept string, o Offer) bool { return accepts(accept, o.produced()) }
+
+// OnlyGet is Kubernetes' router before a document that is read only and comes in
+// one media type: it gives a 405 Status for every other method, HEAD too, and a
+// 406 to a client that takes neither that type nor any.
+func OnlyGet(method, accept, produced string) error {
+	switch {
+	case method != http.MethodGet:
+		return apierrors.NewGenericServerResponse(http.StatusMethodNotAllowed, "", schema.GroupResource{}, "", "", 0, false)
+	case accept != "" && !accepts(accept, []string{produced}):
+		return routeNotAcceptable([]string{produced})
+	}
+	return nil
+}
+
+func accepts(accept string, produced []string) bool {
 	for part := range strings.SplitSeq(accept, ",") {
 		t, _, _ := strings.Cut(part, ";")
 		t = strings.TrimSpace(t)

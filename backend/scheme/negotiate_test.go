@@ -65,7 +65,7 @@ func TestNotAcceptable(t *testing.T) {
 	f(builtin, "application/json;as=Chart;v=v1;g=meta.k8s.io", only)
 	f(builtin, "application/json;as=Table;v=v9;g=meta.k8s.io", only)
 	f(builtin, "application/json;as=Table;v=v1;g=apps", only)
-	f(custom, "application/vnd.kubernetes.protobuf", "only the following media types are accepted: application/json, application/yaml")
+	f(custom, "application/vnd.kubernetes.protobuf", "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf")
 	watch := builtin
 	watch.Watch = true
 	f(watch, "application/cbor", routed+", application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch")

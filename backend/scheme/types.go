@@ -72,6 +72,9 @@ func newScheme() *runtime.Scheme {
 		}
 	}
 	metav1.AddToGroupVersion(s, schema.GroupVersion{Version: "v1"})
+	// Clients of before policy/v1 evict by this version, which is served no more and
+	// has the same fields; kube-apiserver takes it still.
+	s.AddKnownTypeWithName(schema.GroupVersionKind{Group: policyv1.GroupName, Version: "v1beta1", Kind: "Eviction"}, &policyv1.Eviction{})
 	return s
 }
 

@@ -115,26 +115,44 @@ func encodeProtobuf(status *metav1.Status) ([]byte, error) {
 	return append([]byte{'k', '8', 's', 0}, wrapped...), err
 }
 
-// acceptedForError gives the first media type of an Accept header that a Status
-// can have; JSON when there is none.
+// acceptedForError gives the media type that an Accept header wants most of those
+// that a Status can have; JSON when there is none.
 func acceptedForError(accept []string) string {
+	best, weight := typeJSON, -1.0
 	for _, line := range accept {
 		for clause := range strings.SplitSeq(line, ",") {
 			media, params, _ := strings.Cut(clause, ";")
 			if strings.Contains(params, "as=") || strings.Contains(params, "stream=") {
 				continue
 			}
-			switch strings.TrimSpace(media) {
-			case typeYAML:
-				return typeYAML
-			case typeProtobuf:
-				return typeProtobuf
+			media = strings.TrimSpace(media)
+			switch media {
+			case typeYAML, typeProtobuf:
 			case typeJSON, "*/*", "application/*":
-				return typeJSON
+				media = typeJSON
+			default:
+				continue
+			}
+			if q := quality(params); q > weight {
+				best, weight = media, q
 			}
 		}
 	}
-	return typeJSON
+	return best
+}
+
+// quality is the parameter q of a clause, 1 without one.
+func quality(params string) float64 {
+	for param := range strings.SplitSeq(params, ";") {
+		if key, value, _ := strings.Cut(param, "="); strings.TrimSpace(key) == "q" {
+			q, err := strconv.ParseFloat(strings.TrimSpace(value), 32)
+			if err == nil {
+				return q
+			}
+			return 0
+		}
+	}
+	return 1
 }
 
 // wantsPretty follows Kubernetes: the pretty parameter, or a client that shows

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"net/http"
 	"strings"
 
 	"pilothouse/backend/request"
@@ -61,11 +63,25 @@ func parseInfo(next request.Handler) request.Handler {
 			watch, name = isWatch(r), selectedName(r)
 		}
 		r.Info = request.ParseInfo(r.Method, r.Path, watch, name)
+		if r.Info.Unclear {
+			return unclear(r.Path), nil
+		}
 		if r.Info.IsResource && strings.Contains(r.RawQuery, "Selector") && (r.Info.Verb == "list" || r.Info.Verb == "watch" || r.Info.Verb == "deletecollection") {
 			r.Info.FieldSelector, r.Info.LabelSelector = r.Query().Get("fieldSelector"), r.Query().Get("labelSelector")
 			r.Info.Fields = fieldTerms(r.Info.FieldSelector)
 		}
 		return next(ctx, r)
+	}
+}
+
+var escapeText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+
+// unclear is how Kubernetes says that it cannot tell what a path is about.
+func unclear(path string) *request.Response {
+	body := fmt.Sprintf("Internal Server Error: %q: failed to create RequestInfo: unable to determine kind and namespace from url, %v\n", path, path)
+	return &request.Response{
+		Status: http.StatusInternalServerError, ContentType: "text/plain; charset=utf-8", Body: []byte(escapeText.Replace(body)),
+		Header: []request.HeaderLine{{Name: "X-Content-Type-Options", Value: "nosniff"}},
 	}
 }
 

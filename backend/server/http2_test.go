@@ -229,7 +229,7 @@ func TestHTTP2BodiesAreBounded(t *testing.T) {
 }
 
 func TestHTTP2ALateBodyIsNotWaitedFor(t *testing.T) {
-	f, c := startHTTP2(t, told, func(o *fixtureOptions) { o.ReadTimeout = 200 * time.Millisecond })
+	f, c := startHTTP2(t, told, func(o *fixtureOptions) { o.ReadTimeout = 2 * time.Second }) // in which a slow machine has shaken hands
 	read, write := io.Pipe()
 	defer write.Close()
 	resp, body := roundTrip(t, c, newCall(t, "POST", f.url+"/", read))
@@ -279,7 +279,7 @@ func TestHTTP2WatchesEndInOrderAtShutdown(t *testing.T) {
 	resp, err := c.Get(f.url + "/api/v1/pods?watch=1")
 	must(t, err)
 	defer resp.Body.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	down := make(chan error, 1)
 	go func() { down <- f.Shutdown(ctx) }()
@@ -338,7 +338,7 @@ func TestHTTP2StrangersGetOneAnswerOnAConnection(t *testing.T) {
 	f, c := startHTTP2(t, func(context.Context, *request.Request) (*request.Response, error) {
 		return &request.Response{Body: []byte("{}")}, nil
 	})
-	stranger := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+	stranger := &http.Client{Timeout: time.Minute, Transport: &http.Transport{
 		ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: c.Transport.(*http.Transport).TLSClientConfig.RootCAs},
 	}}
 	defer stranger.CloseIdleConnections()

@@ -55,7 +55,7 @@ func start(t testing.TB, handler request.Handler, change ...func(*fixtureOptions
 	go func() { served <- s.ServeTLS(https) }()
 	go func() { served <- s.ServeDashboard(plain) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		s.Shutdown(ctx)
 		for range 2 {
@@ -94,7 +94,7 @@ func (f *fixture) client() *http.Client {
 		TLSClientConfig:    &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{cert}},
 	}
 	f.t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	return &http.Client{Transport: transport, Timeout: time.Minute}
 }
 
 func (f *fixture) get(path string) (*http.Response, string) {
@@ -113,7 +113,7 @@ func (f *fixture) raw(text string) string {
 	conn, err := net.Dial("tcp", f.dashboard[len("http://"):])
 	must(f.t, err)
 	defer conn.Close()
-	must(f.t, conn.SetDeadline(time.Now().Add(8*time.Second)))
+	must(f.t, conn.SetDeadline(time.Now().Add(time.Minute)))
 	_, err = io.WriteString(conn, text)
 	must(f.t, err)
 	answer, _ := io.ReadAll(conn) // a reset after the answer is fine

@@ -28,7 +28,7 @@ func wait(t *testing.T, what string, c <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-c:
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("%s did not happen", what)
 	}
 }
@@ -105,7 +105,7 @@ func TestWatchEndsWhenItsClientTakesNothing(t *testing.T) {
 	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	select {
 	case <-ended:
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("the writer still waits for the client")
 	}
 }
@@ -162,7 +162,7 @@ func TestShutdownEndsWatchesAndWaitsForRequests(t *testing.T) {
 
 	down := make(chan error)
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		down <- f.Shutdown(ctx)
 	}()

@@ -24,7 +24,7 @@ func (f *fixture) askWith(roots *x509.CertPool, cert *tls.Certificate) (status i
 			return cert, nil
 		},
 	}}
-	resp, err := (&http.Client{Transport: transport, Timeout: 5 * time.Second}).Get(f.url + "/")
+	resp, err := (&http.Client{Transport: transport, Timeout: time.Minute}).Get(f.url + "/")
 	if err != nil {
 		return 0, nil, err
 	}

@@ -142,16 +142,15 @@ func TestAWebSocketIsDeadAfterItsHandler(t *testing.T) {
 }
 
 func TestCloseEndsAReadOfAWebSocket(t *testing.T) {
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	f := start(t, webSockets(func(_ context.Context, conn request.Socket) {
 		go func() {
-			_, _, err := conn.ReadMessage()
-			ended <- err
+			defer close(ended)
+			_, _, _ = conn.ReadMessage()
 		}()
 		_ = conn.WriteMessage(request.TextMessage, []byte("open"))
 		conn.Close()
 		<-ended
-		close(ended)
 	}))
 	conn, _ := f.webSocket(t)
 	if _, p, err := conn.ReadMessage(); string(p) != "open" {

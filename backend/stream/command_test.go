@@ -36,7 +36,7 @@ func (f *fixture) webSocket(path string, protocols ...string) *websocket.Conn {
 		f.t.Fatalf("%s: %v %s", path, err, text)
 	}
 	f.t.Cleanup(func() { ws.Close() })
-	must(f.t, ws.SetReadDeadline(time.Now().Add(10*time.Second)))
+	must(f.t, ws.SetReadDeadline(time.Now().Add(time.Minute)))
 	return ws
 }
 

@@ -54,7 +54,7 @@ func await(t testing.TB, what string, c <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-c:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("%s did not happen", what)
 	}
 }
@@ -98,7 +98,7 @@ func (f *fixture) serve(handler request.Handler, serving *pki.Serving) {
 	f.host = l.Addr().String()
 	f.url = "https://" + f.host
 	f.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			f.t.Errorf("shutdown: %v", err)
@@ -321,7 +321,7 @@ func (k *fakeKubelet) command(w http.ResponseWriter, r *http.Request) {
 		select {
 		case s := <-streams:
 			by[s.Headers().Get("streamType")] = s
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			k.t.Errorf("only the streams %v of %d", by, wanted)
 			return
 		}

@@ -45,7 +45,7 @@ func TestPortsAreForwarded(t *testing.T) {
 		for range 3 {
 			conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", ports[0].Local))
 			must(t, err)
-			must(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
+			must(t, conn.SetDeadline(time.Now().Add(time.Minute)))
 			fmt.Fprint(conn, "hello")
 			got := make([]byte, 5)
 			if _, err := io.ReadFull(conn, got); err != nil || string(got) != "HELLO" {

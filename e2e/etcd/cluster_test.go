@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -28,7 +29,7 @@ import (
 )
 
 // patience bounds every wait: CI's machine may be busy.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // server is one Pilothouse of a cluster, a process of its own.
 type server struct {
@@ -88,20 +89,20 @@ func startServers(t *testing.T, etcd string, n int, more ...func(i int) string) 
 	return servers
 }
 
-var loginLink = regexp.MustCompile(`(http://[^/\s]+)/login\?token=\S+`)
+var loginLink = regexp.MustCompile(`(http://[^/\s]+)/login\?token=\S+\s`)
 
 // browser is logged in to a server's dashboard as the administrator; the link
 // that does it works once.
 func (s *server) browser(t *testing.T) func(path string) string {
 	t.Helper()
-	said, err := os.ReadFile(s.log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	link := loginLink.FindSubmatch(said)
-	if link == nil {
-		t.Fatalf("no link to log in: %s", said)
-	}
+	var link [][]byte
+	eventually(t, "a link to log in", func() error { // a server says it after it is ready
+		said, err := os.ReadFile(s.log)
+		if link = loginLink.FindSubmatch(said); link == nil && err == nil {
+			err = fmt.Errorf("it said %s", said)
+		}
+		return err
+	})
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +121,7 @@ func (s *server) browser(t *testing.T) func(path string) string {
 		}
 		return string(body)
 	}
-	get(string(link[0]))
+	get(strings.TrimSpace(string(link[0])))
 	return func(path string) string { return get(string(link[1]) + path) }
 }
 

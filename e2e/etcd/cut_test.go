@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"pilothouse/backend/storage"
 	engine "pilothouse/backend/storage/etcd"
@@ -138,7 +137,7 @@ func TestLostAnswers(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := e.Sync(ctx); err != nil {
 		t.Fatal(err)

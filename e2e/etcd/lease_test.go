@@ -39,7 +39,7 @@ func TestKeysExpire(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	const ttl = 2 * time.Second
+	const ttl = 5 * time.Second
 	write := func(key, value string, expected int64, ttl time.Duration) int64 {
 		t.Helper()
 		revision, err := e.Commit(t.Context(), &storage.Write{Key: key, Value: []byte(value), Expected: expected, TTL: ttl})
@@ -49,10 +49,10 @@ func TestKeysExpire(t *testing.T) {
 		return revision
 	}
 	write("g/r/short", `{"a":1}`, 0, ttl)
-	kept := write("g/r/kept", `{"a":1}`, 0, ttl)
+	kept := write("g/r/kept", `{"a":1}`, 0, time.Minute) // longer than until the next write
+	write("g/r/kept", `{"a":2}`, kept, 0)
 	write("g/r/long", `{"a":1}`, 0, time.Hour)
 	write("g/r/long2", `{"a":1}`, 0, time.Hour)
-	write("g/r/kept", `{"a":2}`, kept, 0)
 
 	etcd := client(t, address)
 	if a, b := leaseOf(t, etcd, "g/r/long"), leaseOf(t, etcd, "g/r/long2"); a != b || a == 0 {

@@ -22,7 +22,7 @@ import (
 // TestMain ends a run that hangs, with the stacks of our own code: those of the
 // etcds beside it are thousands of lines.
 func TestMain(m *testing.M) {
-	time.AfterFunc(5*time.Minute, func() {
+	time.AfterFunc(18*time.Minute, func() {
 		stacks := make([]byte, 16<<20)
 		for _, stack := range strings.Split(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
 			if strings.Contains(stack, "pilothouse/") {
@@ -57,7 +57,7 @@ func startMember(t testing.TB, more ...func(*embed.Config)) string {
 	t.Cleanup(member.Close)
 	select {
 	case <-member.Server.ReadyNotify():
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("etcd does not come up")
 	}
 	return "http://" + member.Clients[0].Addr().String()

@@ -1,6 +1,7 @@
 // Look and behaviour: how dense lists are, what moves and what does not, what
 // each place can be copied from, linked to and said with.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { after, before, test } from 'node:test'
 import { cluster, kinds } from '../fixture.js'
 import { Server, context, done, live, login, quiet, quit, until } from '../harness.js'
@@ -37,6 +38,7 @@ test('R8: rows are 28 px high, or 22 px as the user wants it, everywhere they lo
   assert.deepEqual(cells, ['right', 'tabular-nums'])
   await page.click('summary[aria-label=Theme]')
   await Promise.all([page.waitForResponse((r) => r.url().endsWith('/ui/theme')), page.click('[data-act=density]')])
+  await until(async () => (await seen()).height === 22)
   const compact = await seen()
   assert.equal(compact.height, 22)
   assert.ok(compact.whole >= 30, `${compact.whole} rows are seen`)
@@ -46,7 +48,7 @@ test('R8: rows are 28 px high, or 22 px as the user wants it, everywhere they lo
   assert.equal(await again.$eval('[data-body] tr', (tr) => tr.getBoundingClientRect().height), 22)
   await again.click('summary[aria-label=Theme]')
   await again.click('[name=density]')
-  assert.equal(await again.$eval('[data-body] tr', (tr) => tr.getBoundingClientRect().height), 28)
+  await until(() => again.$eval('[data-body] tr', (tr) => tr.getBoundingClientRect().height).then((height) => height === 28, () => false))
   await done(other)
 })
 
@@ -86,6 +88,160 @@ test('R6: the indicator pauses, and moves nothing beside it when the connection 
   assert.deepEqual(await places(), was.map(([s, x, y, w]) => [s, x, y, w]))
   await page.click('#live')
   await live(page)
+  await done(c)
+})
+
+test('R6: how old what one sees is stands at one place on every page', async () => {
+  const c = await context()
+  const page = await login(server, c)
+  let place
+  for (const [path, state] of [
+    ['/ui/', 'live'], [pods, 'live'], [pod, 'live'], [pod + '?tab=events', 'live'], [pod + '?tab=logs', 'live'], [pod + '?tab=watch', 'live'], [pods + '?view=watch', 'live'], ['/ui/requests', 'live'], ['/ui/audit', 'live'], ['/ui/explore', 'live'],
+    ['/ui/resources', 'live'], ['/ui/access', 'still'], ['/ui/whocan?verb=get&resource=pods', 'still'], ['/ui/changes', 'still'], ['/ui/explore/kind?gv=api/v1&kind=Pod', 'still'], ['/ui/search?q=gate', 'still'], ['/ui/sessions', 'still'],
+  ]) {
+    await page.goto(server.url + path)
+    await page.waitForSelector(`#live[data-state=${state}]`).catch((e) => { throw new Error(`${path}: ${e.message}`) })
+    const text = (await page.textContent('#live')).trim()
+    assert.match(text, state === 'live' ? /^live$/ : /^as of \d\d:\d\d:\d\d$/, path)
+    const box = await page.$eval('#live i', (e) => { const b = e.getBoundingClientRect(); return [b.left, b.top] })
+    assert.deepEqual(box, place ??= box, path)
+    // It is the button that pauses what is live, and reads again what is not.
+    if (path === '/ui/access') {
+      await page.evaluate(() => { document.querySelector('#main h1').dataset.old = '1' })
+      await page.click('#live')
+      await page.waitForFunction(() => document.querySelector('#main h1') && !document.querySelector('#main h1').dataset.old)
+    }
+  }
+  await done(c)
+})
+
+// shifts keeps what moves on a page, besides the indicator; all that moves, with what
+// it is.
+const shifts = (c) => c.addInitScript(() => {
+  window.shifts = []
+  const own = (s) => s.node?.nodeType === 1 ? s.node.closest('#live') : s.node?.parentElement?.closest('#live')
+  const take = (l) => {
+    for (const e of l) {
+      const moved = e.sources.filter((s) => !own(s))
+      if (moved.length) window.shifts.push(`${e.value.toFixed(4)} ${moved.map((s) => `${s.node?.nodeName}.${s.node?.className} ${[s.previousRect, s.currentRect].map((r) => [r.x, r.y].map(Math.round)).join(' > ')}`)}`)
+    }
+  }
+  const observer = new PerformanceObserver((l) => take(l.getEntries()))
+  observer.observe({ type: 'layout-shift', buffered: true })
+  window.shifted = () => { take(observer.takeRecords()); return window.shifts.splice(0) }
+})
+
+test('R6: nothing moves when the connection is lost and made again, or when a part comes later', async () => {
+  const c = await context()
+  await shifts(c)
+  const page = await login(server, c)
+  // What moves is told after a frame, and later on a busy machine.
+  const shifted = async () => {
+    await quiet(page, 150)
+    return page.evaluate(() => new Promise((ok) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => ok(window.shifted()))))))
+  }
+  const moved = async (what) => assert.deepEqual(await shifted(), [], what)
+  const cut = async (what) => {
+    await c.setOffline(true)
+    await page.waitForSelector('#live[data-state=lost]')
+    await c.setOffline(false)
+    await live(page)
+    await moved(`${what}: a reconnect`)
+  }
+  await page.goto(server.url + '/ui/')
+  await live(page)
+  await page.waitForSelector('[data-plot]')
+  await shifted() // the overview follows what is new
+  await cut('overview')
+  await page.goto(server.url + pods)
+  await live(page)
+  await page.keyboard.press('j')
+  await page.keyboard.press('Enter')
+  await page.waitForSelector('#panel [data-object]')
+  await shifted() // the list makes room for the panel, as one wants it
+  const frame = () => page.evaluate(() => ['#panel .title', '#panel .tabs', '.list', '[data-body] tr', '#panel .title h2'].map((s) => { const b = document.querySelector(s).getBoundingClientRect(); return [s, b.left, b.top, b.height] }))
+  const was = await frame()
+  for (const key of 'yvrahd') {
+    await page.keyboard.press(key)
+    await page.waitForSelector(`#panel .tabs [data-key=${key}][aria-current]`)
+    await moved(`the tab of ${key}`)
+    assert.deepEqual(await frame(), was, key)
+  }
+  for (let i = 0; i < 2; i++) {
+    const name = await page.textContent('#panel h2')
+    await page.keyboard.press('j')
+    await page.waitForFunction((name) => document.querySelector('#panel h2')?.textContent !== name, name)
+    await moved('the next row')
+  }
+  await cut('list and panel')
+  await page.keyboard.press('Control+k')
+  await page.waitForSelector('#palette[open]')
+  await page.keyboard.type('gateway')
+  await page.waitForSelector('#palette [role=option] >> text=gateway')
+  assert.deepEqual((await shifted()).filter((s) => !/palette|LI|A\./.test(s)), [], 'the palette moves nothing below it')
+  await page.keyboard.press('Escape')
+  await page.keyboard.press('?')
+  await page.waitForSelector('#help[open]')
+  await moved('the help')
+  await page.keyboard.press('Escape')
+  for (const path of [pod, pod + '?tab=events', pod + '?tab=related', '/ui/apis/apps/v1/namespaces/shop/deployments/api-gateway', '/ui/explore/kind?gv=api/v1&kind=Pod', '/ui/whocan?verb=get&resource=pods', '/ui/sessions', pod + '?delete=1']) {
+    await page.goto(server.url + path)
+    const all = await shifted() // a document that is painted before it is whole moves a little
+    assert.ok(all.reduce((sum, s) => sum + parseFloat(s), 0) < 0.002, `${path}: ${all}`)
+  }
+  await page.goto(server.url + '/ui/explore/kind?gv=api/v1&kind=Pod')
+  const head = () => page.$eval('#main h1', (e) => e.getBoundingClientRect().top)
+  const top = await head()
+  await page.click('#main details:has(summary) > summary >> nth=0')
+  await quiet(page, 100)
+  assert.equal(await head(), top)
+  await done(c)
+})
+
+test('R5: a changed cell fades for 600 ms, and nothing else is animated', async () => {
+  const c = await context()
+  const page = await login(server, c)
+  const animated = () => page.evaluate(() => {
+    const list = document.getAnimations().map((a) => `${a.animationName ?? a.transitionProperty} of ${a.effect.target.nodeName}.${a.effect.target.className}`)
+    for (const e of document.querySelectorAll('body *')) {
+      if (e.closest('.cm-editor')) continue // a caret blinks, as those of the system do
+      const s = getComputedStyle(e)
+      if (s.transitionDuration.split(', ').some((d) => parseFloat(d)) || s.animationName !== 'none') list.push(`${s.transitionProperty} ${s.animationName} of ${e.nodeName}.${e.className}`)
+    }
+    return list.filter((t) => !/cm-/.test(t))
+  })
+  for (const path of ['/ui/', pod, pod + '?tab=logs', pod + '?tab=yaml', pod + '?edit=1', pod + '?delete=1', '/ui/explore', '/ui/requests', '/ui/audit', '/ui/whocan?verb=get&resource=pods']) {
+    await page.goto(server.url + path)
+    await quiet(page, 50)
+    assert.deepEqual(await animated(), [], path)
+  }
+  await page.goto(server.url + pods)
+  await live(page)
+  await page.keyboard.press('j')
+  await page.keyboard.press('Enter')
+  await page.waitForSelector('#panel [data-object]')
+  await page.keyboard.press('Control+k')
+  await page.waitForSelector('#palette[open]')
+  assert.deepEqual(await animated(), [], 'with panel and palette')
+  await page.keyboard.press('Escape')
+  await page.evaluate(() => {
+    window.fades = []
+    document.addEventListener('animationstart', () => {
+      for (const a of document.getAnimations()) window.fades.push({ is: a.effect.target.nodeName + '.' + a.effect.target.className, text: a.effect.target.textContent, ms: a.effect.getComputedTiming().activeDuration, what: [...new Set(a.effect.getKeyframes().flatMap((k) => Object.keys(k)))].filter((k) => !['offset', 'computedOffset', 'easing', 'composite'].includes(k)) })
+    })
+  })
+  let n = 6000
+  const one = (await names(page))[4]
+  await until(async () => { // a frame may be later than the end of a fade
+    await restart(one, ++n)
+    return page.waitForFunction(() => window.fades.length > 0, null, { timeout: 5000 }).catch(() => null)
+  })
+  for (const f of await page.evaluate(() => window.fades)) {
+    assert.match(f.is, /^TD\..*flash/)
+    assert.equal(f.ms, 600)
+    assert.ok(f.what.every((k) => k.startsWith('background')), `fades ${f.what}`)
+  }
+  await until(async () => (await animated()).filter((t) => !/flash/.test(t)).length === 0)
   await done(c)
 })
 
@@ -188,6 +344,23 @@ test('R8: every view tells itself for kubectl and for curl', async () => {
   await done(c)
 })
 
+test('R12: the commands of a list leave out, and take in, the namespaces that it does', async () => {
+  const c = await context()
+  const page = await login(server, c)
+  const run = (command) => execFileSync('sh', ['-c', command], { env: { ...process.env, KUBECONFIG: `${server.dir}/data/admin.kubeconfig`, TOKEN: 'token-admin' }, encoding: 'utf8' })
+  const kubectl = (() => { try { run('kubectl version --client'); return true } catch { return false } })()
+  for (const path of ['/ui/api/v1/pods?ns=shop,payments&except=1', '/ui/api/v1/pods?ns=shop,payments', '/ui/api/v1/pods?ns=shop&except=1&q=-l app%3Dcart -f status.phase%3DRunning', '/ui/api/v1/pods?ns=shop']) {
+    await page.goto(server.url + path)
+    const count = Number((await page.textContent('[data-testid=count]')).match(/^[\d,]+/)[0].replace(',', ''))
+    assert.ok(count > 0 && count < 121, `${path}: ${count}`)
+    const [k, curl] = await page.$$eval('.same [data-same]', (l) => l.map((e) => e.textContent))
+    const items = JSON.parse(`[${run(curl.replace('curl -H', `curl -sS -w ', ' -H`)).replace(/, $/, '')}]`).flatMap((l) => l.items)
+    assert.equal(items.length, count, curl)
+    if (kubectl) assert.equal(run(k.replaceAll('kubectl get', 'kubectl get --no-headers')).trim().split('\n').length, count, k)
+  }
+  await done(c)
+})
+
 test('R22: a field of YAML leads to its description, and from there to all objects', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', pod + '?tab=yaml')
@@ -225,4 +398,33 @@ test('R8: tables of the panel and of small windows do not scroll sideways', asyn
     }
     await done(c)
   }
+})
+
+test('R9: every kind has the same tabs with the same keys, in the panel and on its page', async () => {
+  const c = await context()
+  const page = await login(server, c)
+  const all = { d: 'Overview', y: 'YAML', v: 'Events', r: 'Related', a: 'Access', l: 'Logs', s: 'Shell', w: 'Watch', h: 'History' }
+  const tabs = (root) => page.$$eval(`${root} .tabs a`, (l) => l.map((a) => [a.dataset.key, a.textContent.trim()]))
+  const apps = 'apis/apps/v1/namespaces/shop'
+  for (const [list, object, pods] of [
+    ['api/v1/namespaces/shop/pods', 'api-gateway-6c9f-x2b7q', true], [`${apps}/deployments`, 'api-gateway', true], [`${apps}/replicasets`, 'api-gateway-6c9f', true], [`${apps}/statefulsets`, 'ledger-db', true], [`${apps}/daemonsets`, 'log-agent', true],
+    ['apis/batch/v1/namespaces/shop/jobs', 'report-28700', true], ['apis/batch/v1/namespaces/shop/cronjobs', 'report', true], ['api/v1/namespaces/shop/services', 'api-gateway', true], ['api/v1/nodes', 'node-01', true], ['api/v1/namespaces', 'shop', true],
+    ['apis/example.com/v1/namespaces/shop/databases', 'orders', false], ['apis/apiextensions.k8s.io/v1/customresourcedefinitions', 'databases.example.com', false], ['api/v1/namespaces/shop/configmaps', 'api-gateway-config', false],
+    ['apis/rbac.authorization.k8s.io/v1/clusterroles', 'view', false],
+  ]) {
+    // Logs and shells are of what has pods, and of nothing else.
+    const expected = Object.entries(all).filter(([key]) => pods || !'ls'.includes(key))
+    await page.goto(`${server.url}/ui/${list}/${object}`)
+    assert.deepEqual(await tabs('#main'), expected, list)
+    for (const [key] of list.includes('databases') ? expected : []) {
+      if (key !== 's') {
+        await page.keyboard.press(key)
+        await page.waitForSelector(`#main .tabs [data-key=${key}][aria-current]`)
+      }
+    }
+    await page.goto(`${server.url}/ui/${list}?sel=${list}/${object}`)
+    await page.waitForSelector('#panel [data-object]')
+    assert.deepEqual(await tabs('#panel'), expected, `the panel of ${list}`)
+  }
+  await done(c)
 })

@@ -156,3 +156,45 @@ test('R11: the columns of every type are those of kubectl get, and wide those of
   assert.deepEqual(await heads(page), ['Namespace', 'Name', 'Size', 'Phase', 'Engine'])
   await done(c)
 })
+
+test('Section 9: beside the panel a list shows names, states and ages without scrolling sideways', async () => {
+  for (const [width, shown, path] of [
+    [1024, ['Name', 'Status', 'Age'], '/ui/api/v1/pods'],
+    [1440, ['Namespace', 'Name', 'Status', 'Age'], '/ui/api/v1/pods'],
+    [1024, ['Name', 'Ready', 'Age'], '/ui/apis/apps/v1/deployments'],
+  ]) {
+    const c = await context({ viewport: { width, height: 768 } })
+    const page = await login(server, c, 'token-admin', path)
+    await live(page)
+    const seen = () => page.$$eval('table.list thead th[data-col]', (l) => l.filter((th) => th.offsetWidth).map((th) => th.textContent.trim()))
+    const all = await page.$$eval('table.list thead th[data-col]', (l) => l.map((th) => th.textContent.trim()))
+    const sideways = () => page.$eval('.rows', (el) => el.scrollWidth - el.clientWidth)
+    await page.click('[data-body] tr[data-uid] .name a')
+    await page.waitForSelector('#panel [data-object]')
+    await until(async () => (await sideways()) <= 0)
+    for (const name of shown) assert.ok((await seen()).includes(name), `${name} at ${width} px: ${await seen()}`)
+    // The cells of a row are those of the columns.
+    assert.equal(await page.$eval('[data-body] tr[data-uid]', (tr) => [...tr.cells].filter((td) => td.offsetWidth).length - 1), (await seen()).length)
+    await page.keyboard.press('Escape')
+    await page.waitForSelector('#panel', { state: 'hidden' })
+    if (width === 1440) await until(async () => (await seen()).length === all.length)
+    await done(c)
+  }
+  // Who asks for more columns gets them all.
+  const c = await context({ viewport: { width: 1024, height: 768 } })
+  const page = await login(server, c, 'token-admin', '/ui/api/v1/pods?wide=1')
+  await live(page)
+  assert.ok(await page.$$eval('table.list thead th[data-col]', (l) => l.length > 8 && l.every((th) => th.offsetWidth)))
+  await done(c)
+})
+
+test('Section 9: the bars of the capacity are of one width, and begin at the same places', async () => {
+  for (const width of [1440, 1024, 375]) {
+    const c = await context({ viewport: { width, height: 900 } })
+    const page = await login(server, c, 'token-admin', '/ui/')
+    await page.waitForSelector('[data-testid=capacity] .share')
+    const bars = await page.$$eval('[data-testid=capacity] .share', (l) => l.map((el) => Math.round(el.getBoundingClientRect().width)))
+    assert.ok(bars.length >= 5 && Math.max(...bars) - Math.min(...bars) <= 1, `${bars} at ${width} px`)
+    await done(c)
+  }
+})

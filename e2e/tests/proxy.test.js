@@ -12,7 +12,7 @@ before(async () => {
   proxy = spawn(binary, ['proxy', '--port', '0', '--kubeconfig', join(server.dir, 'data', 'admin.kubeconfig')], { stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   for (const s of [proxy.stdout, proxy.stderr]) s.on('data', (b) => { output += b })
-  url = await until(() => output.match(/Starting to serve on (\S+)/)?.[1], 30_000)
+  url = await until(() => output.match(/Starting to serve on (\S+)/)?.[1])
   url = 'http://' + url
 })
 after(async () => {
@@ -41,7 +41,7 @@ test('R22: a browser sees the explorer at the documents, and the live dashboard'
   await p.goto(url + '/ui/api/v1/namespaces')
   await live(p)
   await server.create('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'through-the-proxy' } })
-  await p.waitForSelector('tr >> text=through-the-proxy', { timeout: 30_000 })
+  await p.waitForSelector('tr >> text=through-the-proxy')
   const document = await p.evaluate(async () => (await (await fetch('/openapi/v2')).json()).swagger)
   assert.equal(document, '2.0')
   await done(c)

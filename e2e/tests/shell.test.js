@@ -20,11 +20,18 @@ after(async () => {
   await server?.stop()
 })
 
-const wait = 30_000
+const wait = 60_000
 const pod = '/ui/api/v1/namespaces/shop/pods/web'
 // screen is the text of the terminal that is in front.
 const screen = (p) => p.$$eval('.dockpane:not([hidden]) .xterm-rows > div', (l) => l.map((e) => e.textContent.replaceAll('\u00a0', ' ').trimEnd()).join('\n').trim())
 const says = (p, what) => until(async () => { const s = await screen(p); return typeof what === 'string' ? s.includes(what) : what.test(s) }, wait)
+
+// opened gives how many shells run that did not when it was called: those of tests
+// before may end at any time.
+function opened() {
+  const before = new Set(node.open)
+  return () => [...node.open].filter((s) => !before.has(s)).length
+}
 
 async function openShell(c, where = pod) {
   const p = await login(server, c, 'token-admin', where)
@@ -79,7 +86,7 @@ test('R21: one types into a shell, and sees what a terminal shows', async () => 
   const asked = Date.now()
   await p.keyboard.press('s')
   await p.waitForFunction(() => document.querySelector('.dockpane .xterm-rows')?.textContent.replaceAll('\u00a0', ' ').includes('/ #'), null, { timeout: wait })
-  figure('R21 from the key to the prompt', Date.now() - asked, 1000, { slack: 20 })
+  figure('R21 from the key to the prompt', Date.now() - asked, 1000, { slack: 60 })
   // The keys are the shell's, not the page's.
   await p.keyboard.type('echo yes, dwellers')
   await p.keyboard.press('Enter')
@@ -143,7 +150,7 @@ test('R21: one types into a shell, and sees what a terminal shows', async () => 
   await p.keyboard.type('dwellers')
   await p.keyboard.press('Enter')
   await says(p, /^yes, dwellers$/m)
-  assert.match(await p.textContent('.shellbar input + *, .shellbar [role=status]:has(+ input)'), /^\d of \d$/)
+  await until(async () => /^\d of \d$/.test(await p.textContent('.shellbar input + *, .shellbar [role=status]:has(+ input)')), wait)
   await p.keyboard.press('Escape')
   // Shift Escape leaves the shell; Tab goes on from its tab, both ways.
   await p.keyboard.press('Shift+Escape')
@@ -158,7 +165,7 @@ test('R21: one types into a shell, and sees what a terminal shows', async () => 
   await p.click('.term')
   await p.keyboard.type('exit 3\r')
   await says(p, 'Exit code 3.')
-  assert.equal(await p.textContent('.docktab em'), 'exit 3')
+  await until(async () => await p.textContent('.docktab em') === 'exit 3', wait)
   await p.keyboard.press('Enter')
   await p.waitForSelector('.docktab[data-state=open]', { timeout: wait })
   await says(p, /Enter opens a new one\.|^\/ #/m)
@@ -189,22 +196,22 @@ test('R21: what a shell takes from a key to its echo', async () => {
     }), key))
   }
   times.sort((a, b) => a - b)
-  figure('R21 from a key to its echo, p95', times[56], 20, { slack: 50 })
+  figure('R21 from a key to its echo, p95', times[56], 20, { slack: 200 })
   await done(c)
 })
 
 test('R20: a shell goes on after the network was cut, and after the page was loaded again', async () => {
   const c = await context()
-  const others = node.open.size
+  const mine = opened()
   const p = await openShell(c)
   await p.keyboard.type('echo before\r')
   await says(p, /^before$/m)
   await c.setOffline(true)
   await p.waitForSelector('.docktab[data-state=lost]', { timeout: wait })
-  await p.waitForTimeout(1000)
+  await p.keyboard.type('echo after\r')
+  await p.waitForEvent('requestfailed') // it has been tried in vain
   await c.setOffline(false)
   await p.waitForSelector('.docktab[data-state=open]', { timeout: wait })
-  await p.keyboard.type('echo after\r')
   await says(p, /^before\n\/ # echo after\nafter$/m)
   await p.reload()
   await p.waitForSelector('.docktab[data-state=open]', { timeout: wait })
@@ -212,9 +219,9 @@ test('R20: a shell goes on after the network was cut, and after the page was loa
   await p.click('.term')
   await p.keyboard.type('echo third\r')
   await says(p, /^third$/m)
-  assert.equal(node.open.size, others + 1)
+  assert.equal(mine(), 1)
   await p.click('.docktab .dockclose')
-  await until(() => node.open.size === others, wait)
+  await until(() => mine() === 0, wait)
   assert.ok(await p.isHidden('#dock'))
   await done(c)
 })
@@ -230,14 +237,47 @@ test('R20: no byte is lost when the network is cut in the middle', async () => {
   await says(p, 'line 60000')
   await p.waitForSelector('.docktab[data-state=open]')
   await p.keyboard.press('Shift+Escape')
-  const [text] = await Promise.all([
-    p.evaluate(() => new Promise((ok) => { navigator.clipboard.writeText = async (t) => ok(t) })),
-    p.waitForTimeout(50).then(() => p.click('.shellbar button >> text=Copy')),
-  ])
+  await p.evaluate(() => { navigator.clipboard.writeText = async (t) => { window.copied = t } })
+  await p.click('.shellbar button >> text=Copy')
+  const text = await until(() => p.evaluate(() => window.copied))
   const numbers = [...text.matchAll(/^line (\d+)$/gm)].map((m) => Number(m[1]))
   assert.equal(numbers.at(-1), 60000)
   for (let i = 1; i < numbers.length; i++) assert.equal(numbers[i], numbers[i - 1] + 1)
   assert.ok(numbers.length > 9000)
+  await done(c)
+})
+
+test('R21: what is typed before the terminal is there is typed into it', async () => {
+  const c = await context()
+  const p = await login(server, c, 'token-admin', pod)
+  await live(p)
+  let come
+  const held = new Promise((ok) => { come = ok })
+  await p.route(/\/(dock|terminal)-\w+\.js/, async (r) => { await held; await r.continue() })
+  await p.focus('[data-key=s]')
+  await p.keyboard.press('Enter')
+  // Each of these letters is a key of the page.
+  await p.keyboard.type('echo leydsnp?x\recho g')
+  await p.keyboard.press('Backspace')
+  await p.keyboard.type('second')
+  assert.ok(!/tab=/.test(p.url()))
+  assert.equal(await p.$('dialog[open]'), null)
+  come()
+  await p.waitForSelector('.docktab[data-state=open]', { timeout: wait })
+  await says(p, /^leydsnp\?x$/m)
+  await p.keyboard.press('Enter')
+  await says(p, /^second$/m)
+  await until(async () => (await screen(p)).match(/\/ #/g).length === 3) // the key that opened it is not typed
+  // From a row it waits for the panel too.
+  const q = await c.newPage()
+  await q.goto(server.url + '/ui/api/v1/namespaces/shop/pods')
+  await live(q)
+  await q.keyboard.press('j')
+  await q.waitForFunction(() => document.activeElement.matches('tr a[data-open]'))
+  await q.keyboard.press('s')
+  await q.keyboard.type('echo leydsn\r')
+  await says(q, /^leydsn$/m)
+  assert.ok(!/tab=/.test(q.url()))
   await done(c)
 })
 
@@ -249,7 +289,7 @@ test('R20: an idle shell stays, and one that is dead is noticed', async () => {
     window.WebSocket = class extends Real { constructor(...a) { super(...a); if (/terminal/.test(a[0])) window.sockets.push(this) } }
   })
   // Between is a proxy that ends connections on which nothing was said for a minute.
-  const wire = await Wire.start(server, 60_000)
+  const wire = await Wire.to(server, 60_000)
   const p = await c.newPage()
   await p.clock.install()
   await p.goto(`${wire.url}/login?next=${encodeURIComponent(pod)}`)
@@ -260,12 +300,12 @@ test('R20: an idle shell stays, and one that is dead is noticed', async () => {
   await p.waitForSelector('.docktab[data-state=open]', { timeout: wait })
   // Ten minutes in which nobody types: signs of life go to and fro.
   await p.evaluate(() => { const s = window.sockets[0]; window.pongs = 0; s.addEventListener('message', (e) => { if (String(e.data).includes('pong')) window.pongs++ }) })
-  for (let i = 1; i <= 40; i++) {
-    await p.clock.runFor(15_000)
+  for (let i = 1; i <= 100; i++) {
+    await p.clock.runFor(6_000)
     await until(() => p.evaluate((n) => window.pongs >= n, i), wait)
-    wire.elapse(15_000)
+    wire.elapse(6_000)
   }
-  assert.equal(wire.cut, 0)
+  assert.equal(wire.impatient, 0)
   assert.equal(await p.evaluate(() => window.sockets.length), 1)
   assert.equal(await p.getAttribute('.docktab', 'data-state'), 'open')
   // A connection that gives no sign of life is given up and made again.
@@ -283,15 +323,15 @@ test('R20: an idle shell stays, and one that is dead is noticed', async () => {
   for (const gone of [false, true]) {
     wire.swallow()
     if (gone) node.cut()
+    // What is typed into a connection that has no other end arrives by the next.
+    else await p.keyboard.type('echo awake\r')
+    const before = await p.evaluate(() => window.sockets.length)
     await p.clock.fastForward('01:00:00')
     await until(async () => {
       await p.clock.runFor(100)
-      return await p.getAttribute('.docktab', 'data-state') === (gone ? 'ended' : 'open') && await p.evaluate((n) => window.sockets.length > n, gone ? 3 : 2)
+      return await p.getAttribute('.docktab', 'data-state') === (gone ? 'ended' : 'open') && await p.evaluate((n) => window.sockets.length > n, before)
     }, wait)
-    if (!gone) {
-      await p.keyboard.type('echo awake\r')
-      await until(async () => { await p.clock.runFor(50); return /^awake$/m.test(await screen(p)) }, wait)
-    }
+    if (!gone) await until(async () => { await p.clock.runFor(50); return /^\/ # echo awake\nawake$/m.test(await screen(p)) }, wait)
   }
   await until(async () => { await p.clock.runFor(50); return /connection to the (node|container) was lost\.?\s+Enter opens a new one\./.test(await screen(p)) }, wait)
   await p.keyboard.press('Enter')
@@ -332,6 +372,25 @@ test('R21: every shell that there may be, and a debug container where there is n
   await done(c)
 })
 
+test('R21: what has pods leads to a shell of one of them, with a choice of pod and container', async () => {
+  await server.create('/api/v1/namespaces/shop/services', { apiVersion: 'v1', kind: 'Service', metadata: { name: 'web', namespace: 'shop' }, spec: { selector: { app: 'web' }, ports: [{ port: 80 }] } })
+  await server.api('PATCH', pod.slice(3), { metadata: { labels: { app: 'web' } } }, 'application/merge-patch+json')
+  const c = await context()
+  const p = await login(server, c, 'token-admin', '/ui/api/v1/namespaces/shop/services/web')
+  await live(p)
+  await p.keyboard.press('s')
+  await p.waitForSelector('.tabs [data-key=s][aria-current]')
+  const rows = await p.$$eval('[data-testid=shells] tbody tr', (l) => l.map((tr) => tr.innerText.replace(/\s+/g, ' ').trim()))
+  assert.deepEqual(rows.map((r) => r.split(' ').slice(0, 2)), [['web', 'main'], ['web', 'proxy']])
+  assert.match(rows[1], /kubectl exec -it -n shop web -c proxy -- sh$/)
+  assert.equal((await p.textContent('#main [data-same=kubectl]')).trim(), 'kubectl exec -it -n shop services/web -- sh')
+  await p.locator('[data-testid=shells] tr', { hasText: 'proxy' }).locator('a >> text=Shell').click()
+  await p.waitForSelector('.docktab[data-state=open]', { timeout: wait })
+  await says(p, '/ #')
+  assert.match(await p.textContent('.docktab[data-state=open]'), /web.*proxy/)
+  await done(c)
+})
+
 test('R21: a shell goes on in a window of its own', async () => {
   const c = await context()
   const p = await openShell(c)
@@ -343,14 +402,14 @@ test('R21: a shell goes on in a window of its own', async () => {
   await w.click('.term')
   await w.keyboard.type('echo goes on\r')
   await says(w, /^goes on$/m)
-  assert.ok(await p.isHidden('#dock'))
+  await p.waitForSelector('#dock', { state: 'hidden' })
   await done(c)
 })
 
 test('R21: several shells and logs stay in the dock from page to page', async () => {
   node.log('shop/web/main', ['one', 'two'])
   const c = await context()
-  const others = node.open.size
+  const mine = opened()
   const p = await openShell(c)
   await p.keyboard.press('Shift+Escape')
   await p.goto(server.url + pod + '?tab=shell')
@@ -358,14 +417,14 @@ test('R21: several shells and logs stay in the dock from page to page', async ()
   for (const n of [1, 2, 2]) await p.click(`[data-testid=shells] tr:nth-child(${n}) >> text=Shell`)
   await p.click('[data-testid=shells] tr:nth-child(1) >> text=Attach')
   await says(p, 'attached')
-  await until(() => node.open.size === others + 5, wait)
+  await until(() => mine() === 5, wait)
   await p.click('.tabs >> text=Logs')
   await p.click('#main [data-dock=logs]')
   await p.waitForSelector('.dockpane.logs:not([hidden]) .lr', { timeout: wait })
   await p.click('#nav >> text=ConfigMaps')
   await p.waitForURL('**/configmaps')
   assert.equal(await p.$$eval('.docktab', (l) => l.length), 6)
-  assert.equal(node.open.size, others + 5)
+  assert.equal(mine(), 5)
   node.log('shop/web/main', 'three')
   await until(async () => (await p.$$eval('.dockpane.logs .lr', (l) => l.map((e) => e.textContent))).includes('three'), wait)
   await p.click('.docktab >> nth=1')
@@ -383,7 +442,7 @@ test('R21: several shells and logs stay in the dock from page to page', async ()
   await p.keyboard.type('echo small\r')
   await says(p, /^small$/m)
   for (let i = 6; i > 0; i--) await p.click('.docktab .dockclose >> nth=0')
-  await until(() => node.open.size === others, wait)
+  await until(() => mine() === 0, wait)
   await done(c)
 })
 
@@ -499,13 +558,14 @@ test('R21: a debug container is added and attached to', async () => {
 
 test('R24: a shell ends with the session, and needs the right to exec', async () => {
   const c = await context()
-  const others = node.open.size
+  const mine = opened()
   const p = await openShell(c)
+  assert.equal(mine(), 1)
   await p.evaluate(async () => {
     const form = document.querySelector('form[action="/logout"]')
     await fetch('/logout', { method: 'POST', body: new URLSearchParams(new FormData(form)), redirect: 'manual' })
   })
-  await until(() => node.open.size === others, wait)
+  await until(() => mine() === 0, wait)
   await says(p, 'Your session has ended')
   await p.waitForSelector('#login[open]')
   await done(c)

@@ -8,7 +8,7 @@ import { msg } from './messages.js'
 // Where the pointer is, of the places whose text is what somebody may want: each
 // is a link, or is copied by a click (.copy).
 let pointed = null
-document.addEventListener('pointerover', (e) => { pointed = e.target.closest('.copy, a[data-open], .chip, .facts dd a, .facts dd, .plain td a, .list td, .crumbs a, .crumbs span, h1') ?? null })
+document.addEventListener('pointerover', (e) => { pointed = e.target.closest('.copy, a[data-open], .chip, .facts dd a, .facts dd, .plain td a, .plain td, .list td, .crumbs a, .crumbs span, h1') ?? null })
 
 const textOf = (el) => (el.dataset.copy || (el.querySelector(':scope > .tone')?.lastChild ?? el).textContent).trim()
 

@@ -1,7 +1,7 @@
 // The dock below the pages: logs and shells that stay while one goes from page
 // to page, and come back when a page is loaded again.
 import './shared.js'
-import { addDebug } from './dockstart.js'
+import { addDebug, held } from './dockstart.js'
 import { $, fragment, say } from './html.js'
 import { msg } from './messages.js'
 import { resize } from './size.js'
@@ -297,7 +297,9 @@ async function shell(t, focus) {
     if (e.key === 'Enter') t.shell.search(field.value, !e.shiftKey)
     if (e.key === 'Escape') t.shell.focus()
   })
-  if (active === t && focus) t.shell.focus()
+  if (active !== t || !focus) return
+  t.shell.term.paste(held())
+  t.shell.focus()
 }
 
 async function copy(t) {

@@ -5,8 +5,34 @@ import { msg } from './messages.js'
 
 const dock = () => import('./dock.js')
 
+// What is typed before a shell's terminal is there waits in this field.
+const early = document.createElement('textarea')
+early.className = 'vh'
+let holds = 0
+
+/** hold takes what is typed from now on for the shell that comes, until that has
+ * asked for it or what it gives is called. */
+export function hold() {
+  const mine = ++holds
+  early.ariaLabel = msg('Shell')
+  document.body.append(early)
+  early.focus({ preventScroll: true })
+  return () => { if (mine === holds) held() }
+}
+
+/** held gives what was typed meanwhile; from now on it is the terminal's. */
+export function held() {
+  const { value } = early
+  early.value = ''
+  early.remove()
+  return value
+}
+
 /** openDock opens in the dock what a link leads to. */
-export const openDock = (a) => dock().then((m) => m.openFrom(a))
+export function openDock(a) {
+  const over = a.dataset.dock === 'logs' ? null : hold()
+  return dock().then((m) => m.openFrom(a)).finally(over)
+}
 
 /** toggleDock makes the dock small or shows it. */
 export const toggleDock = () => dock().then((m) => m.toggle())

@@ -3,10 +3,9 @@
 import './shared.js'
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands'
 import { yaml } from '@codemirror/lang-yaml'
-import { lintGutter, lintKeymap, linter } from '@codemirror/lint'
 import { HighlightStyle, bracketMatching, foldGutter, foldKeymap, indentOnInput, indentUnit, syntaxHighlighting } from '@codemirror/language'
 import { Compartment, EditorState, Prec } from '@codemirror/state'
-import { EditorView, drawSelection, highlightActiveLine, highlightActiveLineGutter, hoverTooltip, keymap, lineNumbers, rectangularSelection } from '@codemirror/view'
+import { EditorView, drawSelection, gutter, highlightActiveLine, highlightActiveLineGutter, highlightSpecialChars, hoverTooltip, keymap, lineNumbers, rectangularSelection } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
 import { msg } from './messages.js'
 
@@ -18,6 +17,17 @@ const colours = HighlightStyle.define([
   { tag: [tags.comment, tags.meta, tags.separator], color: 'var(--yc)' },
 ])
 
+// What is not seen stands there by its number.
+const unseen = {
+  addSpecialChars: /[\u202a-\u202c\u2060-\u2064\u2068]/g,
+  render(code) {
+    const el = document.createElement('span')
+    el.className = 'unseen'
+    el.textContent = `[U+${code.toString(16).toUpperCase().padStart(4, '0')}]`
+    return el
+  },
+}
+
 const look = EditorView.theme({
   '&': { height: '100%', backgroundColor: 'var(--side)', color: 'var(--text)', fontSize: '12px' },
   '.cm-scroller': { fontFamily: 'var(--mono)', lineHeight: '18px' },
@@ -27,25 +37,13 @@ const look = EditorView.theme({
   '.cm-activeLine, .cm-activeLineGutter': { backgroundColor: 'var(--hover)' },
   '&.cm-focused': { outline: 'none' },
   '.cm-selectionBackground, &.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground': { background: 'var(--flash)' },
-  '.cm-panels': { backgroundColor: 'var(--raise)', color: 'var(--text)' },
   '.cm-tooltip': { backgroundColor: 'var(--raise)', border: '1px solid var(--line2)' },
-  '.cm-tooltip-autocomplete > ul > li[aria-selected]': { backgroundColor: 'var(--accent-bg)', color: 'var(--on-accent)' },
-  '.cm-lintRange-error': { backgroundImage: 'none', textDecoration: 'underline wavy var(--bad)', textUnderlineOffset: '3px' },
-  '.cm-lintRange-warning': { backgroundImage: 'none', textDecoration: 'underline wavy var(--warn)', textUnderlineOffset: '3px' },
-  '.cm-lint-marker': { width: '10px' },
   '.cm-gutter-lint': { width: '16px' },
-  '.cm-diagnostic': { fontFamily: 'var(--sans)' },
-  '.cm-searchMatch': { backgroundColor: 'var(--flash)' },
-  '.cm-textfield': { backgroundColor: 'var(--side)', border: '1px solid var(--line2)' },
-  '.cm-button': { backgroundImage: 'none', backgroundColor: 'var(--raise)', border: '1px solid var(--line2)' },
 })
 
 // What the editor itself says, to eyes and to screen readers.
 const phrases = {
-  Find: msg('Find'), Replace: msg('Replace'), next: msg('next'), previous: msg('previous'), all: msg('all'), replace: msg('replace'), 'replace all': msg('replace all'),
-  'match case': msg('match case'), regexp: msg('regexp'), 'by word': msg('by word'), close: msg('close'), 'current match': msg('current match'), 'on line': msg('on line'),
-  'replaced match on line $': msg('replaced match on line $'), 'replaced $ matches': msg('replaced $ matches'), 'Go to line': msg('Go to line'), go: msg('go'),
-  'Control character': msg('Control character'), 'Selection deleted': msg('Selection deleted'), Completions: msg('Completions'), Diagnostics: msg('Diagnostics'), 'No diagnostics': msg('No diagnostics'),
+  'Control character': msg('Control character'), 'Selection deleted': msg('Selection deleted'),
   'Folded lines': msg('Folded lines'), 'Unfolded lines': msg('Unfolded lines'), to: msg('to'), 'folded code': msg('folded code'), unfold: msg('unfold'), 'Fold line': msg('Fold line'), 'Unfold line': msg('Unfold line'),
 }
 
@@ -57,35 +55,10 @@ const about = (describe) => hoverTooltip(async (view, pos) => {
   const key = [...line.text.matchAll(keyAt)].find((m) => line.from + m.index <= pos && pos <= line.from + m.index + m[0].length)
   if (!key) return null
   const [from, to] = [line.from + key.index, line.from + key.index + key[0].length]
-  const field = await describe(view.state.doc.toString(), to).catch(() => null)
+  const [field, more] = await Promise.all([describe(view.state.doc.toString(), to), import('./editor-more.js')]).catch(() => [])
   if (!field) return null
-  return { pos: from, end: to, above: true, create: () => ({ dom: card(field) }) }
+  return { pos: from, end: to, above: true, create: () => ({ dom: more.card(field) }) }
 }, { hoverTime: 350 })
-
-function card(field) {
-  const part = (name, className, text) => Object.assign(document.createElement(name), { className, textContent: text })
-  const dom = part('div', 'hover', '')
-  const head = part('p', 'head', '')
-  head.append(part('a', '', field.path), ' ', part('code', 'dim', field.type))
-  head.firstChild.href = field.href
-  head.firstChild.target = '_blank'
-  dom.append(head)
-  if (field.notes) dom.append(part('p', 'dim', field.notes.join(' · ')))
-  if (field.description) dom.append(part('p', 'prose', field.description))
-  return dom
-}
-
-// marks are the problems that check finds, at their places.
-const marks = (check) => linter(async (view) => {
-  const doc = view.state.doc
-  const list = await check(doc.toString()).catch(() => [])
-  if (view.state.doc !== doc) return []
-  return list.filter((m) => m.line <= doc.lines).map((m) => {
-    const line = doc.line(m.line)
-    const from = Math.min(line.to, line.from + m.column - 1)
-    return { from, to: Math.max(from, m.end ? Math.min(line.to, line.from + m.end - 1) : line.to), severity: m.severity, message: m.text }
-  })
-}, { delay: 400 })
 
 // dropped puts the text of files into the editor.
 const dropped = EditorView.domEventHandlers({
@@ -97,12 +70,12 @@ const dropped = EditorView.domEventHandlers({
   },
 })
 
-// Keys of search and completion.
-const theirs = (e) => e.key === 'F3' || (e.ctrlKey || e.metaKey) && (/^[fgd ]$/i.test(e.key) || e.shiftKey && /^l$/i.test(e.key))
+// Keys of search, completion and marks.
+const theirs = (e) => /^F[38]$/.test(e.key) || (e.ctrlKey || e.metaKey) && (/^[fgd ]$/i.test(e.key) || e.shiftKey && /^[lm]$/i.test(e.key))
 
-// whenUsed loads search and completion with the first key or click, and does with
-// them what that key was for.
-function whenUsed(source) {
+// whenUsed loads search, completion and marks with the first key, click or change,
+// and does with them what that key was for. The place of the marks is there before.
+function whenUsed(source, check) {
   const place = new Compartment()
   let begun = false, there = false
   let key = null // the last one that waits for them
@@ -110,10 +83,11 @@ function whenUsed(source) {
     if (begun) return
     begun = true
     const doc = view.state.doc
-    const { more, goOn } = await import('./editor-more.js').catch(() => { begun = false; return {} })
+    const { more, goOn, shown } = await import('./editor-more.js').catch(() => { begun = false; return {} })
     if (!more || !view.dom.isConnected) return
     there = true
-    view.dispatch({ effects: place.reconfigure(more(source)) })
+    view.dispatch({ effects: place.reconfigure(more(source, check)) })
+    if (view.state.doc === doc && !key) shown(view)
     const before = view.state.sliceDoc(view.state.selection.main.head - 1, view.state.selection.main.head)
     goOn(view, key, view.state.doc !== doc && /[\w$/.-]/.test(before))
   }
@@ -129,7 +103,7 @@ function whenUsed(source) {
       return wanted
     },
   })
-  return [place.of([]), Prec.highest(first)]
+  return [place.of(gutter({ class: 'cm-gutter-lint' })), Prec.highest(first), EditorView.updateListener.of((u) => { if (u.docChanged || u.view.dom.closest('[data-marks]')) begin(u.view) })]
 }
 
 /** insertFiles adds the text of files to what is there, each as documents. */
@@ -157,10 +131,10 @@ export function edit(area, nonce, { changed, complete, describe, check }) {
       doc: area.value,
       extensions: [
         EditorView.cspNonce.of(nonce), EditorState.phrases.of(phrases),
-        lineNumbers(), foldGutter(), highlightActiveLine(), highlightActiveLineGutter(), history(), drawSelection(), EditorState.allowMultipleSelections.of(true),
+        lineNumbers(), foldGutter(), highlightActiveLine(), highlightActiveLineGutter(), highlightSpecialChars(unseen), history(), drawSelection(), EditorState.allowMultipleSelections.of(true),
         rectangularSelection(), indentOnInput(), indentUnit.of('  '), bracketMatching(),
-        yaml(), syntaxHighlighting(colours), look, whenUsed(source), about(describe), marks(check), lintGutter(), dropped,
-        keymap.of([...defaultKeymap.filter((k) => k.key !== 'Mod-Enter'), ...historyKeymap, ...foldKeymap, ...lintKeymap, indentWithTab]),
+        yaml(), syntaxHighlighting(colours), look, whenUsed(source, check), about(describe), dropped,
+        keymap.of([...defaultKeymap, ...historyKeymap, ...foldKeymap, indentWithTab]),
         // Where text takes the place of other text the browser would write styles
         // into attributes, which the policy of the page forbids.
         EditorView.domEventHandlers({

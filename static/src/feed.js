@@ -1,5 +1,5 @@
 // A raw watch, event by event, the newest first.
-import { $, $$, fragment, safe } from './html.js'
+import { $, $$, fragment, later, safe, told } from './html.js'
 import { msg, msgs, number } from './messages.js'
 import { subscribe } from './socket.js'
 
@@ -30,14 +30,17 @@ function follow(el) {
   }
   const take = (m) => {
     if (m.error) {
-      const p = document.createElement('p')
+      const p = $('[data-feed-problem]', el) ?? document.createElement('p')
       p.className = 'problem'
+      p.dataset.feedProblem = ''
       p.setAttribute('role', 'alert')
-      p.textContent = m.error.problem ?? m.error.Message
+      p.textContent = told(m.error)
       body.closest('.scroll').before(p)
+      if (later(m.error)) setTimeout(() => { if (el.isConnected) sub?.reopen() }, later(m.error))
       return
     }
     if (!m.feed) return
+    $('[data-feed-problem]', el)?.remove()
     version = m.feed.version || version
     counts = { ...before }
     for (const [type, n] of Object.entries(m.feed.counts)) counts[type] = (before[type] ?? 0) + n

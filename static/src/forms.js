@@ -1,10 +1,11 @@
 // Forms that are sent without leaving the page, the editor over their text, and
 // drafts, so that nothing that was typed is lost.
+import * as drafts from './drafts.js'
 import { $, $$ } from './html.js'
 import { msg } from './messages.js'
 
 const nonce = $('script[type=module]')?.nonce ?? ''
-let open = null // { form, area, view, key, saved }
+let open = null // { form, area, view, place, sealed, saved }
 
 /** start puts the editor over the form of the page. */
 export async function start(root) {
@@ -14,10 +15,13 @@ export async function start(root) {
   const form = $('form[data-edit]', root)
   const area = form && $('[data-editor] textarea', form)
   if (!area) return
-  const mine = open = { form, area, key: $('[data-secret]', form) || 'passing' in form.dataset ? null : 'draft ' + form.dataset.edit, saved: area.value }
-  restore(mine)
+  const mine = open = { form, area, place: 'passing' in form.dataset ? null : form.dataset.edit, sealed: !!$('[data-sealed]', form), saved: area.value }
+  if (mine.sealed) drafts.ready().catch(() => {}) // a draft is kept only with it
+  if ('applied' in form.dataset && (await drafts.read(mine.place))?.text === area.value) drafts.drop(mine.place)
+  await restore(mine)
+  if (open !== mine) return
   area.addEventListener('input', () => changed(mine))
-  const { edit, insertFiles } = await import('./editor.js')
+  const { edit, insertFiles } = await import('./editor.js').catch((e) => { area.className = ''; throw e })
   if (open !== mine || !area.isConnected) return
   mine.view = edit(area, nonce, { changed: () => changed(mine), complete: completions, describe: (text, position) => ask('/ui/hover', { text, position }), check: (text) => ask('/ui/lint', { text }) })
   const files = $('input[type=file]', form)
@@ -27,16 +31,15 @@ export async function start(root) {
 
 // Who writes another value for a conflict has chosen it.
 document.addEventListener('input', (e) => {
-  if (e.target.matches?.('[data-chooses]')) $('input', e.target.parentNode).checked = true
+  if (e.target.matches?.('[data-chooses]')) $('input', e.target.closest('.another')).checked = true
 })
 
 // A draft is offered again after a reload, a crash or a lost session.
-function restore(o) {
-  const draft = o.key && localStorage.getItem(o.key)
-  if (!draft) return
-  const { text, version } = JSON.parse(draft)
-  const fresh = !$('[data-testid="review"]', o.form) && !$('.fault', o.form) && !$('.banner', o.form)
-  if (!fresh || text === o.area.value) return
+async function restore(o) {
+  const fresh = !$('[data-testid="review"], [data-testid="documents"], .fault, .banner', o.form)
+  const draft = fresh && o.place && await drafts.read(o.place)
+  if (!draft || draft.text === o.area.value || open !== o) return
+  const { text, version, base } = draft
   o.area.value = text
   const p = document.createElement('p')
   p.className = 'banner'
@@ -51,8 +54,7 @@ function restore(o) {
   const v = o.form.elements.version
   if (v && version && v.value !== version && o.form.elements.base) {
     // The draft began with an older state; the server merges by it.
-    const stored = JSON.parse(draft)
-    o.form.elements.base.value = stored.base
+    o.form.elements.base.value = base
     v.value = version
   }
 }
@@ -61,25 +63,30 @@ let timer = 0
 function changed(o) {
   o.dirty = o.area.value !== o.saved && !('passing' in o.form.dataset) // that is for trying only
   clearTimeout(timer)
-  if (!o.key) return
+  if (!o.place) return
   timer = setTimeout(keep, 300)
 }
 
 // keep writes the draft down.
 function keep() {
   clearTimeout(timer)
-  if (!open?.dirty || !open.key) return
-  const draft = { text: open.area.value, version: open.form.elements.version?.value, base: open.form.elements.base?.value }
-  try { localStorage.setItem(open.key, JSON.stringify(draft)) } catch { /* the disk is full: the text is still on the screen */ }
+  if (!open?.dirty || !open.place) return
+  drafts.write(open.place, { text: open.area.value, version: open.form.elements.version?.value, base: open.form.elements.base?.value }, open.sealed)
 }
 
 addEventListener('pagehide', keep)
+
+// Somebody else goes on here: the text is kept for whose it is.
+document.addEventListener('handed-over', () => {
+  keep()
+  if (open) open.dirty = false
+})
 
 /** forget drops the draft of the open form. */
 export function forget() {
   if (!open) return
   clearTimeout(timer)
-  if (open.key) localStorage.removeItem(open.key)
+  if (open.place) drafts.drop(open.place)
   open.dirty = false
 }
 
@@ -89,7 +96,11 @@ export const unsaved = () => Boolean(open?.dirty && open.form.isConnected)
 /** leaves asks before unsaved text is left. */
 export const leaves = () => !unsaved() || confirm(msg('Leave without saving? The draft is kept.'))
 
-addEventListener('beforeunload', (e) => { if (unsaved() && !open.key) e.preventDefault() })
+addEventListener('beforeunload', (e) => {
+  if (!unsaved()) return
+  keep()
+  e.preventDefault()
+})
 
 document.addEventListener('keydown', (e) => {
   if ((e.ctrlKey || e.metaKey) && e.key === 's' && open?.form.isConnected) {

@@ -2,7 +2,7 @@
 import { $, $$ } from './html.js'
 import { current } from './list.js'
 import { copyTarget, target } from './copy.js'
-import { toggleDock } from './dockstart.js'
+import { hold, toggleDock } from './dockstart.js'
 import { closeMenus } from './menus.js'
 import { list, msg } from './messages.js'
 import { follow, go } from './navigate.js'
@@ -39,7 +39,7 @@ const bindings = [
   { keys: ['o'], what: msg('Open the object as a page'), when: () => hasRow() || panel.isOpen(), run: () => go(panel.isOpen() ? $('#panel [data-full]').href : $('a[data-open]', current().row()).href) },
   { keys: ['x'], what: msg('Select the row'), when: hasRow, run: () => current().select(false) },
   { keys: ['X'], what: msg('Select up to the row'), when: hasRow, run: () => current().select(true) },
-  ...Object.entries(tabKeys).map(([key, [what, query]]) => ({ keys: [key], what, when: () => part(key) || hasRow(), run: () => tab(key, query) })),
+  ...Object.entries(tabKeys).map(([key, [what, query]]) => ({ keys: [key], what, when: () => part(key) || hasRow() && !current().el.dataset.without.includes(key), run: () => tab(key, query) })),
   { keys: ['e'], what: msg('Edit'), when: () => part('e') || hasRow(), run: () => tab('e', '?edit=1') },
   { keys: ['Delete'], what: msg('Delete'), when: () => part('Delete') || hasRow(), run: remove },
   { keys: ['L'], what: msg('Logs of what is selected, as one'), when: selectedLogs, run: () => selectedLogs().click() },
@@ -47,13 +47,14 @@ const bindings = [
   { keys: ['+'], what: msg('Create'), when: () => part('+'), run: () => follow(part('+')) },
   { keys: ['/'], what: msg('Filter, or find in the log'), when: finder, run: () => { finder().focus(); finder().select() } },
   { keys: ['n'], what: msg('Namespaces'), when: () => $('#namespaces'), run: namespaces },
-  { keys: ['p'], what: msg('Pause or go on'), when: () => !$('#live').hidden, run: toggle },
-  { keys: ['g'], what: msg('Go to: {places}', { places: list(Object.entries(places).map(([k, [name]]) => `${k} ${name}`)) }), when: () => true, run: () => { prefix = performance.now() } },
+  { keys: ['p'], what: msg('Pause or go on'), when: () => $('#live')?.hasAttribute('aria-pressed'), run: toggle },
+  { keys: ['g'], what: msg('Go to: {places}', { places: list(Object.entries(places).map(([k, [name]]) => `${k} ${name}`)) }), when: () => $('#nav'), run: (e) => { prefix = e.timeStamp } },
   { keys: [':', 'Control+k'], what: msg('Search or jump to'), when: () => $('#palette'), run: () => document.dispatchEvent(new CustomEvent('palette')) },
-  { keys: ['Control+`'], what: msg('Dock: small or not'), when: () => !$('#dock').hidden, run: toggleDock },
+  { keys: ['Control+`'], what: msg('Dock: small or not'), when: () => $('#dock:not([hidden])'), run: toggleDock },
   { keys: ['u'], what: msg('Undo'), when: undo, run: () => undo().click() },
-  { keys: ['?'], what: msg('This help'), when: () => true, run: help },
-  { keys: ['Escape'], what: msg('Back'), when: () => true, run: back },
+  { keys: ['?'], what: msg('This help'), when: () => $('#help'), run: help },
+  { keys: ['Control+s'], what: msg('Review, save or send'), when: () => $('#main [data-save]:enabled') },
+  { keys: ['Escape'], what: msg('Back'), when: wayBack, run: () => wayBack()() },
 ]
 
 let prefix = -Infinity
@@ -64,7 +65,8 @@ function tab(key, query) {
   if (link) return follow(link)
   const a = $('a[data-open]', current().row())
   if (panel.fits() && key !== 'e') {
-    return panel.open(a).then(() => part(key) && follow(part(key)))
+    const over = key === 's' ? hold() : null
+    return panel.open(a).then(() => part(key) && follow(part(key))).finally(over)
   }
   return go(new URL(a.href).pathname + query)
 }
@@ -84,17 +86,20 @@ function namespaces() {
   $('a, input', d)?.focus()
 }
 
-function back() {
+// wayBack is what Escape does, if anything.
+function wayBack() {
   const open = $('details[data-menu][open]')
   if (open) {
-    closeMenus()
-    return $('summary', open).focus()
+    return () => {
+      closeMenus()
+      $('summary', open).focus()
+    }
   }
-  if (document.body.classList.contains('menu-open')) return $('[data-act="menu"]').click()
-  if (panel.close()) return
+  if (document.body.classList.contains('menu-open')) return () => $('[data-act="menu"]').click()
+  if (panel.isOpen()) return panel.close
   const l = current()
-  if (l?.selected.size) return l.selectAll(false)
-  if (!l && history.length > 1 && $('[data-object]')) history.back()
+  if (l) return l.selected.size && (() => l.selectAll(false))
+  return history.length > 1 && $('[data-object]') && (() => history.back())
 }
 
 function help() {
@@ -103,8 +108,11 @@ function help() {
   const h = document.createElement('h2')
   h.textContent = msg('Keyboard')
   const dl = document.createElement('dl')
-  const all = bindings.filter((b) => b.when())
-  document.dispatchEvent(new CustomEvent('key-help', { detail: all })) // parts of the page have keys of their own
+  // Parts of the page have keys of their own, which come before those of the page.
+  const own = []
+  document.dispatchEvent(new CustomEvent('key-help', { detail: own }))
+  const taken = own.flatMap((b) => b.keys)
+  const all = [...bindings.filter((b) => b.when()).map((b) => ({ ...b, keys: b.keys.filter((k) => !taken.includes(k)) })).filter((b) => b.keys.length), ...own]
   for (const { keys, what } of all) {
     const dt = document.createElement('dt')
     for (const k of keys) {
@@ -131,7 +139,7 @@ const typing = (el) => el?.closest?.('input:not([type="checkbox"]):not([type="bu
 document.addEventListener('keydown', (e) => {
   if (e.defaultPrevented || e.isComposing) return
   const name = (e.ctrlKey || e.metaKey ? 'Control+' : '') + e.key
-  if (name === 'Control+k') {
+  if (name === 'Control+k' && !e.target.closest?.('.cm-editor')) {
     e.preventDefault()
     return document.dispatchEvent(new CustomEvent('palette'))
   }
@@ -152,7 +160,7 @@ document.addEventListener('keydown', (e) => {
     }
     return
   }
-  if (performance.now() - prefix < 1500 && places[e.key]) {
+  if (e.timeStamp - prefix < 3000 && places[e.key]) {
     prefix = -Infinity
     e.preventDefault()
     return go(places[e.key][1])
@@ -161,5 +169,5 @@ document.addEventListener('keydown', (e) => {
   const b = bindings.find((b) => b.keys.includes(name) && b.when())
   if (!b) return
   e.preventDefault()
-  b.run()
+  b.run(e)
 })

@@ -2,9 +2,15 @@
 // knows nothing of the page; logs.js shows it.
 import { plain } from './ansi.js'
 
+/** mostLines is how many lines are kept. */
 export const mostLines = 100_000
-const mostChars = 32 << 20
-const slice = 20_000
+/** mostMB is how much memory their texts may take. */
+export const mostMB = 32
+const mostBytes = mostMB << 20
+const slice = 12 // of a search, in milliseconds
+
+// bytes is what a line's text takes, with the copy without escape sequences.
+const bytes = (l) => l.x.length * (/[^\0-\xff]/.test(l.x) ? 2 : 1) * (l.x.includes('\x1b') ? 2 : 1)
 
 /** textOf is a line's text without escape sequences. */
 export const textOf = (l) => l.p ??= plain(l.x)
@@ -38,7 +44,7 @@ export class Lines {
 
   clear() {
     this.all = []
-    this.chars = 0
+    this.bytes = 0
     this.dropped = 0
     this.hits = 0
     this.generation = (this.generation ?? 0) + 1
@@ -60,7 +66,7 @@ export class Lines {
   add(batch, merge) {
     if (!batch.length) return 0
     for (const l of batch) {
-      this.chars += l.x.length
+      this.bytes += bytes(l)
       if (this.find && (l.hit = this.test(l))) this.hits++
     }
     const last = this.all.at(-1)
@@ -103,8 +109,8 @@ export class Lines {
   // trim forgets the oldest lines when there are too many.
   trim() {
     let n = Math.max(0, this.all.length - mostLines)
-    for (let i = 0; i < n; i++) this.chars -= this.all[i].x.length
-    while (this.chars > mostChars && n < this.all.length - 1) this.chars -= this.all[n++].x.length
+    for (let i = 0; i < n; i++) this.bytes -= bytes(this.all[i])
+    while (this.bytes > mostBytes && n < this.all.length - 1) this.bytes -= bytes(this.all[n++])
     if (!n) return 0
     const gone = this.all.splice(0, n)
     this.dropped += n
@@ -142,7 +148,7 @@ export class Lines {
     }
   }
 
-  /** search looks for something else, some lines at a time; progress() is called
+  /** search looks for something else, a moment at a time; progress() is called
    * when there is more to see. */
   async search(find, progress) {
     const mine = ++this.generation
@@ -150,14 +156,16 @@ export class Lines {
     this.hits = 0
     for (const l of this.all) l.hit = undefined
     if (find) {
+      let end = performance.now() + slice
       for (let i = 0; i < this.all.length; i++) {
         const l = this.all[i]
         if (l.hit === undefined && (l.hit = this.test(l))) this.hits++
-        if (i % slice === slice - 1) {
+        if (performance.now() > end) {
           this.relist()
           progress()
           await new Promise((ok) => setTimeout(ok))
           if (this.generation !== mine) return
+          end = performance.now() + slice
         }
       }
       // Those that moved meanwhile.

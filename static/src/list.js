@@ -1,7 +1,7 @@
 // A live list: a window of rows on a list that the server keeps in order. The
 // server says which rows stand in the window and sends those that are new; this
 // puts them into place, so that nothing moves that a reader looks at.
-import { $, $$, fragment, say } from './html.js'
+import { $, $$, fragment, later, say, told } from './html.js'
 import { msg, msgs, number } from './messages.js'
 import { subscribe } from './socket.js'
 import { tick } from './time.js'
@@ -74,6 +74,7 @@ class List {
   }
 
   end() {
+    clearTimeout(this.later)
     this.abort.abort()
     this.sub.close()
   }
@@ -124,8 +125,9 @@ class List {
 
   failed(error) {
     const p = $('[data-problem]', this.el)
-    p.textContent = error.problem ?? `${error.Title}: ${error.Message}`
-    p.hidden = false
+    p.textContent = told(error)
+    p.hidden = !!$('.fault', this.el) // the page has said it
+    if (later(error)) this.later = setTimeout(() => this.sub.reopen(), later(error))
   }
 
   // anchor is the row that is not to move: the one under the pointer, or the
@@ -154,6 +156,7 @@ class List {
     this.fill(m)
     if (m.order) this.arrange(m.order, m.gone ?? [])
     if (!moves) return
+    if (m.whole) this.measure()
     this.place()
     this.table.setAttribute('aria-rowcount', String(m.total + 1))
     const none = $('[data-empty]', this.el)
@@ -225,13 +228,14 @@ class List {
 
   reset(m) {
     const head = fragment(`<table>${m.head}</table>`).querySelector('table')
-    for (const old of $$('colgroup,thead', this.table)) old.remove()
-    this.table.prepend(...head.querySelectorAll('colgroup,thead'))
+    for (const old of $$('style,colgroup,thead', this.table)) old.remove()
+    this.table.prepend(...head.querySelectorAll('style,colgroup,thead'))
     this.el.dataset.shape = m.shape
     widths.fit(this.table)
     $('[data-command]', this.el).textContent = m.command
     for (const [tool, text] of [['kubectl', m.command], ['curl', m.curl]]) $(`[data-same="${tool}"]`, this.el).textContent = text
     $('[data-problem]', this.el).hidden = true
+    $('.fault', this.el)?.remove()
     this.body.replaceChildren()
     this.rows.clear()
     this.order = []
@@ -366,7 +370,7 @@ class List {
         this.check()
       })
     }, { signal, passive: true })
-    new ResizeObserver(() => { this.measure(); this.place(); this.check() }).observe(this.scroller)
+    new ResizeObserver(() => { widths.fit(this.table); this.measure(); this.place(); this.check() }).observe(this.scroller)
     const point = (tr) => {
       this.inside = !!tr
       if (!tr) this.release()
@@ -389,20 +393,20 @@ class List {
     document.addEventListener('density', () => { this.measure(); this.place(); this.check() }, { signal })
   }
 
-  filter(push) {
+  filter(done) {
     const u = new URL(location)
     const q = $('[data-filter]', this.el).elements.q.value.trim()
     if (q) u.searchParams.set('q', q)
     else u.searchParams.delete('q')
     u.searchParams.delete('page')
-    this.go(u, push)
+    this.go(u, !history.state?.typing, { typing: !done }) // all that is typed is one step
   }
 
   /** go shows the list of an address of the same path. */
-  go(u, push) {
+  go(u, push, state = {}) {
     const address = u.pathname + u.search
-    if (push && address !== location.pathname + location.search) history.pushState({}, '', address)
-    else history.replaceState({}, '', address)
+    if (push && address !== location.pathname + location.search) history.pushState(state, '', address)
+    else history.replaceState(state, '', address)
     const input = $('[data-filter]', this.el).elements.q
     const q = u.searchParams.get('q') ?? ''
     if (document.activeElement !== input && input.value !== q) input.value = q
@@ -505,7 +509,7 @@ class List {
     const bar = $('[data-bulk]', this.el)
     if (bar.hidden !== !n) bar.hidden = !n
     $('[data-selected]', bar).textContent = number(n)
-    $('[data-act="select-all"]', bar).textContent = msg('Select all {n}', { n: this.total })
+    $('[data-act="select-all"]', bar).textContent = msg('Select all {n} matching', { n: this.total })
   }
 
   // submit adds what is selected outside of the window.

@@ -80,17 +80,22 @@ async function look(d) {
 
 const user = (doc) => $('.who', doc)?.textContent
 
+function over() {
+  document.dispatchEvent(new CustomEvent('handed-over'))
+  location.reload()
+}
+
 // back goes on in the new session; doc is a page of it. Somebody else does not
 // get what is on this page.
 async function back(d, doc) {
   if (!d.isConnected) return
-  if (user(doc) !== user(document)) return location.reload()
+  if (user(doc) !== user(document)) return over()
   const token = $('script[data-form]', doc)?.dataset.form
   const [was, is] = [$('.banner.as'), $('.banner.as', doc)].map((b) => b && [b.dataset.as, b.dataset.groups])
   if (String(was) !== String(is)) {
     const as = new URLSearchParams({ form: token, user: was?.[0] ?? '', groups: was?.[1] ?? '' })
     const answer = await ask('/ui/as', { method: 'POST', body: as })
-    if (!answer?.ok) return location.reload()
+    if (!answer?.ok) return over()
   }
   // Forms carry a token of the session, which is another one now.
   for (const i of $$('input[name=form]')) i.value = token

@@ -1,10 +1,10 @@
 // Shows a log: only the lines in sight are in the document; the others are in
 // memory, up to a bound.
 import './shared.js'
-import { $, $$, say } from './html.js'
+import { $, $$, say, told } from './html.js'
 import { dress, runs } from './ansi.js'
 import { finder, spots } from './find.js'
-import { Lines, cellsOf, textOf } from './lines.js'
+import { Lines, cellsOf, mostLines, mostMB, textOf } from './lines.js'
 import { msg, msgs } from './messages.js'
 import { resize, resizeByKey, rowHeight } from './size.js'
 import { subscribe } from './socket.js'
@@ -115,7 +115,7 @@ class LogView {
     const { time, find, around } = this.part
     time.value = q.get('time') ?? ''
     this.setWrap(q.get('wrap') === '1', false)
-    find.value = q.get('find') ?? ''
+    if (find.value === find.defaultValue) find.value = q.get('find') ?? '' // else it was typed before this came
     if (q.get('around')) { around.value = q.get('around'); this.lines.around = Number(around.value) || 0 }
     if (q.has('only')) this.setOnly(true, false)
     if (!says && q.get('since')) this.form.elements.since.value = q.get('since')
@@ -239,7 +239,7 @@ class LogView {
   }
 
   got(m) {
-    if (m.error) return this.problem(m.error.problem ?? m.error.Message)
+    if (m.error) return this.problem(told(m.error))
     if (!m.logs) return
     if (m.logs.sources) this.setSources(m.logs)
     this.problem(m.logs.problem)
@@ -270,7 +270,7 @@ class LogView {
   }
 
   // setSources takes the list of what there is to read.
-  setSources({ sources, tooMany }) {
+  setSources({ sources, tooMany, problem }) {
     this.tooMany = tooMany
     this.byIndex = sources.map((s) => {
       let mine = this.sources.get(s.key)
@@ -278,13 +278,16 @@ class LogView {
         mine = { n: this.sources.size }
         this.sources.set(s.key, mine)
       }
-      return Object.assign(mine, s)
+      return Object.assign(mine, { note: '' }, s) // there is none where nothing is to be said
     })
-    const pods = [...new Set(sources.map(podOf))]
-    const many = pods.length > 1 || sources.length > 1
-    const places = new Set(sources.map((s) => s.namespace)).size > 1
+    const all = [...this.sources.values()]
+    // What went while there was no connection is not in the list of the next one.
+    if (!tooMany && !problem) for (const s of all) if (!this.byIndex.includes(s)) Object.assign(s, { state: 'ended', note: 'deleted' })
+    const pods = [...new Set(all.map(podOf))]
+    const many = all.length > 1
+    const places = new Set(all.map((s) => s.namespace)).size > 1
     const containers = this.containersDiffer()
-    for (const s of this.sources.values()) {
+    for (const s of all) {
       // One pod: its containers are told apart; many: the pods are.
       s.label = pods.length > 1 ? (places ? s.namespace + '/' : '') + short(s.pod) + (containers ? '/' + s.container : '') : s.container
       s.colour = (pods.length > 1 ? pods.indexOf(podOf(s)) : s.n) % colours
@@ -294,12 +297,12 @@ class LogView {
       this.nodes.clear()
       this.part.rows.replaceChildren()
     }
-    this.labelCells = many ? Math.min(places ? 36 : 28, Math.max(...[...this.sources.values()].map((s) => s.label.length))) : 0
+    this.labelCells = many ? Math.min(places ? 36 : 28, Math.max(...all.map((s) => s.label.length))) : 0
     this.el.style.setProperty('--label', this.labelCells + 'ch')
     this.drawSources(many)
   }
 
-  containersDiffer() { return new Set(this.byIndex.map((s) => s.container)).size > 1 }
+  containersDiffer() { return new Set([...this.sources.values()].map((s) => s.container)).size > 1 }
 
   drawSources(many) {
     const box = this.part.sources
@@ -605,14 +608,17 @@ class LogView {
     pill.textContent = msgs(this.fresh, '{n} new line ↓', '{n} new lines ↓')
     const all = this.lines.all.length
     const text = [msgs(all, '{n} line', '{n} lines')]
-    if (this.lines.dropped) text.push(msgs(this.lines.dropped, '{n} older line dropped', '{n} older lines dropped'))
+    if (this.lines.dropped) {
+      text.push(msgs(this.lines.dropped, '{n} older line dropped', '{n} older lines dropped'))
+      text.push(msg('at most {lines} lines or {size} MB', { lines: mostLines, size: mostMB }))
+    }
     const states = [...this.sources.values()]
     const live = states.filter((s) => s.state === 'live').length
     if (states.length > 1) text.push(msg('{live} of {all} containers live', { live, all: states.length }))
     else if (states[0] && states[0].state !== 'live') text.push(stage(states[0]))
     if (this.begun && !states.length) text.push(msg('no pods yet'))
     if (this.tooMany) text.push(msgs(this.tooMany, '{n} more container is not shown', '{n} more containers are not shown'))
-    status.textContent = text.join(' · ')
+    status.title = status.textContent = text.join(' · ') // where the line is too short for it
     if (this.part.find.hasAttribute('aria-invalid')) return
     const at = this.current?.hit ? this.place() : 0
     if (!this.lines.find) count.textContent = ''
@@ -760,10 +766,11 @@ document.addEventListener('keydown', (e) => {
 
 // The help lists the keys of a log while its lines have the focus.
 document.addEventListener('key-help', (e) => {
+  if (inSight()) e.detail.push({ keys: ['/', 'Control+f'], what: msg('Find in the log') })
   if (!document.activeElement?.matches('[data-log="lines"]')) return
   e.detail.push(
-    { keys: ['f'], what: msg('Follow the end of the log, or stay here') }, { keys: ['w'], what: msg('Wrap long lines') }, { keys: ['n', 'N'], what: msg('Next match, match before') },
+    { keys: ['f', 'End'], what: msg('Follow the end of the log, or stay here') }, { keys: ['w'], what: msg('Wrap long lines') }, { keys: ['n', 'N'], what: msg('Next match, match before') },
     { keys: ['j', 'k'], what: msg('Next line, line before') }, { keys: ['m'], what: msg('Mark the line') }, { keys: ['Enter'], what: msg('Spread its JSON out') },
-    { keys: ['0', '…', '6'], what: msg('The last lines, everything, 1, 5, 15, 30 minutes, 1 hour') }, { keys: ['Control+f'], what: msg('Find in the log') }, { keys: ['Control++', 'Control+-', 'Control+0'], what: msg('Letters larger, smaller, as usual') },
+    { keys: ['0', '…', '6'], what: msg('The last lines, everything, 1, 5, 15, 30 minutes, 1 hour') }, { keys: ['Control++', 'Control+-', 'Control+0'], what: msg('Letters larger, smaller, as usual') },
   )
 })

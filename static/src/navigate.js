@@ -5,7 +5,6 @@ import * as forms from './forms.js'
 import { openDock, startLogs } from './dockstart.js'
 import * as explore from './explore.js'
 import * as feed from './feed.js'
-import * as job from './job.js'
 import { closeMenus } from './menus.js'
 import * as list from './list.js'
 import { language, msg } from './messages.js'
@@ -26,10 +25,11 @@ export function here() {
   explore.start($('#main'))
   feed.start($('#main'))
   refresh.start($('#main'))
-  job.start($('#main'), () => go(location.pathname + location.search, { push: false, focus: false }))
   startLogs($('#main'))
   panel.fromAddress()
   document.dispatchEvent(new CustomEvent('page'))
+  const el = $('#main [data-asks], #main [data-job]')
+  if (el) (el.dataset.job ? import('./job.js') : import('./asks.js')).then((m) => el.isConnected && m.start(el, again))
 }
 
 /** go shows another page of the dashboard; post is a form's content. */
@@ -50,11 +50,11 @@ export async function go(address, { push = true, focus = true, post = null } = {
   if (answer.status === 401) return document.dispatchEvent(new CustomEvent('session-ended'))
   const doc = answer.headers.get('Content-Type')?.startsWith('text/html') ? page(text) : null
   if (!doc || !$('#nav', doc)) return post ? failed(msg('The server gave no page.')) : location.assign(address)
-  if (post && answer.redirected) { forms.forget(); toast.tell() }
+  if (post && answer.redirected) { $('[data-kept]', doc) || forms.forget(); toast.tell() }
   // The scripts speak the language of this page: another one loads them anew.
   if (doc.documentElement.lang !== language && (!post || answer.redirected)) return location.assign(answer.url)
-  if (answer.redirected) history.pushState({}, '', answer.url)
-  else if (push && !post) history.pushState({}, '', address)
+  const to = answer.redirected ? answer.url : push && !post ? new URL(address, location.href).href : ''
+  if (to) history[to === location.href ? 'replaceState' : 'pushState']({}, '', to) // one step back leaves a page
   panel.close(false)
   show(doc)
   if (focus) $('#main').focus({ preventScroll: true })
@@ -161,13 +161,23 @@ document.addEventListener('submit', (e) => {
 // The session acts as someone else, or as itself again: what is shown is theirs
 // from now on. Text that is not saved stays.
 document.addEventListener('identity', async () => {
-  if (!forms.unsaved()) return go(location.pathname + location.search, { push: false, focus: false })
+  if (!forms.unsaved()) return again()
   const answer = await fetch('/ui/whoami', { headers: { 'X-Pilothouse': 'page' } }).catch(() => null)
   if (!answer?.ok) return
   $('.banner.as')?.remove()
   const banner = $('.banner.as', page(await answer.text()))
   if (banner) $('#main').prepend(document.importNode(banner, true))
 })
+
+// bare is the address of a list without what is beside it.
+function bare(address) {
+  const u = new URL(address, location)
+  u.searchParams.delete('sel')
+  return u.search
+}
+
+const again = () => go(location.pathname + location.search, { push: false, focus: false })
+document.addEventListener('again', again)
 
 let shown = location.pathname
 addEventListener('popstate', () => {
@@ -176,7 +186,7 @@ addEventListener('popstate', () => {
   if (l && u.pathname === shown && new URL(l.url, location).pathname === u.pathname) {
     going?.abort() // one went forward and back before the other page was there
     panel.fromAddress()
-    return l.go(u, false)
+    return bare(l.url) === bare(u) || l.go(u, false)
   }
   go(u.pathname + u.search, { push: false })
 })

@@ -27,18 +27,18 @@ function follow(root, el) {
     } while (again)
     busy = false
   }
-  return subscribe(() => ({ kind: 'object', url: el.dataset.object, from: 0, size: 1 }), (m) => {
+  return subscribe(() => ({ kind: 'object', url: el.dataset.object + (el.dataset.tab && '?tab=' + el.dataset.tab), from: 0, size: 1 }), (m) => {
     if (!m.object) return
     if (!m.object.uid) return gone(el)
     if ('own' in el.dataset) return // the tab keeps itself up to date
-    if (m.object.version !== el.dataset.version || m.object.uid !== el.dataset.uid) refresh()
+    if (m.object.beside || m.object.version !== el.dataset.version || m.object.uid !== el.dataset.uid) refresh()
   })
 }
 
 async function load(root, el) {
   const tab = $('.tabs [aria-current]', el)
-  const answer = await fetch(tab?.href ?? location.href, { headers: { 'X-Pilothouse': root.id === 'panel' ? 'panel' : 'page' } })
-  if (!answer.ok || !el.isConnected) return
+  const answer = await fetch(tab?.href ?? location.href, { headers: { 'X-Pilothouse': root.id === 'panel' ? 'panel' : 'page' } }).catch(() => null) // what is missed comes with the next connection
+  if (!answer?.ok || !el.isConnected) return
   const text = await answer.text()
   const now = root.id === 'panel' ? $('[data-object]', fragment(text)) : $('#main [data-object]', page(text))
   if (!now) return

@@ -2,6 +2,7 @@
 // can be done with the object that one looks at. Nothing is loaded before
 // something is typed; the server ranks. What was seen lately stands before what
 // fits as well, and drafts that wait stand first of all.
+import { places } from './drafts.js'
 import { $, $$, fragment, safe, say } from './html.js'
 import { current } from './list.js'
 import { msg } from './messages.js'
@@ -39,8 +40,7 @@ function seen(root) {
 }
 
 // drafts are the edits that were left without a save.
-const drafts = () => Object.keys(localStorage).filter((k) => k.startsWith('draft /')).map((k) => {
-  const path = k.slice(6)
+const drafts = () => places().map((path) => {
   return { href: path === '/ui/apply' ? path : path + '?edit=1', kind: 'draft', text: path.split('/').at(-1), note: path.match(/\/namespaces\/([^/]+)\//)?.[1] ?? '' }
 })
 
@@ -76,6 +76,9 @@ function box(list) {
   return b
 }
 
+// note is a line below them.
+const note = (text) => Object.assign(document.createElement('p'), { className: 'dim note', role: 'status', textContent: text })
+
 // Kinds of results that are no kinds of objects; others are Kubernetes' names.
 const kinds = { action: msg('action'), list: msg('list'), draft: msg('draft'), page: msg('page'), 'go to': msg('go to') }
 
@@ -108,17 +111,21 @@ async function ask(value) {
   try {
     const answer = await fetch('/ui/search?' + new URLSearchParams({ q: value, at }), { headers: { 'X-Pilothouse': 'palette' }, signal: mine.signal })
     if (answer.status === 401) return document.dispatchEvent(new CustomEvent('session-ended'))
-    const found = fragment(await answer.text())
+    const text = await answer.text()
+    if (!answer.ok) return show(box(known), note(msg('The server refused.')))
+    const found = fragment(text)
     put(found, known)
     show(found)
   } catch (e) {
-    if (e.name !== 'AbortError') throw e
+    if (e.name === 'AbortError') return
+    show(box(known), note(msg('The server does not answer.')))
   }
 }
 
 // put puts what was seen lately before what fits no better.
 function put(found, known) {
   const results = $('.results', found)
+  const none = !results.children.length
   for (const r of known) {
     const same = $$('a', results).find((a) => a.getAttribute('href') === r.href && !a.dataset.known)
     const a = same ?? option(r)
@@ -127,11 +134,11 @@ function put(found, known) {
     const after = $$('a', results).find((o) => o !== a && (Number(o.dataset.rank) > r.rank || Number(o.dataset.rank) === r.rank && !('known' in o.dataset)))
     results.insertBefore(a, after ?? null)
   }
-  if (known.length) $('.note', found)?.remove()
+  if (known.length && none && !$('.note[data-unread]', found)) $('.note', found)?.remove()
 }
 
-function show(nodes) {
-  $(':scope > div', el).replaceChildren(nodes)
+function show(...nodes) {
+  $(':scope > div', el).replaceChildren(...nodes)
   $$('[role=option]', el).forEach((li, i) => { li.id = 'option' + i })
   mark(0)
 }

@@ -17,16 +17,26 @@ export const isOpen = () => !!el && !el.hidden
 
 /** open shows the object that a link of the list leads to. */
 export function open(a) {
+  clearTimeout(following)
   opener = a
   return show(a.href)
 }
 
 /** show shows an object, or one of its tabs, and puts it into the address. */
-export function show(href) {
-  const u = new URL(location)
-  u.searchParams.set('sel', key(href))
-  history.replaceState({}, '', u.pathname + u.search)
+export function show(href, push = true) {
+  select(key(href), push)
   return load(href)
+}
+
+// select puts what the panel shows into the address; a step of its own is one
+// that one can go back from.
+function select(sel, push) {
+  const u = new URL(location)
+  if (sel) u.searchParams.set('sel', sel)
+  else u.searchParams.delete('sel')
+  const address = u.pathname + u.search
+  if (push && address !== location.pathname + location.search) history.pushState({}, '', address)
+  else history.replaceState({}, '', address)
 }
 
 // key names the object of an address, and its tab, for the address of the list.
@@ -67,11 +77,7 @@ export function close(focus = true) {
   object.start(el)
   feed.start(el)
   startLogs(el)
-  const u = new URL(location)
-  if (u.searchParams.has('sel')) {
-    u.searchParams.delete('sel')
-    history.replaceState({}, '', u.pathname + u.search)
-  }
+  if (focus && new URL(location).searchParams.has('sel')) select('', true)
   if (focus && opener?.isConnected) opener.focus()
   return true
 }
@@ -89,5 +95,5 @@ document.addEventListener('focusin', (e) => {
   const a = e.target.closest?.('a[data-open]')
   if (!a || !isOpen() || a === opener) return
   clearTimeout(following)
-  following = setTimeout(() => open(a), 80)
+  following = setTimeout(() => { opener = a; show(a.href, false) }, 80)
 })

@@ -22,7 +22,7 @@ export function plots(root) {
 }
 
 function make(el, data, values) {
-  const lines = ['--accent', '--warn', '--bad'].map((n) => colour(el, n))
+  const lines = ['--accent', '--gone', '--bad'].map((n) => colour(el, n))
   const axis = { stroke: colour(el, '--dim'), grid: { stroke: colour(el, '--line'), width: 1 }, ticks: { show: false }, font: '11px system-ui, sans-serif' }
   const legend = el.parentNode.querySelector('figcaption .dim')
   const unit = data.unit && data.unit !== '/s' ? ` ${data.unit}` : data.unit

@@ -1,30 +1,34 @@
 // Finds out whether the other end of a connection is still there. A laptop that
 // slept, or a network that swallows everything, closes no websocket.
 
-const every = 15_000
-const within = 10_000
-const afterSleep = 3_000
+const silence = 5000
+const turn = 1000
 
-/** pulse asks for a sign of life now and then: ask() does, and is false when
- * there is no connection; dead() is called when none came. */
+/** pulse asks for a sign of life when nothing has come for a while: ask() does,
+ * and is false when there is no connection; dead() is called when none comes. Only
+ * time in which this page could have read an answer counts. */
 export function pulse(ask, dead) {
-  let dying = 0
-  let last = Date.now()
-  const expect = (ms = within) => { dying ||= setTimeout(() => { dying = 0; dead() }, ms) }
-  const heard = () => { clearTimeout(dying); dying = 0 }
-  const beat = (ms) => { if (ask()) expect(ms) }
-  const ticking = setInterval(() => {
-    const slept = Date.now() - last > 2 * every
-    last = Date.now()
-    beat(slept ? afterSleep : within)
-  }, every)
+  let last = performance.now() // when something came
+  let asked = 0 // when a sign of life was asked for, 0 when none has to come
+  let turned = last
+  const expect = () => { asked ||= performance.now() }
+  const beat = () => { if (ask()) expect() }
+  const turning = setInterval(() => {
+    const now = performance.now()
+    const away = now - turned > 3 * turn
+    turned = now
+    if (away) asked = 0
+    if (away || !asked && now - last > silence) beat()
+    else if (asked && now - asked > silence) { asked = 0; dead() }
+  }, turn)
   return {
     beat, // asks now
     expect, // something has to come, as after the beginning of a connection
-    heard, // something came
-    stop() { clearInterval(ticking); heard() },
+    heard() { last = performance.now(); asked = 0 }, // something came, or nothing has to
+    stop() { clearInterval(turning) },
   }
 }
 
-/** answering gives up a request that is not answered. */
-export const answering = () => AbortSignal.timeout(within)
+/** answering gives up a request that is not answered, soon enough to be back
+ * within five seconds. */
+export const answering = () => AbortSignal.timeout(4000)

@@ -2,6 +2,7 @@
 // a file of what the same scripts import: all of them import this, so that it is
 // one file, one request.
 import './clipboard.js'
+import './dockstart.js'
 import './html.js'
 import './messages.js'
 import './socket.js'

@@ -2,6 +2,7 @@
 // connection is lost it is made again, and every part says anew what it has.
 import { $, say } from './html.js'
 import { clock, language, msg } from './messages.js'
+import { answering, pulse } from './pulse.js'
 
 const subs = new Map() // id -> { ask, got }
 let socket = null
@@ -10,9 +11,8 @@ let attempts = 0
 let timer = 0
 let paused = false
 let since = new Date()
+let loaded = since // when what is no live part was
 let ended = false
-let heard = 0 // when the last message came
-let asked = 0 // when the server was asked whether it is there, 0 when it need not be
 const troubles = new Map() // id -> why a part is not live
 
 /** subscribe opens a live part. ask() gives the request, got(message) takes what
@@ -46,17 +46,16 @@ function connect() {
   clearTimeout(timer)
   socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ui/live?language=${language}`)
   const mine = socket
-  asked = performance.now() // it answers by opening
+  life.expect() // it answers by opening
   mine.onopen = () => {
-    attempts = asked = 0
-    heard = performance.now()
+    attempts = 0
+    life.heard()
     for (const [id, s] of subs) send({ do: 'open', id, ...s.ask() })
     show()
   }
   mine.onmessage = (e) => {
     since = new Date()
-    heard = performance.now()
-    asked = 0
+    life.heard()
     const m = JSON.parse(e.data)
     if (m.state) {
       if (m.state.live) troubles.delete(m.id)
@@ -67,7 +66,7 @@ function connect() {
   }
   mine.onclose = (e) => {
     if (socket !== mine) return
-    socket = null
+    leave()
     if (e.code === 4401) return expired()
     if (e.code === 4410) document.dispatchEvent(new CustomEvent('identity'))
     again()
@@ -75,28 +74,19 @@ function connect() {
   }
 }
 
-// A connection can be dead without having been closed. When nothing has come for
-// a while the server is asked, and when it does not answer that is the end. Only
-// time in which this page could have read an answer counts.
-const silence = 5000
-const turn = 1000
-let turned = 0
-setInterval(() => {
-  const now = performance.now()
-  const busy = now - turned > 3 * turn
-  turned = now
-  if (!socket) return
-  if (busy) asked &&= now
-  else if (!asked && now - heard > silence && send({ do: 'ping' })) asked = now
-  else if (asked && now - asked > silence) lose()
-}, turn)
+const life = pulse(() => send({ do: 'ping' }), lose)
 
-// lose gives the connection up; closing it would wait for the other end.
-function lose() {
+// leave has nothing more to do with the connection; closing it would wait for the
+// other end.
+function leave() {
   const s = socket
   socket = null
+  life.heard()
   s?.close()
-  asked = 0
+}
+
+function lose() {
+  leave()
   again()
   show()
 }
@@ -111,7 +101,7 @@ function again() {
 // retry asks first whether the session is still there: a websocket cannot tell.
 async function retry() {
   try {
-    const r = await fetch('/ui/session', { headers: { 'X-Pilothouse': 'session' }, redirect: 'error', signal: AbortSignal.timeout(4000) })
+    const r = await fetch('/ui/session', { headers: { 'X-Pilothouse': 'session' }, redirect: 'error', signal: answering() })
     if (r.status === 401) return expired()
     if (!r.ok) throw new Error(r.statusText)
     connect()
@@ -139,38 +129,42 @@ export function resume() {
 function show() {
   const el = $('#live')
   if (!el) return
-  el.hidden = !subs.size
+  el.hidden = false
   const trouble = [...troubles.values()][0]
   let state = 'live', text = msg('live')
   if (ended) [state, text] = ['off', msg('logged out')]
+  else if (!subs.size) [state, text] = ['still', msg('as of {time}', { time: clock(loaded) })]
   else if (paused) [state, text] = ['paused', msg('paused at {time}', { time: clock(since) })]
   else if (socket?.readyState !== WebSocket.OPEN) {
     if (attempts) [state, text] = ['lost', msg('reconnecting, data from {time}', { time: clock(since) })]
     else [state, text] = ['wait', msg('connecting')]
   } else if (trouble) [state, text] = ['lost', msg('stale since {time}: {why}', { time: clock(new Date(trouble.since)), why: trouble.why })]
   if (el.dataset.state === state && el.lastElementChild.textContent === text) return
-  if (state !== 'wait' && el.dataset.state !== state && !(state === 'live' && el.dataset.state !== 'lost')) say(text)
+  if (state !== 'wait' && state !== 'still' && el.dataset.state !== state && !(state === 'live' && el.dataset.state !== 'lost')) say(text)
   el.dataset.state = state
   el.lastElementChild.textContent = text
-  el.setAttribute('aria-pressed', String(paused))
-  el.title = state === 'paused' ? msg('Go on (p)') : msg('Pause (p)')
+  if (state === 'still') el.removeAttribute('aria-pressed')
+  else el.setAttribute('aria-pressed', String(paused))
+  el.title = state === 'still' ? msg('Load again') : state === 'paused' ? msg('Go on (p)') : msg('Pause (p)')
 }
 
 /** toggle pauses the live parts, or goes on. */
 export function toggle() {
   if (ended) return expired()
+  if (!subs.size) return document.dispatchEvent(new CustomEvent('again'))
   paused = !paused
   if (paused) {
     clearTimeout(timer)
-    const s = socket
-    socket = null
-    s?.close()
+    leave()
   } else {
     attempts = 0
     connect()
   }
   show()
 }
+
+// A page without live parts is as old as when it came.
+document.addEventListener('page', () => { loaded = new Date(); show() })
 
 addEventListener('online', () => { if (!socket && attempts) { attempts = 0; clearTimeout(timer); retry() } })
 addEventListener('offline', () => { if (socket) lose() })
@@ -180,7 +174,7 @@ let hidden = 0
 document.addEventListener('visibilitychange', () => {
   clearTimeout(hidden)
   if (document.hidden) {
-    hidden = setTimeout(() => { const s = socket; socket = null; clearTimeout(timer); s?.close() }, 30_000)
+    hidden = setTimeout(() => { clearTimeout(timer); leave() }, 30_000)
   } else if (!socket) {
     connect()
     show()

@@ -5,15 +5,20 @@ import { FitAddon } from '@xterm/addon-fit'
 import { SearchAddon } from '@xterm/addon-search'
 import { Unicode11Addon } from '@xterm/addon-unicode11'
 import { WebLinksAddon } from '@xterm/addon-web-links'
+import style from '@xterm/xterm/css/xterm.css'
 import { Terminal } from '@xterm/xterm'
 import { copy } from './clipboard.js'
-import { say } from './html.js'
+import { $, say } from './html.js'
 import { language, msg } from './messages.js'
 import { answering, pulse } from './pulse.js'
 import { resizeByKey, textSize } from './size.js'
 
+// Before the page's own styles, which change some of it.
+document.head.prepend(Object.assign(document.createElement('style'), { nonce: $('script[type=module]')?.nonce ?? '', textContent: style }))
+
 const ackEvery = 32 << 10
 const pasteChunk = 16 << 10
+const mostTyped = 8 << 20 // bytes of which it is not known that they arrived
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
 
@@ -38,6 +43,8 @@ export class Shell {
     this.state = 'connecting'
     this.received = -1
     this.acked = 0
+    this.page = Math.random().toString(36).slice(2)
+    this.untype()
     this.attempts = 0
     this.term = new Terminal({
       allowProposedApi: true, cursorBlink: false, fontFamily: css('--mono'), fontSize: textSize() + 1, lineHeight: 1.15, scrollback: 10_000,
@@ -89,7 +96,7 @@ export class Shell {
 
   connect() {
     clearTimeout(this.retrying)
-    const q = new URLSearchParams({ language })
+    const q = new URLSearchParams({ language, page: this.page })
     for (const [k, v] of Object.entries(this.target)) if (v) q.set(k, v)
     if (this.target.id) q.set('offset', String(this.received))
     const s = this.socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ui/terminal?${q}`)
@@ -114,7 +121,9 @@ export class Shell {
       this.attempts = 0
       this.set('open')
       this.send({ size: [this.term.cols, this.term.rows], ack: m.offset })
+      this.retype(m)
     }
+    if (m.pong) this.arrived(m.typed)
     if (m.ended?.other) {
       const socket = this.socket
       this.socket = null
@@ -154,8 +163,41 @@ export class Shell {
       return
     }
     if (this.state === 'out') return
-    if (this.socket?.readyState !== WebSocket.OPEN) return
-    for (let i = 0; i < bytes.length; i += pasteChunk) this.socket.send(bytes.subarray(i, i + pasteChunk))
+    if (this.unsure + bytes.length > mostTyped) return this.note(msg('What you typed was not sent: too much of it waits already.'), 31)
+    for (let i = 0; i < bytes.length; i += pasteChunk) this.pass(bytes.subarray(i, i + pasteChunk))
+    if (this.unsure > ackEvery) this.pulse.beat()
+  }
+
+  // pass keeps what is typed until the server says that it arrived.
+  pass(piece) {
+    this.typed.push(piece)
+    this.unsure += piece.length
+    if (this.state === 'open' && this.socket?.readyState === WebSocket.OPEN) this.socket.send(piece)
+  }
+
+  // arrived forgets what was typed up to the byte n of the terminal's.
+  arrived(n) {
+    while (this.typed.length && n > this.entered) {
+      const piece = this.typed.shift()
+      const some = Math.min(piece.length, n - this.entered)
+      this.entered += some
+      this.unsure -= some
+      if (some < piece.length) this.typed.unshift(piece.subarray(some))
+    }
+  }
+
+  // retype sends again what was typed into a connection that had no other end.
+  retype(m) {
+    if (this.entered >= 0) m.same ? this.arrived(m.typed) : this.untype()
+    this.entered = m.typed
+    for (const piece of this.typed) this.socket.send(piece)
+  }
+
+  // untype forgets what was typed, when it is not for the command that is there now.
+  untype() {
+    this.typed = []
+    this.unsure = 0
+    this.entered = -1
   }
 
   /** again opens a new shell, or takes this one back from another window. */
@@ -165,6 +207,7 @@ export class Shell {
       this.received = -1
       this.target.await = undefined
     }
+    this.untype()
     this.outcome = null
     this.set('connecting')
     this.connect()

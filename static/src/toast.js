@@ -51,6 +51,10 @@ function count() {
     const text = msg('{n} s', { n: Math.ceil(left / 1000) })
     if (el.textContent !== text) el.textContent = text
     if (left) soonest = Math.min(soonest, left % 1000 || 1000)
+    else if (!el.over) {
+      el.over = true
+      el.closest('p')?.querySelector('[data-again]')?.click()
+    }
   }
   for (const t of $$('[data-toast]', box)) {
     const { work } = t.dataset

@@ -51,19 +51,23 @@ export function start(el, again, signal) {
   fit(table)
 }
 
-// freeze gives each column but the last the width that it has.
+// freeze gives each column but the last the width that it has; those for which
+// there is no room keep theirs.
 function freeze(table) {
   const cells = $$('thead th', table), cols = $$('col', table)
   const widths = cells.map((th) => th.getBoundingClientRect().width)
-  cols.forEach((col, i) => { col.style.width = i < cols.length - 1 ? `${widths[i]}px` : 'auto' })
+  cols.forEach((col, i) => { if (widths[i]) col.style.width = i < cols.length - 1 ? `${widths[i]}px` : 'auto' })
 }
 
-/** fit keeps some room for the last column where the others have their widths. */
+/** fit keeps some room for the last column where the others have their widths, and
+ * none of them went for lack of room. */
 export function fit(table) {
   const cols = $$('col', table)
   const last = cols.at(-1)
   if (!last || last.style.width !== 'auto' && !last.classList.contains('wfill')) return
   const cells = $$('thead th', table)
+  table.style.minWidth = ''
+  if (cells.some((th) => !th.offsetWidth)) return
   const taken = cols.slice(0, -1).reduce((n, col, i) => n + (parseFloat(col.style.width) || cells[i].getBoundingClientRect().width), 0)
   table.style.minWidth = `${taken + 90}px`
 }
@@ -83,7 +87,8 @@ function keep(el, table) {
   const q = new URLSearchParams()
   const cols = $$('col', table)
   $$('thead th', table).forEach((th, i) => {
-    if (th.dataset.col && i < cols.length - 1) q.set(th.dataset.col, String(Math.round(parseFloat(cols[i].style.width) / unit)))
+    const letters = th.offsetWidth ? parseFloat(cols[i].style.width) / unit : Number(/\bw(\d+)/.exec(cols[i].className)?.[1])
+    if (th.dataset.col && i < cols.length - 1 && letters) q.set(th.dataset.col, String(Math.round(letters)))
   })
   return send(el, q.toString())
 }

@@ -1,10 +1,13 @@
 package pages
 
 import (
+	"cmp"
 	"context"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"pilothouse/web/messages"
 	"pilothouse/web/view"
@@ -56,6 +59,11 @@ func ended(list []view.Container) bool {
 	return slices.ContainsFunc(list, func(c view.Container) bool { return c.Last != "" })
 }
 
+// exactShare is what stands behind the short amounts of a gauge.
+func exactShare(ctx context.Context, g *view.Gauge) string {
+	return messages.T(ctx, "%s of %s", cmp.Or(g.Exact, g.Now), cmp.Or(g.ExactOf, g.Of))
+}
+
 func depth(n int) string { return "depth" + strconv.Itoa(min(n, 4)) }
 
 func checkVerb(c *view.Check) string {
@@ -94,6 +102,26 @@ func resultHead(done bool) messages.Text {
 		return "Result"
 	}
 	return "Would be"
+}
+
+// large tells a text that takes a browser long to lay out whole: where there are scripts
+// it waits for the editor, which shows the part in sight.
+func large(text string) bool { return len(text) > 100_000 || strings.Count(text, "\n") > 3000 }
+
+// marked has the editor mark lines.
+func marked(marks string) templ.Attributes {
+	if marks == "" {
+		return nil
+	}
+	return templ.Attributes{"data-marks": marks}
+}
+
+// kept tells an apply whose text is still to be done something with.
+func kept(a view.Apply) bool { return a.Done && (a.Failures > 0 || a.NotBegun > 0) }
+
+// goesOn tells an apply that has ended and whose documents can be applied again.
+func goesOn(a view.Apply) bool {
+	return a.Done && a.Text != "" && (a.Job == nil || !a.Job.Running)
 }
 
 // jobText is how far work is.
@@ -177,6 +205,29 @@ func columnLabel(ctx context.Context, columns []messages.Text, i int) templ.Attr
 	return templ.Attributes{"data-l": messages.T(ctx, columns[i])}
 }
 
+// numbers tells whether a column of a table has nothing but numbers, and what is
+// said of them in brackets.
+func numbers(t *view.Table, column int) bool {
+	some := false
+	for _, r := range t.Rows {
+		if column >= len(r) || r[column].Text == "" {
+			continue
+		}
+		number, _, _ := strings.Cut(r[column].Text, " (")
+		if _, err := strconv.ParseFloat(strings.ReplaceAll(number, ",", ""), 64); err != nil {
+			return false
+		}
+		some = true
+	}
+	return some
+}
+
+// cardClass is that of lists whose rows have so many lines as cards.
+func cardClass(lines int) string { return "cards" + strconv.Itoa(min(max(lines, 2), 7)) }
+
+// askSize is how many letters a field of a form has, at least, for its hint.
+func askSize(hint string) string { return strconv.Itoa(max(7, utf8.RuneCountInString(hint)-2)) }
+
 // containerColumns are the columns that say something of any container.
 type containerColumns struct{ state, ports, requests, limits bool }
 
@@ -200,4 +251,15 @@ func fullName(a view.Act) templ.Attributes {
 }
 
 // rows is how many lines a field shows for a text, eight at most.
-func rows(text string) string { return strconv.Itoa(min(strings.Count(text, "\n")+1, 8)) }
+func rows(text string) string { return strconv.Itoa(min(strings.Count(text, "\n")+len(text)/80+1, 8)) }
+
+// styles are styles that a page has besides those of all pages.
+func styles(css string) templ.Component {
+	return templ.ComponentFunc(func(ctx context.Context, w io.Writer) error {
+		if css == "" {
+			return nil
+		}
+		_, err := io.WriteString(w, `<style nonce="`+templ.GetNonce(ctx)+`">`+css+`</style>`)
+		return err
+	})
+}

@@ -98,7 +98,13 @@ var text = templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
 })
 
 var pagesOf = []entry{
-	of("pages.WhoCan", pages.WhoCan), of("pages.Subject", pages.Subject), of("pages.Edit", pages.Edit), of("pages.Apply", pages.Apply), of("pages.Delete", pages.Delete), of("pages.Bulk", pages.Bulk), of("pages.Job", pages.Job),
+	of("pages.WhoCan", pages.WhoCan), of("pages.Subject", pages.Subject), of("pages.Edit", pages.Edit), of("pages.Apply", pages.Apply), of("pages.Applying", func(a view.Apply) templ.Component {
+		if a.Job == nil {
+			a.Job = &view.Job{Title: "Apply YAML"}
+		}
+		a.Job.Running = true
+		return pages.Applying(a)
+	}), of("pages.Delete", pages.Delete), of("pages.Bulk", pages.Bulk), of("pages.BulkDeletes", pages.BulkDeletes), of("pages.Job", pages.Job),
 	of("pages.Explore", pages.Explore), of("pages.Schema", pages.Schema), of("pages.Operation", pages.Operation), to("pages.Fault", pages.Fault), of("pages.Feed", pages.Feed),
 	of("pages.WhoAmI", pages.WhoAmI), of("pages.Sessions", pages.Sessions), of("pages.Access", pages.Access), of("pages.Help", pages.Help), of("pages.List", pages.List),
 	of("pages.LogsPage", pages.LogsPage), of("pages.Object", func(o view.Object) templ.Component { o.Panel, o.Whole = false, false; return pages.Object(o, text) }),
@@ -116,7 +122,7 @@ var parts = []entry{
 	of("pages.LogView", pages.LogView), to("pages.Shell", pages.Shell), to("pages.Overview", pages.Overview), to("pages.YAML", pages.YAML), to("pages.Events", pages.Events), to("pages.Related", pages.Related),
 	of("pages.History", pages.History), of("pages.Results", pages.Results),
 	of("templates.Toasts", func(t view.Toast) templ.Component { return templates.Toasts(toasts(t), "token", "/ui/") }),
-	of("templates.Hidden", templates.Hidden), {"templates.Wheel", func(bool) templ.Component { return templates.Wheel() }},
+	of("templates.Hidden", templates.Hidden), of("templates.LineNumbers", templates.LineNumbers), {"templates.Wheel", func(bool) templ.Component { return templates.Wheel() }},
 	of("templates.Tone", func(s string) templ.Component { return templates.Tone("warn", s) }), to("templates.Denied", templates.Denied),
 	of("templates.Same", func(s string) templ.Component { return templates.Same(s, s) }), to("templates.Fault", templates.Fault),
 }
@@ -133,6 +139,9 @@ var documents = []entry{
 // toasts is a toast in each of its states.
 func toasts(t view.Toast) []view.Toast {
 	var list []view.Toast
+	if t.Text == "" {
+		t.Text, t.Subject = "Delete pod web-7", "Pod web-7" // each says something
+	}
 	for _, state := range []string{"", "held", "running", "kept", "done", "failed"} {
 		t.State, t.ID = state, "toast-"+state
 		list = append(list, t)

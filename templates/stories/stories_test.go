@@ -62,3 +62,18 @@ func TestStoriesCanBeShown(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkViews renders every story once.
+func BenchmarkViews(b *testing.B) {
+	list := All()
+	var out bytes.Buffer
+	for b.Loop() {
+		out.Reset()
+		for _, s := range list {
+			if err := s.Body.Render(b.Context(), &out); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.SetBytes(int64(out.Len()))
+}

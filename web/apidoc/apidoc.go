@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"slices"
 	"sort"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -273,11 +272,12 @@ func parse(path string, raw []byte) (*Document, error) {
 			}
 		}
 	}
-	slices.SortFunc(d.Operations, func(a, b *Operation) int {
+	sort.SliceStable(d.Operations, func(i, j int) bool {
+		a, b := d.Operations[i], d.Operations[j]
 		if a.Path != b.Path {
-			return strings.Compare(a.Path, b.Path)
+			return a.Path < b.Path
 		}
-		return strings.Compare(a.Method, b.Method)
+		return a.Method < b.Method
 	})
 	for _, name := range slices.Sorted(maps.Keys(d.Schemas)) {
 		s := d.Schemas[name]
@@ -309,7 +309,7 @@ func (o *operation) read(method, path string, shared []parameter) *Operation {
 	for code, r := range o.Responses {
 		out.Responses = append(out.Responses, Response{Code: code, Description: r.Description, Schema: r.Content.schema()})
 	}
-	slices.SortFunc(out.Responses, func(a, b Response) int { return strings.Compare(a.Code, b.Code) })
+	sort.SliceStable(out.Responses, func(i, j int) bool { return out.Responses[i].Code < out.Responses[j].Code })
 	return out
 }
 

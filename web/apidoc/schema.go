@@ -1,7 +1,9 @@
 package apidoc
 
 import (
+	"maps"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -173,22 +175,14 @@ func (d *Document) HasFields(s *Schema) bool { return len(d.Inner(s).Properties)
 
 // Names are the fields of an object in the order in which people read them.
 func (s *Schema) Names() []string {
-	list := make([]string, 0, len(s.Properties))
-	for name := range s.Properties {
-		list = append(list, name)
-	}
+	list := slices.Sorted(maps.Keys(s.Properties))
 	first := []string{"apiVersion", "kind", "metadata", "spec", "status"}
-	slices.SortFunc(list, func(a, b string) int {
-		i, j := slices.Index(first, a), slices.Index(first, b)
-		switch {
-		case i >= 0 && j >= 0:
-			return i - j
-		case i >= 0:
-			return -1
-		case j >= 0:
-			return 1
+	rank := func(name string) int {
+		if i := slices.Index(first, name); i >= 0 {
+			return i
 		}
-		return strings.Compare(a, b)
-	})
+		return len(first)
+	}
+	sort.SliceStable(list, func(i, j int) bool { return rank(list[i]) < rank(list[j]) })
 	return list
 }

@@ -103,16 +103,7 @@ func (m Marks) On(uid string) bool {
 // wait or go on, those that ended a moment ago, and those that failed and that
 // they have not seen.
 func (t *Table) Told(owner string) []*Job {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var list []*Job
-	for _, j := range t.jobs {
-		if j.Owner == owner && j.Subject != "" && j.tells() {
-			list = append(list, j)
-		}
-	}
-	slices.SortFunc(list, func(a, b *Job) int { return b.began.Compare(a.began) })
-	return list
+	return slices.DeleteFunc(t.Of(owner), func(j *Job) bool { return j.Subject == "" || !j.tells() })
 }
 
 func (j *Job) tells() bool {

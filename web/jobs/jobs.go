@@ -26,6 +26,11 @@ type Work struct {
 	Items []Item
 	// Hold is how long the work waits for its owner to think better of it.
 	Hold time.Duration
+	// InOrder has each item begun when the one before has ended.
+	InOrder bool
+	// Detail is what the page of the work knows of it besides; it is kept as long
+	// as the job.
+	Detail any
 }
 
 // Item is the work on one object.
@@ -122,24 +127,27 @@ func (j *Job) run(ctx context.Context) {
 func (j *Job) work(ctx context.Context) {
 	work := make(chan int)
 	var group sync.WaitGroup
-	for range workers {
+	n := workers
+	if j.InOrder {
+		n = 1
+	}
+	for range n {
 		group.Go(metrics.Guarded("dashboard", func() {
 			for i := range work {
 				j.note(i, Working, "", nil)
 				note, err := j.Items[i].Run(ctx)
+				j.Items[i].Run = nil // with what it held
 				j.note(i, Done, note, err)
 			}
 		}))
 	}
 	defer group.Wait()
 	defer close(work)
-	for i := range j.Items {
+	for i := 0; i < len(j.Items) && ctx.Err() == nil; i++ {
 		select {
 		case work <- i:
-			continue
 		case <-ctx.Done():
 		}
-		return
 	}
 }
 
@@ -224,10 +232,13 @@ func (j *Job) States(n int) ([]State, map[int]string) {
 	return slices.Clone(j.states[:min(n, len(j.states))]), notes
 }
 
-// ItemState is an item that is in another state now.
+// ItemState is an item that is in another state now: Note is what there is to say
+// of one that went well, Err why one failed.
 type ItemState struct {
 	Index int
 	State State
+	Note  string
+	Err   error
 }
 
 // Since gives which of the first n items have changed after the first at
@@ -239,8 +250,17 @@ func (j *Job) Since(at, n int) (changed []ItemState, now int) {
 	for _, i := range j.log[min(at, len(j.log)):] {
 		if int(i) < n && !told[i] {
 			told[i] = true
-			changed = append(changed, ItemState{int(i), j.states[i]})
+			changed = append(changed, ItemState{Index: int(i), State: j.states[i], Note: j.notes[int(i)]})
 		}
+	}
+	why := map[int]error{}
+	for _, f := range j.failures {
+		if told[int32(f.Index)] {
+			why[f.Index] = f.Err
+		}
+	}
+	for i := range changed {
+		changed[i].Err = why[changed[i].Index]
 	}
 	return changed, len(j.log)
 }

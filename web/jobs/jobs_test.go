@@ -89,3 +89,41 @@ func TestJobsAreBounded(t *testing.T) {
 	cancel()
 	table.Wait()
 }
+
+func TestWorkInOrder(t *testing.T) {
+	table := New(t.Context())
+	var order []int
+	var at atomic.Int32
+	items := make([]Item, 50)
+	for i := range items {
+		items[i] = Item{Run: func(context.Context) (string, error) {
+			if at.Add(1) != 1 {
+				t.Error("two at the same time")
+			}
+			order = append(order, i)
+			at.Add(-1)
+			if i == 7 {
+				return "", errors.New("refused")
+			}
+			return "said", nil
+		}}
+	}
+	detail := new(int)
+	j, err := table.Start(Work{Owner: "ann", Items: items, InOrder: true, Detail: detail})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait(t, j)
+	for i, n := range order {
+		if i != n {
+			t.Fatalf("%v", order)
+		}
+	}
+	changed, _ := j.Since(0, 50)
+	if len(changed) != 50 || changed[7].State != Failed || changed[7].Err == nil || changed[8].Note != "said" || changed[8].Err != nil {
+		t.Errorf("%+v", changed)
+	}
+	if list := table.Of("ann"); len(list) != 1 || list[0].Detail != detail || len(table.Of("bob")) != 0 {
+		t.Errorf("%v", list)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -135,6 +136,20 @@ func (t *Table) Find(owner, id string) *Job {
 		return j
 	}
 	return nil
+}
+
+// Of gives the jobs of an owner, the newest first.
+func (t *Table) Of(owner string) []*Job {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var list []*Job
+	for _, j := range t.jobs {
+		if j.Owner == owner {
+			list = append(list, j)
+		}
+	}
+	sort.SliceStable(list, func(i, j int) bool { return list[j].began.Before(list[i].began) })
+	return list
 }
 
 // Watch has wake called when a job of an owner begins to wait, is begun, ends or

@@ -98,7 +98,7 @@ type message struct {
 func next(t *testing.T, conn *websocket.Conn) message {
 	t.Helper()
 	var m message
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second)) //nolint:errcheck // a test
+	conn.SetReadDeadline(time.Now().Add(time.Minute)) //nolint:errcheck // a test
 	if err := conn.ReadJSON(&m); err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func endsWith(t *testing.T, tab Tab, end chan struct{}, code int) {
 	tell(t, conn, Request{Do: "open", ID: 1})
 	next(t, conn)
 	close(end)
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second)) //nolint:errcheck // a test
+	conn.SetReadDeadline(time.Now().Add(time.Minute)) //nolint:errcheck // a test
 	_, _, err := conn.ReadMessage()
 	if !websocket.IsCloseError(err, code) {
 		t.Errorf("got %v", err)
@@ -202,13 +202,13 @@ func TestNonsenseEndsTheSocket(t *testing.T) {
 		tell(t, conn, Request{Do: "open", ID: 1})
 		next(t, conn)
 		conn.WriteMessage(websocket.TextMessage, []byte(text)) //nolint:errcheck // it may be cut off in the middle
-		conn.SetReadDeadline(time.Now().Add(10 * time.Second)) //nolint:errcheck // a test
+		conn.SetReadDeadline(time.Now().Add(time.Minute))      //nolint:errcheck // a test
 		for {
 			if _, _, err := conn.ReadMessage(); err != nil {
 				break
 			}
 		}
-		for deadline := time.Now().Add(5 * time.Second); c.closed.Load() != 1; {
+		for deadline := time.Now().Add(time.Minute); c.closed.Load() != 1; {
 			if time.Now().After(deadline) {
 				t.Fatal("the subscription stays open")
 			}
@@ -234,7 +234,7 @@ func TestASlowTabCostsNothing(t *testing.T) {
 	next(t, conn)
 	before := inUse()
 	stop := time.Now().Add(2 * time.Second)
-	for time.Now().Before(stop) {
+	for time.Now().Before(stop) || c.n.Load() < 1000 {
 		c.add()
 		time.Sleep(100 * time.Microsecond)
 	}
@@ -242,9 +242,6 @@ func TestASlowTabCostsNothing(t *testing.T) {
 		t.Errorf("the server holds %d KB for it", grown>>10)
 	}
 	total := c.n.Load()
-	if total < 1000 {
-		t.Skipf("%d changes in two seconds are too few to tell", total)
-	}
 	for kept := 0; ; kept += len(c.pad) {
 		if next(t, conn).N == total {
 			break

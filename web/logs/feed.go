@@ -13,6 +13,7 @@ import (
 
 	"pilothouse/backend/client"
 	"pilothouse/backend/metrics"
+	"pilothouse/web/unseen"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -437,7 +438,7 @@ func (f *Feed) next() [][3]any {
 	size := 0
 	for i := range f.lines {
 		l := &f.lines[i]
-		out = append(out, [3]any{l.source, l.stamp(), l.text})
+		out = append(out, [3]any{l.source, l.stamp(), unseen.Line(l.text)})
 		if size += len(l.text) + lineCost; size >= maxMessage {
 			break
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -221,7 +222,9 @@ func TestManyPodsAreOneLog(t *testing.T) {
 		t.Errorf("sources %+v", m.Sources)
 	}
 	a.tell(t, "DELETED", third)
-	next("the end of the pod", func(m *message) bool { return m.Sources[2].Note == "deleted" && m.Sources[2].State == ended })
+	next("the end of the pod", func(m *message) bool {
+		return len(m.Sources) == 3 && m.Sources[2].Note == "deleted" && m.Sources[2].State == ended
+	})
 }
 
 // Pods of several namespaces, of several selectors, and of names are one log; what
@@ -344,12 +347,15 @@ func TestARangeEnds(t *testing.T) {
 	if texts(m) != "a b" {
 		t.Errorf("got %q", texts(m))
 	}
-	// One that ends soon is followed until then.
+	// One that ends soon is followed until then, also when that is before it begins.
 	q = ParseQuery(url.Values{"to": {time.Now().Add(2 * time.Second).Format(time.RFC3339)}})
 	q.Picks = []Pick{{Namespace: "ns", Pod: "one"}}
-	_, next = follow(t, a, q)
-	if m = next("the end of the time", func(m *message) bool { return len(m.Sources) == 1 && m.Sources[0].State == ended }); m.Sources[0].Note != "" {
-		t.Errorf("got %+v", m.Sources[0])
+	for _, to := range []time.Time{q.To, time.Now()} {
+		q.To, q.Follow = to, true
+		_, next = follow(t, a, q)
+		if m = next("the end of the time", func(m *message) bool { return len(m.Sources) == 1 && m.Sources[0].State == ended }); m.Sources[0].Note != "" {
+			t.Errorf("got %+v", m.Sources[0])
+		}
 	}
 }
 
@@ -383,30 +389,26 @@ func TestASlowBrowserHoldsTheLogUp(t *testing.T) {
 	a := newAPI("one")
 	f, next := follow(t, a, Query{Picks: []Pick{{Namespace: "ns", Pod: "one"}}, Follow: true})
 	piece := strings.Repeat(strings.Repeat("x", 999)+"\n", 100)
-	held := make(chan int)
+	var taken atomic.Int64
 	go func() {
-		defer close(held)
-		for i := range 40 {
-			select {
-			case a.logs["one"] <- piece:
-			case <-time.After(500 * time.Millisecond):
-				held <- i
-				a.logs["one"] <- piece
-			}
+		for range 40 {
+			a.logs["one"] <- piece
+			taken.Add(1)
 		}
 	}()
-	if n := <-held; n == 0 || n > maxHeld/len(piece)+3 {
-		t.Errorf("%d pieces were taken before the log was held up", n)
-	}
-	f.mu.Lock()
-	if f.held > maxHeld+2*maxLine {
-		t.Errorf("%d bytes are held", f.held)
-	}
-	f.mu.Unlock()
-	go func() {
-		for range held {
+	held := func() int { f.mu.Lock(); defer f.mu.Unlock(); return f.held }
+	for end := time.Now().Add(30 * time.Second); held() < maxHeld; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("only %d bytes are held", held())
 		}
-	}()
+	}
+	time.Sleep(100 * time.Millisecond) // in which it could go on
+	if n := taken.Load(); n > int64(maxHeld/len(piece)+3) {
+		t.Errorf("%d pieces were taken, though nothing reads", n)
+	}
+	if n := held(); n > maxHeld+2*maxLine {
+		t.Errorf("%d bytes are held", n)
+	}
 	next("all lines", func(m *message) bool { return len(m.Lines) == 4000 })
 }
 

@@ -1,10 +1,12 @@
 package logs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 
@@ -88,6 +90,18 @@ func copyLog(ctx context.Context, c *client.Client, q Query, namespace, pod, con
 	}
 	_, err = w.Write(resp.Body)
 	return err
+}
+
+// Pods are the pods of a query, with their containers and the states of those, in
+// the order of namespaces and names.
+func Pods(ctx context.Context, c *client.Client, q Query) ([]*corev1.Pod, error) {
+	f, err := find(ctx, c, q)
+	if err != nil {
+		return nil, err
+	}
+	return slices.SortedFunc(maps.Values(f.pods), func(a, b *corev1.Pod) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	}), nil
 }
 
 // ContainerNames are the names of the containers of all pods of a query, in their

@@ -162,7 +162,7 @@ func (s *source) read(ctx context.Context) error {
 	call := client.Call{Method: http.MethodGet, Path: path, Query: q.Parameters(s.container.Name, q.Follow && !q.Previous), Accept: "text/plain, */*"}
 	resp, err := s.feed.client.Send(ctx, call)
 	if err != nil {
-		return err
+		return unlessOver(q, err)
 	}
 	split := &splitter{line: func(p []byte) error {
 		l := parseLine(s.index, p)
@@ -189,6 +189,11 @@ func (s *source) read(ctx context.Context) error {
 	if err == nil {
 		err = split.end()
 	}
+	return unlessOver(q, err)
+}
+
+// unlessOver is the error of a reading, none when the range has ended it.
+func unlessOver(q Query, err error) error {
 	if errors.Is(err, errPast) || q.isOver() && errors.Is(err, context.DeadlineExceeded) {
 		return nil
 	}

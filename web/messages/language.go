@@ -1,9 +1,11 @@
 package messages
 
 import (
+	"compress/gzip"
 	"context"
 	"embed"
 	"encoding/json"
+	"io"
 	"maps"
 	"strings"
 	"sync"
@@ -13,7 +15,9 @@ import (
 	"golang.org/x/text/message"
 )
 
-//go:embed catalogue
+// catalogue has the translations; English is in the code.
+//
+//go:embed catalogue/*.gz
 var catalogue embed.FS
 
 // Language is one language of the dashboard.
@@ -148,15 +152,27 @@ var formNames = map[string]plural.Form{
 
 // read gives a checked-in catalogue: texts, or forms by their names.
 func read(tag string) map[string]forms {
-	raw, err := catalogue.ReadFile("catalogue/" + tag + ".json")
-	if err != nil {
-		panic("BUG: " + err.Error())
-	}
-	table, err := parse(raw)
+	table, err := open(tag)
 	if err != nil {
 		panic("BUG: catalogue " + tag + ": " + err.Error())
 	}
 	return table
+}
+
+func open(tag string) (map[string]forms, error) {
+	f, err := catalogue.Open("catalogue/" + tag + ".json.gz")
+	if err != nil {
+		return nil, err
+	}
+	r, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	return parse(raw)
 }
 
 func parse(raw []byte) (map[string]forms, error) {

@@ -19,7 +19,7 @@ import (
 	"github.com/a-h/templ"
 )
 
-//go:generate go run ./collect -out catalogue/en.json
+//go:generate go run ./collect -out catalogue/en.json -scripts scripts.jsonl
 
 // Text is a message in English, the key of its translations. Only constants are
 // collected: what comes from elsewhere is no Text but Data, and what is

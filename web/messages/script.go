@@ -2,10 +2,13 @@ package messages
 
 import (
 	"crypto/sha256"
+	_ "embed"
 	"encoding/hex"
 	"encoding/json"
 	"strings"
 	"sync"
+
+	"golang.org/x/text/feature/plural"
 )
 
 // Script is what browsers load of a language before the dashboard's scripts: the
@@ -16,29 +19,11 @@ type Script struct {
 	Body []byte
 }
 
-// Entry is a message in catalogue/en.json.
-type Entry struct {
-	// One is the form for one, of messages about a number.
-	One string `json:"one,omitempty"`
-	// In are the files that have the message.
-	In []string `json:"in"`
-}
-
-// All gives all messages, as collect found them.
-var All = sync.OnceValue(func() map[string]Entry {
-	raw, err := catalogue.ReadFile("catalogue/en.json")
-	if err != nil {
-		panic("BUG: " + err.Error())
-	}
-	all := map[string]Entry{}
-	if err := json.Unmarshal(raw, &all); err != nil {
-		panic("BUG: catalogue en: " + err.Error())
-	}
-	return all
-})
-
-// scripts are where messages of scripts are.
-const scripts = "static/src/"
+// ofScripts lists the messages that scripts have, one JSON string a line, as
+// collect found them.
+//
+//go:embed scripts.jsonl
+var ofScripts string
 
 var made = sync.OnceValue(func() map[string]*Script {
 	all := map[string]*Script{}
@@ -71,13 +56,14 @@ func FindScript(name string) *Script {
 func script(l *Language) *Script {
 	texts := map[string]any{}
 	if l.table != nil {
-		for text, e := range All() {
-			if !ofScripts(e) {
-				continue
+		for line := range strings.Lines(ofScripts) {
+			var text string
+			if err := json.Unmarshal([]byte(line), &text); err != nil {
+				panic("BUG: scripts.jsonl: " + err.Error())
 			}
 			f := l.table()[text]
-			if e.One == "" {
-				texts[text] = f[formNames["other"]]
+			if len(f) == 1 {
+				texts[text] = f[plural.Other]
 				continue
 			}
 			named := map[string]string{}
@@ -96,13 +82,4 @@ func script(l *Language) *Script {
 	body := append(append([]byte("globalThis.pilothouseMessages="), raw...), '\n')
 	sum := sha256.Sum256(body)
 	return &Script{Name: l.Tag + "-" + hex.EncodeToString(sum[:4]) + ".js", Body: body}
-}
-
-func ofScripts(e Entry) bool {
-	for _, in := range e.In {
-		if strings.HasPrefix(in, scripts) {
-			return true
-		}
-	}
-	return false
 }

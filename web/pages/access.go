@@ -26,12 +26,15 @@ func access(ctx context.Context, c *Call) (*Answer, error) {
 	ns := c.Query.Get("ns")
 	if ns == "" {
 		ns = metav1.NamespaceDefault
+		if names, _ := c.NamespaceNames(ctx); len(names) > 0 && !slices.Contains(names, ns) { // without any the default does
+			ns = names[0]
+		}
 	}
 	rules := authorizationv1.SelfSubjectRulesReview{Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: ns}}
 	if err := c.Client.Create(ctx, authorizationGVR("selfsubjectrulesreviews"), "", &rules); err != nil {
 		return nil, err
 	}
-	t := c.Registry.Table()
+	t := c.Types()
 	v := view.Access{Namespace: ns, Verbs: accessVerbs, Command: "kubectl auth can-i --list -n " + shellQuote(ns), Curl: c.curlReview(authorizationGVR("selfsubjectrulesreviews"), "SelfSubjectRulesReview", map[string]any{"namespace": ns}), Rows: accessRows(t, rules.Status.ResourceRules, ns)}
 	if rules.Status.Incomplete {
 		v.Incomplete = c.T("Not all rules are known: %s", rules.Status.EvaluationError)
@@ -45,7 +48,7 @@ func access(ctx context.Context, c *Call) (*Answer, error) {
 			return nil, err
 		}
 		v.Check = check
-		v.Command = strings.TrimSpace("kubectl auth can-i "+shellQuote(verb)+" "+shellQuote(check.Resource)+" "+check.Name) + " -n " + shellQuote(ns)
+		v.Command = strings.TrimSpace("kubectl auth can-i "+shellQuote(verb)+" "+shellQuote(check.Resource)+" "+nameWord(check.Name)) + " -n " + shellQuote(ns)
 		v.Curl = c.curlCan(verb, schema.ParseGroupResource(check.Resource), ns, check.Name)
 	}
 	return &Answer{Title: c.T("What can I do"), Body: tmpl.Access(v), Crumbs: []view.Link{{Text: c.T("What can I do")}}}, nil

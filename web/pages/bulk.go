@@ -3,6 +3,7 @@ package pages
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -40,12 +41,12 @@ func bulk(ctx context.Context, c *Call) (*Answer, error) {
 	if err != nil {
 		return nil, notServed(c.Form.Get("list"))
 	}
-	a, ok := parseAddress(c.Registry.Table(), list.Path)
+	a, ok := parseAddress(c.Types(), list.Path)
 	if !ok {
 		return nil, notServed(list.Path)
 	}
 	act := doingOf(c.Form.Get("act"), a.entry)
-	reads := c.Form.Get("act") == bulkLogs && selectsPods(a.entry)
+	reads := c.Form.Get("act") == bulkLogs && selectsPods.has(a.entry)
 	if act == nil && !reads {
 		return nil, notServed(list.Path)
 	}
@@ -56,6 +57,10 @@ func bulk(ctx context.Context, c *Call) (*Answer, error) {
 	}
 	if reads {
 		return c.logsOf(&s, targets)
+	}
+	shown := len(targets)
+	if c.Form.Get("all") != "" && c.Form.Get("shown") != "" {
+		targets, shown = ofShown(targets, c.Form.Get("shown"))
 	}
 	v := view.Bulk{
 		FormToken: c.FormToken(), Act: c.Form.Get("act"), List: s.url(), All: c.Form.Get("all") != "", More: max(0, len(targets)-shownNames),
@@ -69,6 +74,9 @@ func bulk(ctx context.Context, c *Call) (*Answer, error) {
 			v.Names = append(v.Names, t.text())
 		}
 	}
+	if act.deletes && v.All {
+		v.Shown = shownOf(targets)
+	}
 	if act.deletes {
 		v.Hold, v.Propagation = c.holdSeconds(), c.Form.Get("propagation")
 	}
@@ -76,11 +84,14 @@ func bulk(ctx context.Context, c *Call) (*Answer, error) {
 	if len(targets) >= typedFrom {
 		v.Typed = fmt.Sprint(len(targets))
 	}
-	if c.Form.Get("confirm") == "" || len(targets) == 0 {
+	if act.deletes && c.Form.Get("ask") != "" {
+		return c.asks(v, targets), nil
+	}
+	if c.Form.Get("confirm") == "" || c.Form.Has("from") || len(targets) == 0 {
 		return c.askBulk(ctx, v, act, targets, a, http.StatusOK), nil
 	}
 	switch {
-	case v.Typed != "" && c.Form.Get("typed") != v.Typed:
+	case v.Typed != "" && c.Form.Get("typed") != v.Typed && c.Form.Get("typed") != fmt.Sprint(shown):
 		v.Problem = c.T("Type the number of objects: %s", v.Typed)
 	case act.wrong != nil:
 		v.Problem = c.T(act.wrong(v.Change))
@@ -100,8 +111,13 @@ func bulk(ctx context.Context, c *Call) (*Answer, error) {
 
 // askBulk asks before many objects are changed, with what a deletion takes along.
 func (c *Call) askBulk(ctx context.Context, v view.Bulk, act *doing, targets []target, a address, status int) *Answer {
-	if act.deletes {
-		v.Deletes = c.bulkDeletes(ctx, targets[:min(len(targets), shownNames)])
+	switch {
+	case act.deletes && c.R.Header.Get("X-Pilothouse") == "":
+		c.askPlain(ctx, &v, targets)
+	case act.deletes:
+		asked := c.asking(targets)
+		asked.run(ctx, min(len(targets), shownNames))
+		asked.show(&v)
 	}
 	return c.bulkAnswer(v, a, status)
 }
@@ -168,7 +184,13 @@ func (c *Call) startJob(v view.Bulk, targets []target, d *doing) (*Answer, error
 	for i, t := range targets {
 		items[i] = jobs.Item{
 			Text: t.text(), Href: objectPath(t.gvr, t.namespace, t.name),
-			Run: func(ctx context.Context) (string, error) { return "", undoing(ctx, worker, d, change, t, v.Change) },
+			Run: func(ctx context.Context) (string, error) {
+				err := undoing(ctx, worker, d, change, t, v.Change)
+				if errors.Is(err, errNoChange) {
+					return worker.T("no change"), nil
+				}
+				return "", err
+			},
 		}
 	}
 	j, err := c.Jobs.Start(jobs.Work{Owner: c.Session.User.Name, Title: c.T(v.Verb), Back: v.List, Items: items})
@@ -196,19 +218,17 @@ func (c *Call) startDeletion(v view.Bulk, targets []target) (*Answer, error) {
 }
 
 // setMetadata sets or removes one label or annotation: "key=value" or "key-".
-func setMetadata(field string) func(ctx context.Context, c *Call, t target, change string) error {
-	return func(ctx context.Context, c *Call, t target, change string) error {
-		key, value, set := strings.Cut(change, "=")
-		var v any = value
-		if !set {
-			key, v = strings.TrimSuffix(change, "-"), nil
-		}
-		return c.patch(ctx, t, "", map[string]any{"metadata": map[string]any{"uid": t.uid, field: map[string]any{key: v}}})
+func setMetadata(ctx context.Context, c *Call, d *doing, t target, change string) error {
+	key, value, set := strings.Cut(change, "=")
+	var v any = value
+	if !set {
+		key, v = strings.TrimSuffix(change, "-"), nil
 	}
+	return c.patch(ctx, t, "", map[string]any{"metadata": map[string]any{"uid": t.uid, d.field: map[string]any{key: v}}})
 }
 
 // restartTarget does what kubectl rollout restart does.
-func restartTarget(ctx context.Context, c *Call, t target, _ string) error {
+func restartTarget(ctx context.Context, c *Call, _ *doing, t target, _ string) error {
 	at := c.Clock().UTC().Format(time.RFC3339)
 	return c.patch(ctx, t, "", map[string]any{"metadata": map[string]any{"uid": t.uid}, "spec": map[string]any{"template": map[string]any{
 		"metadata": map[string]any{"annotations": map[string]any{"kubectl.kubernetes.io/restartedAt": at}},

@@ -11,11 +11,11 @@ import (
 const bulkLogs = "logs"
 
 // selectsPods are the types whose objects select pods, and pods themselves.
-var selectsPods = typeSet(group("apps", "deployments", "replicasets", "statefulsets", "daemonsets").and("batch", "jobs").and("", "pods", "services", "replicationcontrollers")).test
+const selectsPods typeNames = "deployments.apps replicasets.apps statefulsets.apps daemonsets.apps jobs.batch pods services replicationcontrollers"
 
 // logsAct is the button of a list's selection.
 func (c *Call) logsAct(ctx context.Context, e *registry.Entry, at address) (a view.Act, ok bool) {
-	if !selectsPods(e) {
+	if !selectsPods.has(e) {
 		return a, false
 	}
 	at.gvr, at.name = podsResource, ""

@@ -11,11 +11,15 @@ import (
 	"pilothouse/web/apidoc"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"pilothouse/web/view"
 )
 
 // completion is one thing that could stand at a position, in the words of the
 // editor.
 type completion struct {
+	_ view.Incomparable
+
 	Label  string `json:"label"`
 	Type   string `json:"type,omitempty"`
 	Detail string `json:"detail,omitempty"`
@@ -59,7 +63,7 @@ func utf16Offset(text string, position int) int {
 }
 
 func (c *Call) completions(ctx context.Context, p apidoc.Place) ([]completion, error) {
-	t := c.Registry.Table()
+	t := c.Types()
 	switch strings.Join(p.Path, ".") {
 	case "apiVersion":
 		return versions(t, p.Kind), nil

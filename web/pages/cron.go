@@ -4,10 +4,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pilothouse/web/view"
 )
 
 // cronField is one field of a schedule: which values it takes.
 type cronField struct {
+	_ view.Incomparable
+
 	bits uint64
 	star bool
 }

@@ -42,11 +42,12 @@ func deletePage(ctx context.Context, c *Call, o *loaded) (*Answer, error) {
 func (c *Call) deleteView(ctx context.Context, o *loaded) view.Delete {
 	v := view.Delete{
 		Kind: o.object.GetKind(), Name: o.name, Namespace: o.namespace, Path: objectPath(o.gvr, o.namespace, o.name), UID: string(o.object.GetUID()),
-		FormToken: c.FormToken(), Finalizers: o.object.GetFinalizers(), Dependents: c.owned(ctx, o), Hold: c.holdSeconds(),
-		Command: "kubectl delete " + kubectlName(c.Registry.Table(), o.gvr) + " " + o.name,
+		FormToken: c.FormToken(), Finalizers: o.object.GetFinalizers(), Hold: c.holdSeconds(),
+		Command: "kubectl delete " + kubectlName(c.Types(), o.gvr) + " " + shellQuote(o.name),
 	}
+	v.Dependents, v.Unread = c.owned(ctx, o)
 	if o.namespace != "" {
-		v.Command += " -n " + o.namespace
+		v.Command += " -n " + shellQuote(o.namespace)
 	}
 	v.Curl = c.curl(client.Call{Method: http.MethodDelete, Path: client.Path(o.gvr, o.namespace, o.name, "")})
 	if slices.Contains(typedKinds, v.Kind) {
@@ -123,7 +124,7 @@ func (c *Call) deleteObject(ctx context.Context, t target, propagation metav1.De
 // remove has an object deleted, after the time in which that can be undone, or
 // at once.
 func remove(ctx context.Context, c *Call) (*Answer, error) {
-	a, ok := parseAddress(c.Registry.Table(), c.Form.Get("path"))
+	a, ok := parseAddress(c.Types(), c.Form.Get("path"))
 	if !ok || a.name == "" {
 		return nil, notServed(c.Form.Get("path"))
 	}

@@ -3,6 +3,7 @@ package pages
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -16,6 +17,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -30,9 +32,9 @@ type doing struct {
 	// deletes tells the one that waits and takes along what belongs to the objects;
 	// it has no do, see held.go.
 	deletes bool
-	// on tells the types that it is for; verbs and sub are the right that it
-	// needs.
-	on       func(e *registry.Entry) bool
+	// types are those that it is for, all that have its verb where there are none;
+	// verbs and sub are the right that it needs.
+	types    typeNames
 	verbs    string
 	sub      string
 	resource schema.GroupVersionResource // of the right, where it is not the object's own
@@ -40,27 +42,32 @@ type doing struct {
 	// wrong with the answer.
 	asks  messages.Text
 	wrong func(change string) messages.Text
-	do    func(ctx context.Context, c *Call, t target, change string) error
+	do    func(ctx context.Context, c *Call, d *doing, t target, change string) error
+	// field and value are what some of them set.
+	field string
+	value any
 	// shown narrows it down to objects on whose page it has a button; nil for
 	// none.
-	shown func(o *loaded) bool
+	shown func(d *doing, o *loaded) bool
 }
 
 // doings are what can be done, in the order of the buttons.
 var doings = []doing{
-	{name: "scale", verb: "Scale", one: "Scale %s %s", many: "Scale %d %s", done: "%s %s was scaled.", on: ofTypes("apps", "deployments", "statefulsets", "replicasets").or("", "replicationcontrollers"), verbs: "patch", sub: "scale", asks: "Replicas", wrong: wrongReplicas, do: scaleTarget, shown: always},
-	{name: "restart", verb: "Restart", one: "Restart %s %s", many: "Restart %d %s", done: "%s %s was restarted.", on: ofTypes("apps", "deployments", "statefulsets", "daemonsets").test, verbs: "patch", do: restartTarget, shown: always},
-	{name: "rollback", verb: "Roll back", one: "Roll back %s %s", many: "Roll back %d %s", done: "%s %s was rolled back.", on: ofTypes("apps", "deployments", "statefulsets", "daemonsets").test, verbs: "patch", asks: "Revision, 0 for the one before", wrong: wrongRevision, do: rollbackTarget, shown: always},
-	{name: "pause", verb: "Pause", one: "Pause %s %s", many: "Pause %d %s", done: "%s %s was paused.", on: ofTypes("apps", "deployments").test, verbs: "patch", do: setField(true, "spec", "paused"), shown: unless("spec", "paused")},
-	{name: "resume", verb: "Resume", one: "Resume %s %s", many: "Resume %d %s", done: "%s %s was resumed.", on: ofTypes("apps", "deployments").test, verbs: "patch", do: setField(nil, "spec", "paused"), shown: when("spec", "paused")},
-	{name: "suspend", verb: "Suspend", one: "Suspend %s %s", many: "Suspend %d %s", done: "%s %s was suspended.", on: ofTypes("batch", "cronjobs", "jobs").test, verbs: "patch", do: setField(true, "spec", "suspend"), shown: unless("spec", "suspend")},
-	{name: "unsuspend", verb: "Go on", one: "Go on %s %s", many: "Go on %d %s", done: "%s %s was resumed.", on: ofTypes("batch", "cronjobs", "jobs").test, verbs: "patch", do: setField(false, "spec", "suspend"), shown: when("spec", "suspend")},
-	{name: "trigger", verb: "Run now", one: "Run now %s %s", many: "Run now %d %s", done: "%s %s was run.", final: true, on: ofTypes("batch", "cronjobs").test, verbs: "create", resource: batchv1.SchemeGroupVersion.WithResource("jobs"), do: triggerTarget, shown: always},
-	{name: "cordon", verb: "Cordon", one: "Cordon %s %s", many: "Cordon %d %s", done: "%s %s was cordoned.", on: ofTypes("", "nodes").test, verbs: "patch", do: setField(true, "spec", "unschedulable"), shown: unless("spec", "unschedulable")},
-	{name: "uncordon", verb: "Uncordon", one: "Uncordon %s %s", many: "Uncordon %d %s", done: "%s %s was uncordoned.", on: ofTypes("", "nodes").test, verbs: "patch", do: setField(nil, "spec", "unschedulable"), shown: when("spec", "unschedulable")},
-	{name: "label", verb: "Label", one: "Label %s %s", many: "Label %d %s", done: "%s %s was labelled.", on: patchable, verbs: "patch", asks: "KEY=VALUE, or KEY- to remove it", wrong: wrongPair, do: setMetadata("labels")},
-	{name: "annotate", verb: "Annotate", one: "Annotate %s %s", many: "Annotate %d %s", done: "%s %s was annotated.", on: patchable, verbs: "patch", asks: "KEY=VALUE, or KEY- to remove it", wrong: wrongPair, do: setMetadata("annotations")},
-	{name: "delete", verb: "Delete", one: "Delete %s %s", many: "Delete %d %s", deletes: true, on: func(e *registry.Entry) bool { return can(e, "delete") }, verbs: "delete"},
+	{name: "scale", verb: "Scale", one: "Scale %s %s", many: "Scale %d %s", done: "%s %s was scaled.", types: "deployments.apps statefulsets.apps replicasets.apps replicationcontrollers", verbs: "patch", sub: "scale", asks: "Replicas", wrong: wrongReplicas, do: scaleTarget, shown: anyOne},
+	{name: "restart", verb: "Restart", one: "Restart %s %s", many: "Restart %d %s", done: "%s %s was restarted.", types: "deployments.apps statefulsets.apps daemonsets.apps", verbs: "patch", do: restartTarget, shown: anyOne},
+	{name: "rollback", verb: "Roll back", one: "Roll back %s %s", many: "Roll back %d %s", done: "%s %s was rolled back.", types: "deployments.apps statefulsets.apps daemonsets.apps", verbs: "patch", asks: "Revision, 0 for the one before", wrong: wrongRevision, do: rollbackTarget, shown: anyOne},
+	{name: "pause", verb: "Pause", one: "Pause %s %s", many: "Pause %d %s", done: "%s %s was paused.", types: "deployments.apps", verbs: "patch", do: setField, field: "paused", value: true, shown: otherwise},
+	{name: "resume", verb: "Resume", one: "Resume %s %s", many: "Resume %d %s", done: "%s %s was resumed.", types: "deployments.apps", verbs: "patch", do: setField, field: "paused", value: nil, shown: otherwise},
+	{name: "suspend", verb: "Suspend", one: "Suspend %s %s", many: "Suspend %d %s", done: "%s %s was suspended.", types: "cronjobs.batch jobs.batch", verbs: "patch", do: setField, field: "suspend", value: true, shown: otherwise},
+	{name: "unsuspend", verb: "Go on", one: "Go on %s %s", many: "Go on %d %s", done: "%s %s was resumed.", types: "cronjobs.batch jobs.batch", verbs: "patch", do: setField, field: "suspend", value: false, shown: otherwise},
+	{name: "trigger", verb: "Run now", one: "Run now %s %s", many: "Run now %d %s", done: "%s %s was run.", final: true, types: "cronjobs.batch", verbs: "create", resource: schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}, do: triggerTarget, shown: anyOne},
+	{name: "cordon", verb: "Cordon", one: "Cordon %s %s", many: "Cordon %d %s", done: "%s %s was cordoned.", types: "nodes", verbs: "patch", do: setField, field: "unschedulable", value: true, shown: otherwise},
+	{name: "uncordon", verb: "Uncordon", one: "Uncordon %s %s", many: "Uncordon %d %s", done: "%s %s was uncordoned.", types: "nodes", verbs: "patch", do: setField, field: "unschedulable", value: nil, shown: otherwise},
+	{name: "approve", verb: "Approve", one: "Approve %s %s", many: "Approve %d %s", done: "%s %s was approved.", final: true, types: "certificatesigningrequests.certificates.k8s.io", verbs: "patch", sub: "approval", do: approve, value: "Approved", shown: unanswered},
+	{name: "deny", verb: "Deny", one: "Deny %s %s", many: "Deny %d %s", done: "%s %s was denied.", final: true, types: "certificatesigningrequests.certificates.k8s.io", verbs: "patch", sub: "approval", do: approve, value: "Denied", shown: unanswered},
+	{name: "label", verb: "Label", one: "Label %s %s", many: "Label %d %s", done: "%s %s was labelled.", verbs: "patch", asks: "KEY=VALUE, or KEY- to remove it", wrong: wrongPair, do: setMetadata, field: "labels"},
+	{name: "annotate", verb: "Annotate", one: "Annotate %s %s", many: "Annotate %d %s", done: "%s %s was annotated.", verbs: "patch", asks: "KEY=VALUE, or KEY- to remove it", wrong: wrongPair, do: setMetadata, field: "annotations"},
+	{name: "delete", verb: "Delete", one: "Delete %s %s", many: "Delete %d %s", deletes: true, verbs: "delete"},
 }
 
 // doingOf finds a doing by its name; nil when a type has no such.
@@ -81,28 +88,21 @@ func (d *doing) right(a address) right {
 	return r
 }
 
-type typeSet resourceList
-
-func ofTypes(group string, resources ...string) typeSet {
-	return typeSet(resourceList{}.and(group, resources...))
+// on tells whether it is for a type.
+func (d *doing) on(e *registry.Entry) bool {
+	if d.types == "" {
+		return can(e, d.verbs)
+	}
+	return d.types.has(e)
 }
-
-func (s typeSet) test(e *registry.Entry) bool { return slices.Contains(s, e.Resource.GroupResource()) }
-
-func (s typeSet) or(group string, resources ...string) func(e *registry.Entry) bool {
-	return typeSet(resourceList(s).and(group, resources...)).test
-}
-
-func patchable(e *registry.Entry) bool { return can(e, "patch") }
 
 func always(*loaded) bool { return true }
 
-func when(path ...string) func(o *loaded) bool {
-	return func(o *loaded) bool { return dig(o.object.Object, path...) == true }
-}
+func anyOne(*doing, *loaded) bool { return true }
 
-func unless(path ...string) func(o *loaded) bool {
-	return func(o *loaded) bool { return dig(o.object.Object, path...) != true }
+// otherwise tells an object whose field is not yet what the doing makes of it.
+func otherwise(d *doing, o *loaded) bool {
+	return (dig(o.object.Object, "spec "+d.field) == true) != (d.value == true)
 }
 
 func wrongReplicas(change string) messages.Text {
@@ -119,31 +119,30 @@ func wrongPair(change string) messages.Text {
 	return ""
 }
 
-// scaleTarget does what kubectl scale does.
-func scaleTarget(ctx context.Context, c *Call, t target, change string) error {
+// errNoChange tells that an object is already what it was to become: nothing was sent.
+var errNoChange = errors.New("no change")
+
+// scaleTarget does what kubectl scale does, and nothing where there are as many already.
+func scaleTarget(ctx context.Context, c *Call, _ *doing, t target, change string) error {
 	n, err := strconv.Atoi(change)
 	if err != nil {
 		return err
 	}
+	var o unstructured.Unstructured
+	if c.Client.Get(ctx, t.gvr, t.namespace, t.name, &o) == nil && string(o.GetUID()) == t.uid && digText(o.Object, "spec replicas") == strconv.Itoa(n) {
+		return errNoChange
+	}
 	return c.patch(ctx, t, "scale", map[string]any{"spec": map[string]any{"replicas": n}})
 }
 
-// setField sets a field of an object, or with nil removes it.
-func setField(value any, path ...string) func(ctx context.Context, c *Call, t target, change string) error {
-	return func(ctx context.Context, c *Call, t target, _ string) error {
-		var change any = value
-		for _, name := range slices.Backward(path) {
-			change = map[string]any{name: change}
-		}
-		tree := change.(map[string]any)
-		tree["metadata"] = map[string]any{"uid": t.uid}
-		return c.patch(ctx, t, "", tree)
-	}
+// setField sets a field of an object's spec, or with nil removes it.
+func setField(ctx context.Context, c *Call, d *doing, t target, _ string) error {
+	return c.patch(ctx, t, "", map[string]any{"metadata": map[string]any{"uid": t.uid}, "spec": map[string]any{d.field: d.value}})
 }
 
 // triggerTarget makes a Job of a CronJob's template now, as kubectl create job
 // --from does.
-func triggerTarget(ctx context.Context, c *Call, t target, _ string) error {
+func triggerTarget(ctx context.Context, c *Call, _ *doing, t target, _ string) error {
 	var cron batchv1.CronJob
 	if err := c.Client.Get(ctx, t.gvr, t.namespace, t.name, &cron); err != nil {
 		return err
@@ -164,7 +163,7 @@ func triggerTarget(ctx context.Context, c *Call, t target, _ string) error {
 func (c *Call) fillDoings(ctx context.Context, o *loaded, v *view.Object) {
 	for i := range doings {
 		d := &doings[i]
-		if d.shown == nil || !d.on(o.entry) || !d.shown(o) {
+		if d.shown == nil || !d.on(o.entry) || !d.shown(d, o) {
 			continue
 		}
 		v.Acts = append(v.Acts, view.Act{Name: d.name, Text: d.verb, Full: c.T(d.one, o.object.GetKind(), o.name), Href: v.Path + "?act=" + d.name, Denied: c.may(ctx, d.right(o.address))})
@@ -172,7 +171,7 @@ func (c *Call) fillDoings(ctx context.Context, o *loaded, v *view.Object) {
 }
 
 // doPage asks before something is done with one object.
-func doPage(_ context.Context, c *Call, o *loaded) (*Answer, error) {
+func doPage(ctx context.Context, c *Call, o *loaded) (*Answer, error) {
 	d := doingOf(c.Query.Get("act"), o.entry)
 	if d == nil || d.shown == nil {
 		return nil, notServed(c.URL())
@@ -183,17 +182,18 @@ func doPage(_ context.Context, c *Call, o *loaded) (*Answer, error) {
 	}
 	switch d.name {
 	case "scale":
-		v.Change = digText(o.object.Object, "spec", "replicas")
+		v.Change = digText(o.object.Object, "spec replicas")
 	case "rollback":
 		v.Change = cmp.Or(c.Query.Get("change"), "0")
 	}
+	v.Fault = c.refusedBy(c.may(ctx, d.right(o.address)))
 	v.Command, v.Curl = d.command(c, o), d.curl(c, o)
 	return c.bulkAnswer(v, o.address, http.StatusOK), nil
 }
 
 // command is the same for kubectl, empty where it has none.
 func (d *doing) command(c *Call, o *loaded) string {
-	name := kubectlName(c.Registry.Table(), o.gvr) + "/" + o.name
+	name := kubectlName(c.Types(), o.gvr) + "/" + shellQuote(o.name)
 	command := ""
 	switch d.name {
 	case "scale":
@@ -202,8 +202,10 @@ func (d *doing) command(c *Call, o *loaded) string {
 		command = "kubectl rollout undo " + name + " --to-revision=N"
 	case "restart", "pause", "resume":
 		command = "kubectl rollout " + d.name + " " + name
+	case "approve", "deny":
+		return "kubectl certificate " + d.name + " " + o.name
 	case "cordon", "uncordon":
-		return "kubectl " + d.name + " " + o.name
+		return "kubectl " + d.name + " " + shellQuote(o.name)
 	case "trigger":
 		command = "kubectl create job NAME --from=" + name
 	case "suspend", "unsuspend":
@@ -216,7 +218,7 @@ func (d *doing) command(c *Call, o *loaded) string {
 	if o.namespace == "" {
 		return command
 	}
-	return command + " -n " + o.namespace
+	return command + " -n " + shellQuote(o.namespace)
 }
 
 // shownCommands bounds the commands for many objects.
@@ -240,7 +242,13 @@ func (d *doing) commands(c *Call, targets []target) (kubectl, curl string) {
 // doOne does something with one object while its page waits.
 func (c *Call) doOne(ctx context.Context, d *doing, v view.Bulk, t target) (*Answer, error) {
 	change := undo.New(c.T(d.done, t.entry.Resource.Kind, t.name))
-	if err := undoing(ctx, c, d, change, t, v.Change); err != nil {
+	err := undoing(ctx, c, d, change, t, v.Change)
+	if errors.Is(err, errNoChange) {
+		change = undo.New(c.T("No change: %s %s is that already.", t.entry.Resource.Kind, t.name))
+		change.Take()
+		err = nil
+	}
+	if err != nil {
 		f, ok := c.Fault(err)
 		if !ok {
 			return nil, err

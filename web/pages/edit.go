@@ -21,13 +21,14 @@ import (
 )
 
 // editPage shows an object's YAML for a change.
-func editPage(_ context.Context, c *Call, o *loaded) (*Answer, error) {
+func editPage(ctx context.Context, c *Call, o *loaded) (*Answer, error) {
 	text, err := editable(&o.object)
 	if err != nil {
 		return nil, err
 	}
 	v := c.editView(o)
 	v.Text, v.Base, v.BaseVersion = text, text, o.object.GetResourceVersion()
+	v.Fault = c.refusedBy(c.may(ctx, right{verb: "update", address: o.address}))
 	return c.editAnswer(v, o.address, http.StatusOK), nil
 }
 
@@ -49,7 +50,7 @@ func (c *Call) editAnswer(v view.Edit, a address, status int) *Answer {
 // save reviews or writes a changed object. Whatever goes wrong, the user's text
 // comes back.
 func save(ctx context.Context, c *Call) (*Answer, error) {
-	a, ok := parseAddress(c.Registry.Table(), c.Form.Get("path"))
+	a, ok := parseAddress(c.Types(), c.Form.Get("path"))
 	if !ok || a.name == "" {
 		return nil, notServed(c.Form.Get("path"))
 	}
@@ -66,6 +67,7 @@ func save(ctx context.Context, c *Call) (*Answer, error) {
 			return nil, err
 		}
 		v.Fault, status = f, f.Code
+		markFault(&v, err)
 	}
 	if status == http.StatusSeeOther {
 		return &Answer{Redirect: v.Path + "?tab=yaml"}, nil
@@ -151,15 +153,15 @@ func (c *Call) rebase(o *loaded, v *view.Edit, mine map[string]any) (bool, error
 	live, status := comparable(o.object.DeepCopy().Object)
 	base, _ = comparable(base)
 	was, _ := comparable(maps.Clone(mine))
+	for _, tree := range []map[string]any{base, was, live} {
+		if isSecret(tree) && tree["data"] == nil {
+			tree["data"] = map[string]any{} // each value is a conflict of its own
+		}
+	}
 	merged, conflicts, err := mergeBy(base, was, live, "", func(field string) (string, string) {
 		return c.Form.Get("choice." + field), unix(c.Form.Get("own." + field))
 	})
 	if err != nil || slices.ContainsFunc(conflicts, func(f view.Conflict) bool { return f.Choice == "" }) {
-		if v.Secret { // what stands there is encoded
-			for i := range conflicts {
-				conflicts[i].Ownable = false
-			}
-		}
 		v.Conflicts, v.Panes = conflicts, conflictPanes(base, was, live)
 		v.Note = c.T("Someone else has changed the object meanwhile, in the same fields. Choose whose values are to stay, or write others; nothing is written before.")
 		return false, err
@@ -202,10 +204,10 @@ func comparable(tree map[string]any) (map[string]any, any) {
 // rebasedText is what an object has become, in the user's own text where that is
 // possible.
 func rebasedText(text string, u *unstructured.Unstructured) (string, error) {
-	if !isSecret(u.Object) {
-		if out, ok := rewrite(text, u.Object); ok {
-			return out, nil
-		}
+	shown := u.DeepCopy()
+	decode(shown)
+	if out, ok := rewrite(text, shown.Object); ok {
+		return out, nil
 	}
 	return editable(u)
 }

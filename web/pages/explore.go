@@ -25,7 +25,7 @@ func explore(ctx context.Context, c *Call) (*Answer, error) {
 		return nil, err
 	}
 	q := c.Query
-	v := view.Explore{Types: typesVersion(c.Registry.Table()), Query: strings.TrimSpace(q.Get("q")), Group: q.Get("group"), Version: q.Get("version"), Verb: q.Get("verb"), Scope: q.Get("scope"), Shape: q.Get("shape")}
+	v := view.Explore{Types: c.typesVersion(), Away: c.away(ctx), Query: strings.TrimSpace(q.Get("q")), Group: q.Get("group"), Version: q.Get("version"), Verb: q.Get("verb"), Scope: q.Get("scope"), Shape: q.Get("shape")}
 	kinds := map[string]bool{}
 	for _, d := range docs {
 		v.Operations += len(d.Operations)
@@ -47,7 +47,7 @@ func explore(ctx context.Context, c *Call) (*Answer, error) {
 	v.Kinds = len(kinds)
 	sort.Strings(v.Verbs)
 	sort.Strings(v.Versions)
-	slices.SortStableFunc(docs, func(a, b *apidoc.Document) int { return docRank(a) - docRank(b) })
+	sort.SliceStable(docs, func(i, j int) bool { return docRank(docs[i]) < docRank(docs[j]) })
 	if v.Query != "" {
 		v.Hits = searchDocs(docs, strings.ToLower(v.Query), &v)
 		if len(v.Hits) == 0 {
@@ -131,7 +131,7 @@ func isWanted(d *apidoc.Document, o *apidoc.Operation, v *view.Explore) bool {
 // markVersions says which version of a group is the preferred one, and what is
 // deprecated.
 func (c *Call) markVersions(list []view.ExploreSection) {
-	t := c.Registry.Table()
+	t := c.Types()
 	for i := range list {
 		s := &list[i]
 		gv := gvOf(s.Path)
@@ -160,7 +160,7 @@ func (r *exploreRow) sortOut(l *messages.Language) {
 			o.Action = l.T("%s (all)", o.Action)
 		}
 	}
-	slices.SortStableFunc(r.Operations, func(a, b view.ExploreOperation) int { return actionRank(a.Action) - actionRank(b.Action) })
+	sort.SliceStable(r.Operations, func(i, j int) bool { return actionRank(r.Operations[i].Action) < actionRank(r.Operations[j].Action) })
 }
 
 func actionRank(action string) int {
@@ -264,7 +264,7 @@ func searchDocs(docs []*apidoc.Document, q string, v *view.Explore) []view.Explo
 			seen[name] = true // many documents have the same one
 		}
 	}
-	slices.SortStableFunc(list, func(a, b hit) int { return a.rank - b.rank })
+	sort.SliceStable(list, func(i, j int) bool { return list[i].rank < list[j].rank })
 	var out []view.ExploreHit
 	for _, h := range list[:min(len(list), maxHits)] {
 		out = append(out, h.ExploreHit)

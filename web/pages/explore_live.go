@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"pilothouse/backend/metrics"
-	"pilothouse/backend/registry"
 	"pilothouse/web/live"
 )
 
@@ -27,13 +26,16 @@ type liveTypes struct {
 	stop  context.CancelFunc
 }
 
-// typesVersion tells tables with other types apart.
-func typesVersion(t *registry.Table) string {
+// typesVersion tells tables with other types apart, and with others that are away.
+func (s *Site) typesVersion() string {
 	h := fnv.New64a()
-	for _, g := range t.Groups() {
+	for _, gv := range s.Away() {
+		_, _ = io.WriteString(h, gv.String()) // a hash takes everything
+	}
+	for _, g := range s.Types().Groups() {
 		for _, v := range g.Versions {
 			for _, e := range v.Entries {
-				_, _ = io.WriteString(h, e.GVR().String()+e.Version.Deprecated+"\n") // a hash takes everything
+				_, _ = io.WriteString(h, e.GVR().String()+e.Version.Deprecated+"\n")
 			}
 		}
 	}
@@ -47,8 +49,8 @@ func (c *Call) openTypes(shown []string, wake func()) live.Subscription {
 	go metrics.Guarded("dashboard", func() {
 		tick := time.NewTicker(typesPace)
 		defer tick.Stop()
-		was, left := c.Registry.Table(), 0
-		if len(shown) == 1 && shown[0] != typesVersion(was) {
+		was, left := c.Types(), 0
+		if len(shown) == 1 && shown[0] != c.typesVersion() {
 			left = 1
 		}
 		for {
@@ -57,7 +59,7 @@ func (c *Call) openTypes(shown []string, wake func()) live.Subscription {
 				return
 			case <-tick.C:
 			}
-			if now := c.Registry.Table(); now != was {
+			if now := c.Types(); now != was {
 				was, left = now, typesAfter
 			}
 			if left > 0 {

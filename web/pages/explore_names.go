@@ -40,7 +40,7 @@ func (c *Call) namesOf(d *apidoc.Document, o *apidoc.Operation, namespace string
 	resource, namespaced := resourceOf(d.Path, o.Path)
 	resource, _, _ = strings.Cut(resource, "/")
 	gv := gvOf(d.Path)
-	e, ok := c.Registry.Table().Lookup(gv.Group, gv.Version, resource)
+	e, ok := c.Types().Lookup(gv.Group, gv.Version, resource)
 	if !ok || !can(e, "list") || !strings.Contains(o.Path, "{name}") {
 		return rows.Key{}, false
 	}

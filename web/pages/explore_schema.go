@@ -64,9 +64,9 @@ func exploreKind(ctx context.Context, c *Call) (*Answer, error) {
 	v.GroupVersion = strings.TrimPrefix(strings.TrimPrefix(doc, "apis/"), "api/")
 	v.Level, v.Meaning = stability(gvOf(doc).Version)
 	gvk := gvOf(doc).WithKind(kind)
-	e, served := c.Registry.Table().ForKind(gvk)
+	e, served := c.Types().ForKind(gvk)
 	if served && d.Kind(kind) != nil && (name == "" || d.Kind(kind).Name == name) {
-		v.Command = "kubectl explain " + strings.Join(append([]string{kubectlName(c.Registry.Table(), e.GVR())}, path...), ".")
+		v.Command = "kubectl explain " + strings.Join(append([]string{kubectlName(c.Types(), e.GVR())}, path...), ".")
 		v.Curl = c.curlGet("/openapi/v3/"+doc, nil)
 		v.Deprecated = e.Version.Deprecated
 		switch {

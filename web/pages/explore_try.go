@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -64,7 +65,7 @@ func (c *Call) operation(ctx context.Context, q url.Values) (*view.OperationPage
 	for _, p := range o.Parameters {
 		v.Parameters = append(v.Parameters, c.parameter(ctx, p, q))
 	}
-	slices.SortStableFunc(v.Parameters, func(a, b view.OperationParameter) int { return parameterRank(&a) - parameterRank(&b) })
+	sort.SliceStable(v.Parameters, func(i, j int) bool { return parameterRank(&v.Parameters[i]) < parameterRank(&v.Parameters[j]) })
 	if o.Body != nil {
 		v.Body, v.BodyHref = d.TypeOf(o.Body), schemaHref(d, o.Body)
 	}
@@ -160,7 +161,7 @@ func (c *Call) tryForm(o *apidoc.Operation, q url.Values, v *view.OperationPage)
 	if !slices.Contains(t.Types, t.Type) {
 		t.Type = t.Types[0]
 	}
-	e, ok := c.Registry.Table().ForKind(o.GVK)
+	e, ok := c.Types().ForKind(o.GVK)
 	if ok {
 		v.Level, v.Meaning = stability(e.GVR().Version)
 		v.Deprecated = e.Version.Deprecated
@@ -375,7 +376,7 @@ func kubectlPatch(call client.Call) string {
 		}
 	}
 	if info.Namespace != "" && info.Resource != "namespaces" {
-		words = append(words, "-n", info.Namespace)
+		words = append(words, "-n", shellQuote(info.Namespace))
 	}
 	if info.Subresource != "" {
 		words = append(words, "--subresource="+info.Subresource)

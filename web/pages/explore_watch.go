@@ -15,7 +15,7 @@ import (
 func (c *Call) watchable(doc string, o *apidoc.Operation) (a address, ok bool) {
 	resource, _ := resourceOf(doc, o.Path)
 	gv := gvOf(doc)
-	e, ok := c.Registry.Table().Lookup(gv.Group, gv.Version, resource)
+	e, ok := c.Types().Lookup(gv.Group, gv.Version, resource)
 	if !ok || !can(e, "watch") || o.Method != http.MethodGet {
 		return address{}, false
 	}

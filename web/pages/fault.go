@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"strings"
 
+	"pilothouse/backend/client"
 	"pilothouse/web/messages"
+	"pilothouse/web/unseen"
 	"pilothouse/web/view"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,8 +19,11 @@ import (
 func (c *Call) Fault(err error) (f *view.Fault, ok bool) {
 	var api apierrors.APIStatus
 	if !errors.As(err, &api) {
+		if isQuery(err) {
+			return &view.Fault{Title: c.T("This is not valid"), Message: unseen.Text(c.Problem(err)), Code: http.StatusBadRequest, Reason: "BadRequest"}, true
+		}
 		if text, ok := c.Language.Problem(err); ok {
-			return &view.Fault{Title: c.T("The server refused"), Message: text, Code: http.StatusBadRequest, Reason: "BadRequest", AuditID: c.R.ID}, true
+			return &view.Fault{Title: c.T("The server refused"), Message: text, Code: http.StatusBadRequest, Reason: "BadRequest"}, true
 		}
 		return &view.Fault{
 			Title: c.T("Something went wrong"), Message: c.T("The server's log tells more."), Code: http.StatusInternalServerError,
@@ -26,7 +31,18 @@ func (c *Call) Fault(err error) (f *view.Fault, ok bool) {
 		}, false
 	}
 	s := api.Status()
-	f = &view.Fault{Title: c.T(title(&s)), Message: s.Message, Reason: string(s.Reason), Code: int(s.Code), AuditID: c.R.ID}
+	f = &view.Fault{Title: c.T(title(&s)), Message: unseen.Text(s.Message), Reason: string(s.Reason), Code: int(s.Code)}
+	if asked, ok := errors.AsType[*client.Refused](err); ok {
+		f.AuditID = asked.AuditID // of the request to the API, which the audit log knows
+	}
+	if again(f.Code) {
+		if s.Details != nil {
+			f.After = min(int(s.Details.RetryAfterSeconds), mostAfter)
+		}
+		if c.R.Method == http.MethodGet && c.R.Path != "/ui/live" {
+			f.Again = c.URL()
+		}
+	}
 	if own, ok := errors.AsType[*refusal](err); ok {
 		f.Message = c.Language.Error(own.text)
 	}
@@ -41,6 +57,14 @@ func (c *Call) Fault(err error) (f *view.Fault, ok bool) {
 	return f, true
 }
 
+// mostAfter bounds, in seconds, the wait that a page counts down.
+const mostAfter = 60
+
+// again tells answers that may be another one a moment later.
+func again(code int) bool {
+	return code == http.StatusTooManyRequests || code == http.StatusRequestTimeout || code >= http.StatusInternalServerError
+}
+
 func title(s *metav1.Status) messages.Text {
 	switch s.Reason {
 	case metav1.StatusReasonForbidden:
@@ -53,8 +77,15 @@ func title(s *metav1.Status) messages.Text {
 		return "Someone else has changed it"
 	case metav1.StatusReasonInvalid:
 		return "This is not valid"
+	case metav1.StatusReasonTooManyRequests:
+		return "The server has too much to do"
+	case metav1.StatusReasonServiceUnavailable, metav1.StatusReasonTimeout, metav1.StatusReasonServerTimeout:
+		return "The server does not answer now"
 	case metav1.StatusReasonAlreadyExists:
 		return "It is there already"
+	}
+	if s.Code >= http.StatusInternalServerError {
+		return "Something went wrong"
 	}
 	return "The server refused"
 }

@@ -23,7 +23,7 @@ import (
 const maxChanges = 6
 
 // feed is the page of a raw watch of a list.
-func feed(_ context.Context, c *Call, a address) (*Answer, error) {
+func feed(ctx context.Context, c *Call, a address) (*Answer, error) {
 	if !can(a.entry, "watch") {
 		return nil, notServed(c.URL())
 	}
@@ -33,6 +33,14 @@ func feed(_ context.Context, c *Call, a address) (*Answer, error) {
 	v.Keep = []view.Param{{Name: "view", Value: "watch"}}
 	if v.Problem != "" {
 		status = http.StatusBadRequest
+	}
+	if v.Refused = c.refusedBy(c.may(ctx, right{verb: "watch", address: a})); v.Refused != nil {
+		status = http.StatusForbidden
+		if a.namespace == "" && a.entry.Resource.Namespaced {
+			for _, n := range c.namespacesWith(ctx, "watch", a) {
+				v.Yours = append(v.Yours, view.Link{Text: n, Href: join(listPath(a.gvr, n), with(url.Values{"view": {"watch"}}, "q", s.filter, "from", v.From))})
+			}
+		}
 	}
 	return &Answer{
 		Status: status, Title: c.T("Watch %s", v.Kind), Body: tmpl.Feed(v), Current: listPath(a.gvr, ""),
@@ -67,7 +75,8 @@ func (c *Call) feedOf(s *listState, from string) view.Feed {
 		v.Problem = c.Problem(err)
 		return v
 	}
-	v.Command = s.command(c.Registry.Table()) + " --watch --output-watch-events"
+	f, _ := rows.ParseFilter(s.filter) // feedOptions has read it
+	v.Command = s.command(c.Types(), f, "", false) + " --watch --output-watch-events"
 	q := with(nil, "watch", "true", "allowWatchBookmarks", "true", "resourceVersion", o.ResourceVersion, "labelSelector", o.LabelSelector, "fieldSelector", o.FieldSelector)
 	if from != "" { // kubectl watches from now on only
 		v.Command = "kubectl get --raw " + shellQuote(client.Path(s.gvr, s.namespace, "", "")+"?"+q.Encode())

@@ -17,6 +17,7 @@ import (
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/live"
 	"pilothouse/web/messages"
+	"pilothouse/web/unseen"
 	"pilothouse/web/view"
 
 	"github.com/a-h/templ"
@@ -185,10 +186,10 @@ func (f *liveFeed) rowHTML(row templ.Component) string {
 	if row.Render(messages.With(context.Background(), f.call.Language), &buf) != nil {
 		return ""
 	}
-	return buf.String()
+	return string(unseen.HTML(buf.Bytes()))
 }
 
-var feedTones = map[watch.EventType]string{watch.Added: view.Good, watch.Modified: view.Warn, watch.Deleted: view.Bad, watch.Bookmark: view.Gone}
+var feedTones = map[watch.EventType]string{watch.Added: view.Good, watch.Modified: view.Calm, watch.Deleted: view.Gone, watch.Bookmark: view.Gone}
 
 // event is an event as it is shown; what the object is now is remembered.
 func (f *liveFeed) event(t watch.EventType, object map[string]any) view.FeedEvent {

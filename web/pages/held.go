@@ -86,9 +86,12 @@ func changeToast(change *undo.Change, left time.Duration) view.Toast {
 
 func jobPath(j *jobs.Job) string { return "/ui/jobs/" + j.ID }
 
-// jobToast tells of a deletion.
+// jobToast tells of a deletion, or of an apply.
 func (c *Call) jobToast(j *jobs.Job) view.Toast {
 	p := j.Progress()
+	if _, ok := j.Detail.(*applying); ok {
+		return c.applyToast(j, &p)
+	}
 	t := view.Toast{ID: j.ID, Job: j.ID, Subject: j.Subject}
 	one := j.Total() == 1
 	if !p.Running {

@@ -3,6 +3,7 @@ package pages
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,9 @@ import (
 	"pilothouse/web/view"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/klog/v2"
 )
@@ -28,7 +31,11 @@ func whoAmI(ctx context.Context, c *Call) (*Answer, error) {
 		return nil, err
 	}
 	u := review.Status.UserInfo
-	v := view.WhoAmI{Groups: u.Groups, Command: "kubectl auth whoami", Curl: c.curlReview(schema.GroupVersionResource{Group: "authentication.k8s.io", Version: "v1", Resource: "selfsubjectreviews"}, "SelfSubjectReview", nil), FormToken: c.FormToken()}
+	as, err := c.mayImpersonate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v := view.WhoAmI{Groups: u.Groups, Command: "kubectl auth whoami", Curl: c.curlReview(schema.GroupVersionResource{Group: "authentication.k8s.io", Version: "v1", Resource: "selfsubjectreviews"}, "SelfSubjectReview", nil), FormToken: c.FormToken(), AsDenied: as}
 	fact := func(name messages.Text, value, moment string) {
 		if value != "" {
 			v.Facts = append(v.Facts, view.Fact{Name: name, Cell: view.Cell{Text: value, Time: moment}})
@@ -43,6 +50,28 @@ func whoAmI(ctx context.Context, c *Call) (*Answer, error) {
 		v.Extra = append(v.Extra, view.Param{Name: k, Value: strings.Join(u.Extra[k], ", ")})
 	}
 	return &Answer{Title: c.T("Who am I"), Body: tmpl.WhoAmI(v), Crumbs: []view.Link{{Text: c.T("Who am I")}}}, nil
+}
+
+// mayImpersonate tells what the user lacks to act as anybody, by their rules: those may
+// be for some names only.
+func (c *Call) mayImpersonate(ctx context.Context) (*view.Denied, error) {
+	d := c.may(ctx, right{verb: "impersonate", address: address{gvr: schema.GroupVersionResource{Version: "v1", Resource: "users"}}})
+	if d == nil {
+		return nil, nil
+	}
+	review := authorizationv1.SelfSubjectRulesReview{Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: metav1.NamespaceDefault}}
+	if err := c.Client.Create(ctx, authorizationGVR("selfsubjectrulesreviews"), "", &review); err != nil {
+		return nil, err
+	}
+	for _, r := range review.Status.ResourceRules {
+		if slices.ContainsFunc(r.Verbs, func(v string) bool { return v == "*" || strings.HasPrefix(v, "impersonate") }) {
+			return nil, nil
+		}
+	}
+	if review.Status.Incomplete {
+		return nil, nil
+	}
+	return d, nil
 }
 
 // somebody is the name of whom one acts as only to be in a group.
@@ -133,11 +162,14 @@ func help(_ context.Context, c *Call) (*Answer, error) {
 		{Keys: "Enter o", Text: "open the object beside the list, as a page"},
 		{Keys: "x X", Text: "select the row, all rows up to it"},
 		{Keys: "d y v r a", Text: "overview, YAML, events, related objects, access"},
-		{Keys: "e Delete c", Text: "edit, delete, create"},
+		{Keys: "l s w h", Text: "logs, shell, watch, history"},
+		{Keys: "e Delete +", Text: "edit, delete, create"},
+		{Keys: "c u L", Text: "copy the name or what the pointer is on, undo, logs of what is selected"},
 		{Keys: "/ n", Text: "filter, namespaces"},
 		{Keys: "g p", Text: "go to pods; also d deployments, s services, n nodes, c config maps, e events, j jobs, i ingresses, o overview, h all resources"},
 		{Keys: "Ctrl-K :", Text: "search, jump, command"},
 		{Keys: "p", Text: "pause live updates, go on"},
+		{Keys: "Ctrl-`", Text: "Dock: small or not"},
 		{Keys: "? Esc", Text: "keys that work at the moment; back"},
 	}}
 	return &Answer{Title: c.T("Keyboard"), Body: tmpl.Help(v), Crumbs: []view.Link{{Text: c.T("Keyboard")}}}, nil

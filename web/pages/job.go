@@ -1,12 +1,16 @@
 package pages
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
+	"strconv"
 	"strings"
 	"time"
 
+	"pilothouse/backend/client"
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/jobs"
 	"pilothouse/web/live"
@@ -21,6 +25,9 @@ func jobPage(_ context.Context, c *Call) (*Answer, error) {
 	}
 	if c.Query.Get("export") != "" {
 		return c.exportJob(j)
+	}
+	if a, ok := j.Detail.(*applying); ok {
+		return c.applyingPage(j, a), nil
 	}
 	v := c.jobView(j)
 	return &Answer{Title: v.Title, Body: tmpl.Job(v), Crumbs: []view.Link{{Text: c.T("Back to the list"), Href: v.Back}, {Text: v.Title}}}, nil
@@ -74,8 +81,13 @@ func (c *Call) jobItems(j *jobs.Job, failures []jobs.Failure) []view.JobItem {
 	return list
 }
 
+// reason is what is said of an error where there is one line for it: the message, the
+// reason and the audit id of the request.
 func (c *Call) reason(err error) string {
 	f, _ := c.Fault(err)
+	if asked, ok := errors.AsType[*client.Refused](err); ok {
+		return c.T("%s (%s, audit id %s)", f.Message, cmp.Or(f.Reason, strconv.Itoa(f.Code)), asked.AuditID)
+	}
 	return f.Message
 }
 
@@ -151,7 +163,8 @@ func (c *Call) openJob(path string, wake func()) (live.Subscription, error) {
 	return &liveJob{call: c, job: j, stop: j.Watch(wake)}, nil
 }
 
-// Next tells what has changed: each item is its index and its state.
+// Next tells what has changed: each item is its index, its state, what there is to
+// say of it, and the word for it when that is another one than its state's.
 func (l *liveJob) Next() ([]byte, error) {
 	items, at := l.job.Since(l.at, shownItems)
 	p := l.job.Progress()
@@ -159,9 +172,18 @@ func (l *liveJob) Next() ([]byte, error) {
 		return nil, nil
 	}
 	l.last, l.at, l.told = p, at, true
+	applied, _ := l.job.Detail.(*applying)
 	changed := make([][]any, len(items))
 	for i, item := range items {
-		changed[i] = []any{item.Index, string(rune(item.State))}
+		why, word := item.Note, ""
+		if item.Err != nil {
+			why = l.call.reason(item.Err)
+		}
+		if applied != nil && item.State != jobs.Working {
+			row := applied.row(item.Index)
+			why, word = row.Message, l.call.T(row.Result)
+		}
+		changed[i] = []any{item.Index, string(rune(item.State)), why, word}
 	}
 	return json.Marshal(map[string]any{"job": map[string]any{
 		"done": p.Done, "total": l.job.Total(), "failed": p.Failed, "running": p.Running, "held": p.Held, "items": changed,

@@ -84,7 +84,7 @@ func (c *Call) bindingsTo(ctx context.Context, o *loaded) view.Block {
 
 // bindingBlocks are whom a binding grants which role, with the role's rules.
 func bindingBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
-	kind, name := digText(o.object.Object, "roleRef", "kind"), digText(o.object.Object, "roleRef", "name")
+	kind, name := digText(o.object.Object, "roleRef kind"), digText(o.object.Object, "roleRef name")
 	var f factList
 	role := roleLink(kind, name, o.namespace)
 	f.link("Role", kind+" "+role.Text, role.Href)

@@ -15,30 +15,22 @@ func webhookBlocks(_ context.Context, c *Call, o *loaded) []view.Block {
 	for _, w := range objects(o.object.Object["webhooks"]) {
 		t.Rows = append(t.Rows, []view.Cell{
 			{Text: text(w["name"])}, {Text: rulesText(w["rules"])}, webhookTarget(dig(w, "clientConfig")),
-			failureCell(text(w["failurePolicy"])), {Text: c.T("%s s", text(w["timeoutSeconds"]))}, {Text: c.narrowing(w)},
+			{Text: text(w["failurePolicy"])}, {Text: c.T("%s s", text(w["timeoutSeconds"]))}, {Text: c.narrowing(w)},
 		})
 	}
 	return []view.Block{{Title: "Webhooks", Table: t}}
-}
-
-// failureCell marks what refuses requests when it fails.
-func failureCell(policy string) view.Cell {
-	if policy == "Ignore" {
-		return view.Cell{Text: policy}
-	}
-	return toned(policy, view.Warn)
 }
 
 func webhookTarget(config any) view.Cell {
 	if address := digText(config, "url"); address != "" {
 		return view.Cell{Text: address}
 	}
-	namespace, name := digText(config, "service", "namespace"), digText(config, "service", "name")
-	port := digText(config, "service", "port")
+	namespace, name := digText(config, "service namespace"), digText(config, "service name")
+	port := digText(config, "service port")
 	if port == "" {
 		port = "443"
 	}
-	return linked(namespace+"/"+name+":"+port+digText(config, "service", "path"), objectPath(core("services"), namespace, name))
+	return linked(namespace+"/"+name+":"+port+digText(config, "service path"), objectPath(core("services"), namespace, name))
 }
 
 // rulesText is which requests rules are for: "CREATE, UPDATE pods, apps/deployments".
@@ -80,12 +72,12 @@ func (c *Call) narrowing(v map[string]any) string {
 func policyBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	spec, _ := o.object.Object["spec"].(map[string]any)
 	var f factList
-	f.add("For", rulesText(dig(spec, "matchConstraints", "resourceRules")))
-	f.add("Not for", rulesText(dig(spec, "matchConstraints", "excludeResourceRules")))
+	f.add("For", rulesText(dig(spec, "matchConstraints resourceRules")))
+	f.add("Not for", rulesText(dig(spec, "matchConstraints excludeResourceRules")))
 	limits, _ := dig(spec, "matchConstraints").(map[string]any)
 	f.add("Only", c.narrowing(withValue(limits, "matchConditions", spec["matchConditions"])))
 	f.add("On failure", digText(spec, "failurePolicy"))
-	f.add("Parameters", strings.TrimSpace(digText(spec, "paramKind", "apiVersion")+" "+digText(spec, "paramKind", "kind")))
+	f.add("Parameters", strings.TrimSpace(digText(spec, "paramKind apiVersion")+" "+digText(spec, "paramKind kind")))
 	blocks := []view.Block{{Title: "Policy", Facts: f}}
 	for _, part := range []struct {
 		title   messages.Text
@@ -117,7 +109,7 @@ func policyBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 		t := &view.Table{Columns: []messages.Text{"Type", "Expression"}}
 		for _, m := range list {
 			kind := text(m["patchType"])
-			t.Rows = append(t.Rows, plain(kind, digText(m, strings.ToLower(kind[:min(1, len(kind))])+kind[min(1, len(kind)):], "expression")))
+			t.Rows = append(t.Rows, plain(kind, digText(m, strings.ToLower(kind[:min(1, len(kind))])+kind[min(1, len(kind)):]+" expression")))
 		}
 		blocks = append(blocks, view.Block{Title: "Changes that it makes", Table: t})
 	}
@@ -146,11 +138,11 @@ func (c *Call) bindingsOfPolicy(ctx context.Context, o *loaded) view.Block {
 		return b
 	}
 	for _, m := range list {
-		if digText(m, "spec", "policyName") == o.name {
-			name := digText(m, "metadata", "name")
-			limits, _ := dig(m, "spec", "matchResources").(map[string]any)
+		if digText(m, "spec policyName") == o.name {
+			name := digText(m, "metadata name")
+			limits, _ := dig(m, "spec matchResources").(map[string]any)
 			b.Table.Rows = append(b.Table.Rows, []view.Cell{
-				linked(name, objectPath(a.gvr, "", name)), {Text: strings.Join(stringList(dig(m, "spec", "validationActions")), ", ")}, {Text: paramText(dig(m, "spec", "paramRef"))}, {Text: c.narrowing(limits)},
+				linked(name, objectPath(a.gvr, "", name)), {Text: strings.Join(stringList(dig(m, "spec validationActions")), ", ")}, {Text: paramText(dig(m, "spec paramRef"))}, {Text: c.narrowing(limits)},
 			})
 		}
 	}

@@ -1,9 +1,9 @@
 package pages
 
 import (
-	"cmp"
 	"context"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -99,16 +99,17 @@ func cronJobBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 		return append(blocks, view.Block{Title: "Jobs", Note: messages.Data(c.reason(err))})
 	}
 	list = slices.DeleteFunc(list, func(m map[string]any) bool { return !ownedBy(m, string(o.object.GetUID())) })
-	slices.SortFunc(list, func(a, b map[string]any) int {
-		return cmp.Compare(digText(b, "metadata", "creationTimestamp"), digText(a, "metadata", "creationTimestamp"))
+	sort.SliceStable(list, func(i, j int) bool {
+		a, b := list[i], list[j]
+		return digText(b, "metadata creationTimestamp") < digText(a, "metadata creationTimestamp")
 	})
 	t := &view.Table{Columns: []messages.Text{"Job", "State", "Succeeded", "Failed", "Took", "Started"}, Empty: "It has not made one yet."}
 	for _, m := range list[:min(len(list), shownRelated)] {
 		state, tone := jobState(m)
-		name := digText(m, "metadata", "name")
+		name := digText(m, "metadata name")
 		t.Rows = append(t.Rows, []view.Cell{
-			linked(name, objectPath(a.gvr, o.namespace, name)), toned(state, tone), {Text: digText(m, "status", "succeeded")}, {Text: digText(m, "status", "failed")},
-			{Text: tookText(digText(m, "status", "startTime"), digText(m, "status", "completionTime"))}, timed(digText(m, "status", "startTime")),
+			linked(name, objectPath(a.gvr, o.namespace, name)), toned(state, tone), {Text: digText(m, "status succeeded")}, {Text: digText(m, "status failed")},
+			{Text: tookText(digText(m, "status startTime"), digText(m, "status completionTime"))}, timed(digText(m, "status startTime")),
 		})
 	}
 	return append(blocks, view.Block{Title: messages.Said(c.T("Jobs · %d", len(list))), Table: t})
@@ -116,7 +117,7 @@ func cronJobBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 
 // jobState is a job's state in a word.
 func jobState(m map[string]any) (text, tone string) {
-	for _, k := range objects(dig(m, "status", "conditions")) {
+	for _, k := range objects(dig(m, "status conditions")) {
 		if k["status"] != "True" {
 			continue
 		}
@@ -129,12 +130,12 @@ func jobState(m map[string]any) (text, tone string) {
 			return "Suspended", view.Warn
 		}
 	}
-	if digInt(m, "status", "active") > 0 {
+	if digInt(m, "status active") > 0 {
 		return "Running", view.Good
 	}
 	return "Waiting", view.Warn
 }
 
 func ownedBy(m map[string]any, uid string) bool {
-	return slices.Contains(fieldOf(dig(m, "metadata", "ownerReferences"), "uid"), uid)
+	return slices.Contains(fieldOf(dig(m, "metadata ownerReferences"), "uid"), uid)
 }

@@ -27,7 +27,7 @@ func secretBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 		f.link("Token of", account, objectPath(core("serviceaccounts"), o.namespace, account))
 	}
 	blocks := []view.Block{{Title: "Secret", Facts: f}}
-	if b := c.certificateBlock(digText(o.object.Object, "data", "tls.crt")); b.Facts != nil {
+	if b := c.certificateBlock(digText(o.object.Object, "data tls.crt")); b.Facts != nil {
 		blocks = append(blocks, b)
 	}
 	return append(blocks, c.usedBy(ctx, o))
@@ -88,7 +88,7 @@ func (c *Call) usedBy(ctx context.Context, o *loaded) view.Block {
 		if !uses {
 			continue
 		}
-		name := digText(p, "metadata", "name")
+		name := digText(p, "metadata name")
 		b.Table.Rows = append(b.Table.Rows, []view.Cell{linked(name, objectPath(a.gvr, o.namespace, name)), {Text: how}})
 		if len(b.Table.Rows) == shownRelated {
 			b.Note = "There may be more."

@@ -23,8 +23,8 @@ func definitionBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	f.add("Scope", digText(spec, "scope"))
 	f.add("Short names", strings.Join(stringList(dig(names, "shortNames")), ", "))
 	f.add("Categories", strings.Join(stringList(dig(names, "categories")), ", "))
-	f.add("Conversion", digText(spec, "conversion", "strategy"))
-	f.add("Stored as", strings.Join(stringList(dig(o.object.Object, "status", "storedVersions")), ", "))
+	f.add("Conversion", digText(spec, "conversion strategy"))
+	f.add("Stored as", strings.Join(stringList(dig(o.object.Object, "status storedVersions")), ", "))
 	t := &view.Table{Columns: []messages.Text{"Version", "Served", "Stored", "Subresources", "Columns", "Schema"}}
 	for _, v := range objects(dig(spec, "versions")) {
 		gv := schema.GroupVersion{Group: digText(spec, "group"), Version: text(v["name"])}

@@ -10,8 +10,8 @@ import (
 )
 
 // namespaceCounts are what a namespace's overview counts.
-var namespaceCounts = group("", "pods").and("apps", "deployments", "statefulsets", "daemonsets").and("batch", "jobs", "cronjobs").
-	and("", "services").and("networking.k8s.io", "ingresses").and("", "configmaps", "secrets", "persistentvolumeclaims", "serviceaccounts")
+const namespaceCounts typeNames = "pods deployments.apps statefulsets.apps daemonsets.apps jobs.batch cronjobs.batch services ingresses.networking.k8s.io " +
+	"configmaps secrets persistentvolumeclaims serviceaccounts"
 
 // namespaceBlocks are a namespace's quotas, its limits, and what is in it.
 func namespaceBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
@@ -22,12 +22,12 @@ func namespaceBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 			blocks = append(blocks, view.Block{Title: "Quotas", Note: messages.Data(c.reason(err))})
 		}
 		for _, m := range list {
-			name := digText(m, "metadata", "name")
+			name := digText(m, "metadata name")
 			blocks = append(blocks, view.Block{Title: messages.Said(c.T("Quota %s", name)), Gauges: quotaGauges(m), More: &view.Link{Text: c.T("verb\x04open"), Href: objectPath(a.gvr, o.name, name)}})
 		}
 	}
 	t := &view.Table{Columns: []messages.Text{"Kind", "Objects"}}
-	for _, gr := range namespaceCounts {
+	for _, gr := range namespaceCounts.list() {
 		a, ok := c.served(gr.Group, gr.Resource)
 		if !ok {
 			continue
@@ -47,7 +47,7 @@ func namespaceBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	if a, ok := c.served("", "limitranges"); ok {
 		list, _ := c.listObjects(ctx, a, o.name, "") // who may not list limits sees none
 		for _, m := range list {
-			blocks = append(blocks, view.Block{Title: messages.Said(c.T("Limits %s", digText(m, "metadata", "name"))), Table: limitTable(m)})
+			blocks = append(blocks, view.Block{Title: messages.Said(c.T("Limits %s", digText(m, "metadata name"))), Table: limitTable(m)})
 		}
 	}
 	return blocks
@@ -55,18 +55,18 @@ func namespaceBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 
 func quotaBlocks(_ context.Context, _ *Call, o *loaded) []view.Block {
 	var f factList
-	f.add("Scopes", strings.Join(stringList(dig(o.object.Object, "spec", "scopes")), ", "))
+	f.add("Scopes", strings.Join(stringList(dig(o.object.Object, "spec scopes")), ", "))
 	return []view.Block{{Title: "Used", Gauges: quotaGauges(o.object.Object), Facts: f}}
 }
 
 func quotaGauges(o map[string]any) []view.Gauge {
-	hard, _ := dig(o, "status", "hard").(map[string]any)
+	hard, _ := dig(o, "status hard").(map[string]any)
 	if len(hard) == 0 {
-		hard, _ = dig(o, "spec", "hard").(map[string]any)
+		hard, _ = dig(o, "spec hard").(map[string]any)
 	}
 	var list []view.Gauge
 	for _, name := range sortedKeys(hard) {
-		used := digText(o, "status", "used", name)
+		used := digText(o, "status used "+name)
 		if used == "" {
 			used = "0"
 		}
@@ -82,7 +82,7 @@ func limitBlocks(_ context.Context, _ *Call, o *loaded) []view.Block {
 func limitTable(o map[string]any) *view.Table {
 	fields := []string{"min", "max", "defaultRequest", "default", "maxLimitRequestRatio"}
 	t := &view.Table{Columns: []messages.Text{"Type", "Resource", "Least", "Most", "Default request", "Default limit", "Ratio"}}
-	for _, l := range objects(dig(o, "spec", "limits")) {
+	for _, l := range objects(dig(o, "spec limits")) {
 		names := map[string]any{}
 		for _, f := range fields {
 			m, _ := l[f].(map[string]any)
@@ -93,7 +93,7 @@ func limitTable(o map[string]any) *view.Table {
 		for _, name := range sortedKeys(names) {
 			cells := []string{text(l["type"]), name}
 			for _, f := range fields {
-				cells = append(cells, digText(l, f, name))
+				cells = append(cells, digText(l, f+" "+name))
 			}
 			t.Rows = append(t.Rows, plain(cells...))
 		}

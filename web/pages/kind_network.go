@@ -36,7 +36,7 @@ func serviceBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 
 func ingressAddresses(o map[string]any) []string {
 	var list []string
-	for _, i := range objects(dig(o, "status", "loadBalancer", "ingress")) {
+	for _, i := range objects(dig(o, "status loadBalancer ingress")) {
 		list = append(list, text(i["ip"])+text(i["hostname"]))
 	}
 	return list
@@ -75,15 +75,15 @@ func (c *Call) endpointRows(namespace string, slice map[string]any) (rows [][]vi
 	for _, e := range objects(slice["endpoints"]) {
 		state, tone := c.T("ready"), view.Good
 		switch {
-		case dig(e, "conditions", "terminating") == true:
+		case dig(e, "conditions terminating") == true:
 			state, tone = c.T("terminating"), view.Gone
-		case dig(e, "conditions", "ready") == false:
+		case dig(e, "conditions ready") == false:
 			state, tone = c.T("not ready"), view.Warn
 		default:
 			ready++
 		}
 		to := view.Cell{}
-		if kind, name := digText(e, "targetRef", "kind"), digText(e, "targetRef", "name"); name != "" {
+		if kind, name := digText(e, "targetRef kind"), digText(e, "targetRef name"); name != "" {
 			to.Text = name
 			if kind == "Pod" {
 				to.Href = objectPath(core("pods"), namespace, name)
@@ -127,7 +127,7 @@ func (c *Call) ingressesTo(ctx context.Context, o *loaded) view.Block {
 			if b.Table == nil {
 				b.Table = &view.Table{Columns: []messages.Text{"Ingress", "Host", "Path"}}
 			}
-			name := digText(m, "metadata", "name")
+			name := digText(m, "metadata name")
 			b.Table.Rows = append(b.Table.Rows, []view.Cell{linked(name, objectPath(a.gvr, o.namespace, name)), {Text: r.host}, {Text: r.path}})
 		}
 	}
@@ -135,22 +135,26 @@ func (c *Call) ingressesTo(ctx context.Context, o *loaded) view.Block {
 }
 
 // ingressRule is one path of an ingress.
-type ingressRule struct{ host, path, kind, service, port, resource string }
+type ingressRule struct {
+	_ view.Incomparable
+
+	host, path, kind, service, port, resource string
+}
 
 func (c *Call) ingressRules(o map[string]any) []ingressRule {
 	var list []ingressRule
 	add := func(host, path, kind string, backend any) {
-		r := ingressRule{host: host, path: path, kind: kind, service: digText(backend, "service", "name")}
-		r.port = digText(backend, "service", "port", "name") + digText(backend, "service", "port", "number")
-		r.resource = strings.Trim(digText(backend, "resource", "kind")+"/"+digText(backend, "resource", "name"), "/")
+		r := ingressRule{host: host, path: path, kind: kind, service: digText(backend, "service name")}
+		r.port = digText(backend, "service port name") + digText(backend, "service port number")
+		r.resource = strings.Trim(digText(backend, "resource kind")+"/"+digText(backend, "resource name"), "/")
 		list = append(list, r)
 	}
-	for _, rule := range objects(dig(o, "spec", "rules")) {
+	for _, rule := range objects(dig(o, "spec rules")) {
 		host := text(rule["host"])
 		if host == "" {
 			host = c.T("any host")
 		}
-		for _, p := range objects(dig(rule, "http", "paths")) {
+		for _, p := range objects(dig(rule, "http paths")) {
 			path := text(p["path"])
 			if path == "" {
 				path = "/"
@@ -158,7 +162,7 @@ func (c *Call) ingressRules(o map[string]any) []ingressRule {
 			add(host, path, text(p["pathType"]), p["backend"])
 		}
 	}
-	if backend := dig(o, "spec", "defaultBackend"); backend != nil {
+	if backend := dig(o, "spec defaultBackend"); backend != nil {
 		add(c.T("any other"), "/", "", backend)
 	}
 	return list
@@ -177,7 +181,7 @@ func ingressBlocks(_ context.Context, c *Call, o *loaded) []view.Block {
 		}
 	}
 	var f factList
-	f.add("Class", digText(spec, "ingressClassName"))
+	c.fieldFact(&f, fieldFact{name: "Class", group: "networking.k8s.io", resource: "ingressclasses"}, dig(spec, "ingressClassName"))
 	f.add("Addresses", strings.Join(ingressAddresses(o.object.Object), ", "))
 	rules := &view.Table{Columns: []messages.Text{"Host", "Path", "Match", "To"}, Empty: "It has no rules."}
 	for _, r := range c.ingressRules(o.object.Object) {
@@ -253,8 +257,8 @@ func orAny(list []string, any string) string {
 }
 
 func (c *Call) peerText(p map[string]any) string {
-	if cidr := digText(p, "ipBlock", "cidr"); cidr != "" {
-		if except := stringList(dig(p, "ipBlock", "except")); len(except) > 0 {
+	if cidr := digText(p, "ipBlock cidr"); cidr != "" {
+		if except := stringList(dig(p, "ipBlock except")); len(except) > 0 {
 			return c.T("%s but %s", cidr, strings.Join(except, ", "))
 		}
 		return cidr

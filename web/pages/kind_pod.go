@@ -13,12 +13,14 @@ func podBlocks(_ context.Context, c *Call, o *loaded) []view.Block {
 	spec, status := o.object.Object["spec"], o.object.Object["status"]
 	var f factList
 	f.link("Node", digText(spec, "nodeName"), nodeHref(digText(spec, "nodeName")))
-	f.add("Node it waits for", digText(status, "nominatedNodeName"))
+	f.link("Node it waits for", digText(status, "nominatedNodeName"), nodeHref(digText(status, "nominatedNodeName")))
 	f.add("IP", strings.Join(fieldOf(dig(status, "podIPs"), "ip"), ", "))
 	f.add("Host IP", digText(status, "hostIP"))
 	f.link("Service account", digText(spec, "serviceAccountName"), objectPath(core("serviceaccounts"), o.namespace, digText(spec, "serviceAccountName")))
 	f.add("QoS", digText(status, "qosClass"))
-	f.add("Priority", strings.TrimSpace(digText(spec, "priorityClassName")+" "+digText(spec, "priority")))
+	c.fieldFact(&f, fieldFact{name: "Priority class", group: "scheduling.k8s.io", resource: "priorityclasses"}, dig(spec, "priorityClassName"))
+	c.fieldFact(&f, fieldFact{name: "Runtime class", group: "node.k8s.io", resource: "runtimeclasses"}, dig(spec, "runtimeClassName"))
+	f.add("Priority", digText(spec, "priority"))
 	f.add("Restart policy", digText(spec, "restartPolicy"))
 	f.moment("Started", digText(status, "startTime"))
 	f.add("Why", strings.TrimSpace(digText(status, "reason")+" "+digText(status, "message")))
@@ -64,7 +66,7 @@ func (c *Call) containerInputs(namespace string, spec any) view.Block {
 			}
 			for _, e := range objects(k["envFrom"]) {
 				for field, resource := range map[string]string{"configMapRef": "configmaps", "secretRef": "secrets"} {
-					if ref := digText(e, field, "name"); ref != "" {
+					if ref := digText(e, field+" name"); ref != "" {
 						add("env", text(e["prefix"])+"*", linked(c.T("all of %s", resource+"/"+ref), objectPath(core(resource), namespace, ref)))
 					}
 				}
@@ -98,14 +100,14 @@ func (c *Call) containerInputs(namespace string, spec any) view.Block {
 func (c *Call) envValue(namespace string, e map[string]any) view.Cell {
 	if from, ok := e["valueFrom"].(map[string]any); ok {
 		for field, resource := range map[string]string{"configMapKeyRef": "configmaps", "secretKeyRef": "secrets"} {
-			if ref := digText(from, field, "name"); ref != "" {
-				return linked(c.T("%s of %s", digText(from, field, "key"), resource+"/"+ref), objectPath(core(resource), namespace, ref))
+			if ref := digText(from, field+" name"); ref != "" {
+				return linked(c.T("%s of %s", digText(from, field+" key"), resource+"/"+ref), objectPath(core(resource), namespace, ref))
 			}
 		}
-		if field := digText(from, "fieldRef", "fieldPath"); field != "" {
+		if field := digText(from, "fieldRef fieldPath"); field != "" {
 			return view.Cell{Text: c.T("field %s", field)}
 		}
-		if field := digText(from, "resourceFieldRef", "resource"); field != "" {
+		if field := digText(from, "resourceFieldRef resource"); field != "" {
 			return view.Cell{Text: c.T("resource %s", field)}
 		}
 	}
@@ -117,13 +119,13 @@ func (c *Call) probeText(p map[string]any) string {
 	what := "?"
 	switch {
 	case p["httpGet"] != nil:
-		what = fmt.Sprintf("%s :%s%s", strings.TrimPrefix(digText(p, "httpGet", "scheme")+" GET", " "), digText(p, "httpGet", "port"), digText(p, "httpGet", "path"))
+		what = fmt.Sprintf("%s :%s%s", strings.TrimPrefix(digText(p, "httpGet scheme")+" GET", " "), digText(p, "httpGet port"), digText(p, "httpGet path"))
 	case p["tcpSocket"] != nil:
-		what = "TCP :" + digText(p, "tcpSocket", "port")
+		what = "TCP :" + digText(p, "tcpSocket port")
 	case p["grpc"] != nil:
-		what = "gRPC :" + digText(p, "grpc", "port")
+		what = "gRPC :" + digText(p, "grpc port")
 	case p["exec"] != nil:
-		what = "exec " + strings.Join(stringList(dig(p, "exec", "command")), " ")
+		what = "exec " + strings.Join(stringList(dig(p, "exec command")), " ")
 	}
 	for _, part := range []struct {
 		field string
@@ -156,19 +158,19 @@ func volumeSource(namespace string, v map[string]any) (kind string, from view.Ce
 		}
 		switch k {
 		case "configMap":
-			name := digText(v, k, "name")
+			name := digText(v, k+" name")
 			return k, linked(name, objectPath(core("configmaps"), namespace, name))
 		case "secret":
-			name := digText(v, k, "secretName")
+			name := digText(v, k+" secretName")
 			return k, linked(name, objectPath(core("secrets"), namespace, name))
 		case "persistentVolumeClaim":
-			name := digText(v, k, "claimName")
+			name := digText(v, k+" claimName")
 			return k, linked(name, objectPath(core("persistentvolumeclaims"), namespace, name))
 		case "projected":
 			var parts []string
-			for _, s := range objects(dig(v, k, "sources")) {
+			for _, s := range objects(dig(v, k+" sources")) {
 				for _, source := range sortedKeys(s) {
-					parts = append(parts, strings.TrimSpace(source+" "+digText(s, source, "name")))
+					parts = append(parts, strings.TrimSpace(source+" "+digText(s, source+" name")))
 				}
 			}
 			return k, view.Cell{Text: strings.Join(parts, ", ")}

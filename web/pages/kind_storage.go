@@ -15,8 +15,8 @@ var storageClasses = schema.GroupVersionResource{Group: "storage.k8s.io", Versio
 func claimBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	spec, status := o.object.Object["spec"], o.object.Object["status"]
 	var f factList
-	f.add("Asked for", digText(spec, "resources", "requests", "storage"))
-	f.add("Has", digText(status, "capacity", "storage"))
+	f.add("Asked for", digText(spec, "resources requests storage"))
+	f.add("Has", digText(status, "capacity storage"))
 	if name := digText(spec, "volumeName"); name != "" {
 		f.link("Volume", name, objectPath(persistentVolumes, "", name))
 	}
@@ -25,16 +25,16 @@ func claimBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	}
 	f.add("Access", strings.Join(stringList(dig(spec, "accessModes")), ", "))
 	f.add("Mode", digText(spec, "volumeMode"))
-	f.add("From", strings.Trim(digText(spec, "dataSource", "kind")+"/"+digText(spec, "dataSource", "name"), "/"))
+	f.add("From", strings.Trim(digText(spec, "dataSource kind")+"/"+digText(spec, "dataSource name"), "/"))
 	return []view.Block{{Title: "Claim", Facts: f}, c.usedBy(ctx, o)}
 }
 
 func volumeBlocks(_ context.Context, _ *Call, o *loaded) []view.Block {
 	spec := o.object.Object["spec"]
 	var f factList
-	f.add("Capacity", digText(spec, "capacity", "storage"))
-	if name := digText(spec, "claimRef", "name"); name != "" {
-		ns := digText(spec, "claimRef", "namespace")
+	f.add("Capacity", digText(spec, "capacity storage"))
+	if name := digText(spec, "claimRef name"); name != "" {
+		ns := digText(spec, "claimRef namespace")
 		f.link("Claimed by", ns+"/"+name, objectPath(core("persistentvolumeclaims"), ns, name))
 	}
 	if class := digText(spec, "storageClassName"); class != "" {
@@ -43,9 +43,9 @@ func volumeBlocks(_ context.Context, _ *Call, o *loaded) []view.Block {
 	f.add("Access", strings.Join(stringList(dig(spec, "accessModes")), ", "))
 	f.add("When released", digText(spec, "persistentVolumeReclaimPolicy"))
 	f.add("Mode", digText(spec, "volumeMode"))
-	f.add("Driver", digText(spec, "csi", "driver"))
-	f.add("Handle", digText(spec, "csi", "volumeHandle"))
-	f.add("Why", digText(o.object.Object, "status", "reason")+" "+digText(o.object.Object, "status", "message"))
+	f.add("Driver", digText(spec, "csi driver"))
+	f.add("Handle", digText(spec, "csi volumeHandle"))
+	f.add("Why", digText(o.object.Object, "status reason")+" "+digText(o.object.Object, "status message"))
 	return []view.Block{{Title: "Volume", Facts: f}}
 }
 
@@ -71,13 +71,13 @@ func storageClassBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 		b.Note, b.Table = messages.Data(c.reason(err)), nil
 	}
 	for _, v := range list {
-		if digText(v, "spec", "storageClassName") != o.name || len(b.Table.Rows) == shownRelated {
+		if digText(v, "spec storageClassName") != o.name || len(b.Table.Rows) == shownRelated {
 			continue
 		}
-		name, phase := digText(v, "metadata", "name"), digText(v, "status", "phase")
-		namespace, claim := digText(v, "spec", "claimRef", "namespace"), digText(v, "spec", "claimRef", "name")
+		name, phase := digText(v, "metadata name"), digText(v, "status phase")
+		namespace, claim := digText(v, "spec claimRef namespace"), digText(v, "spec claimRef name")
 		b.Table.Rows = append(b.Table.Rows, []view.Cell{
-			linked(name, objectPath(a.gvr, "", name)), {Text: digText(v, "spec", "capacity", "storage")}, toned(phase, view.Tone("Status", phase)),
+			linked(name, objectPath(a.gvr, "", name)), {Text: digText(v, "spec capacity storage")}, toned(phase, view.Tone("Status", phase)),
 			linked(strings.Trim(namespace+"/"+claim, "/"), objectPath(core("persistentvolumeclaims"), namespace, claim)),
 		})
 	}

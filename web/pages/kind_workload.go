@@ -27,9 +27,9 @@ func workloadBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	}
 	f.link("Selector", selector, join(listPath(core("pods"), o.namespace), with(nil, "q", "-l "+selector)))
 	for _, field := range []string{"strategy", "updateStrategy"} {
-		if kind := digText(spec, field, "type"); kind != "" {
+		if kind := digText(spec, field+" type"); kind != "" {
 			for _, part := range []string{"maxSurge", "maxUnavailable", "partition"} {
-				if v := digText(spec, field, "rollingUpdate", part); v != "" {
+				if v := digText(spec, field+" rollingUpdate "+part); v != "" {
 					kind += ", " + part + " " + v
 				}
 			}
@@ -49,7 +49,7 @@ func workloadBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 		pods.entry = a.entry
 		blocks = append(blocks, c.rowsBlock(ctx, "Pods", pods, selector, ""))
 	}
-	if template, ok := dig(spec, "template", "metadata", "labels").(map[string]any); ok {
+	if template, ok := dig(spec, "template metadata labels").(map[string]any); ok {
 		blocks = append(blocks, c.leadsTo(ctx, o, labels.Set(stringMap(template))))
 	}
 	return slices.DeleteFunc(blocks, func(b view.Block) bool { return b.Title == "" })
@@ -100,9 +100,9 @@ func (c *Call) leadsTo(ctx context.Context, o *loaded, pods labels.Set) view.Blo
 	if a, ok := c.served("autoscaling", "horizontalpodautoscalers"); ok {
 		raw, err := c.listObjects(ctx, a, o.namespace, "")
 		for i := range raw {
-			if err == nil && digText(raw[i], "spec", "scaleTargetRef", "kind") == o.object.GetKind() && digText(raw[i], "spec", "scaleTargetRef", "name") == o.name {
-				name := digText(raw[i], "metadata", "name")
-				t.Rows = append(t.Rows, []view.Cell{{Text: "HorizontalPodAutoscaler"}, linked(name, objectPath(a.gvr, o.namespace, name)), {Text: c.T("%s to %s", digText(raw[i], "spec", "minReplicas"), digText(raw[i], "spec", "maxReplicas"))}})
+			if err == nil && digText(raw[i], "spec scaleTargetRef kind") == o.object.GetKind() && digText(raw[i], "spec scaleTargetRef name") == o.name {
+				name := digText(raw[i], "metadata name")
+				t.Rows = append(t.Rows, []view.Cell{{Text: "HorizontalPodAutoscaler"}, linked(name, objectPath(a.gvr, o.namespace, name)), {Text: c.T("%s to %s", digText(raw[i], "spec minReplicas"), digText(raw[i], "spec maxReplicas"))}})
 			}
 		}
 	}
@@ -123,7 +123,7 @@ func revisedBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 
 // claimsBlock are the claims that a StatefulSet makes for its pods.
 func (c *Call) claimsBlock(ctx context.Context, o *loaded) view.Block {
-	templates := objects(dig(o.object.Object, "spec", "volumeClaimTemplates"))
+	templates := objects(dig(o.object.Object, "spec volumeClaimTemplates"))
 	a, ok := c.served("", "persistentvolumeclaims")
 	if len(templates) == 0 || !ok {
 		return view.Block{}
@@ -134,21 +134,21 @@ func (c *Call) claimsBlock(ctx context.Context, o *loaded) view.Block {
 		b.Note = messages.Data(c.reason(err))
 	}
 	for _, t := range templates {
-		prefix := digText(t, "metadata", "name") + "-" + o.name + "-"
+		prefix := digText(t, "metadata name") + "-" + o.name + "-"
 		for _, claim := range list {
-			name := digText(claim, "metadata", "name")
+			name := digText(claim, "metadata name")
 			ordinal, mine := strings.CutPrefix(name, prefix)
 			if _, err := strconv.Atoi(ordinal); !mine || err != nil {
 				continue
 			}
-			phase, volume := digText(claim, "status", "phase"), digText(claim, "spec", "volumeName")
+			phase, volume := digText(claim, "status phase"), digText(claim, "spec volumeName")
 			b.Table.Rows = append(b.Table.Rows, []view.Cell{
-				linked(name, objectPath(a.gvr, o.namespace, name)), toned(phase, view.Tone("Status", phase)), {Text: digText(claim, "spec", "resources", "requests", "storage")},
-				{Text: digText(claim, "spec", "storageClassName")}, linked(volume, objectPath(persistentVolumes, "", volume)),
+				linked(name, objectPath(a.gvr, o.namespace, name)), toned(phase, view.Tone("Status", phase)), {Text: digText(claim, "spec resources requests storage")},
+				linked(digText(claim, "spec storageClassName"), objectPath(storageClasses, "", digText(claim, "spec storageClassName"))), linked(volume, objectPath(persistentVolumes, "", volume)),
 			})
 		}
 		if len(b.Table.Rows) == 0 && b.Note == "" {
-			b.Note = messages.Said(c.T("Each pod gets one of %s: %s.", digText(t, "spec", "resources", "requests", "storage"), digText(t, "metadata", "name")))
+			b.Note = messages.Said(c.T("Each pod gets one of %s: %s.", digText(t, "spec resources requests storage"), digText(t, "metadata name")))
 		}
 	}
 	return b
@@ -180,15 +180,15 @@ func scalerBlocks(_ context.Context, c *Call, o *loaded) []view.Block {
 	for i, m := range objects(dig(spec, "metrics")) {
 		kind := text(m["type"])
 		field := strings.ToLower(kind[:min(1, len(kind))]) + kind[min(1, len(kind)):]
-		name := digText(m, field, "name")
+		name := digText(m, field+" name")
 		if name == "" {
-			name = digText(m, field, "metric", "name")
+			name = digText(m, field+" metric name")
 		}
 		is := c.T("not known")
 		if i < len(current) {
-			is = c.metricText(dig(current[i], field, "current"))
+			is = c.metricText(dig(current[i], field+" current"))
 		}
-		t.Rows = append(t.Rows, plain(strings.TrimSpace(kind+" "+name), is, c.metricText(dig(m, field, "target"))))
+		t.Rows = append(t.Rows, plain(strings.TrimSpace(kind+" "+name), is, c.metricText(dig(m, field+" target"))))
 	}
 	return append(blocks, view.Block{Title: "Metrics", Table: t})
 }

@@ -20,70 +20,104 @@ import (
 
 // kindBlocks are the parts of an overview that belong to a kind, in their order.
 // A kind without an entry shows its spec and status as they are.
-var kindBlocks = map[schema.GroupKind]func(ctx context.Context, c *Call, o *loaded) []view.Block{
-	{Kind: "Pod"}:                                           podBlocks,
-	{Kind: "ReplicationController"}:                         workloadBlocks,
-	{Group: "apps", Kind: "Deployment"}:                     revisedBlocks,
-	{Group: "apps", Kind: "ReplicaSet"}:                     workloadBlocks,
-	{Group: "apps", Kind: "StatefulSet"}:                    revisedBlocks,
-	{Group: "apps", Kind: "DaemonSet"}:                      revisedBlocks,
-	{Group: "batch", Kind: "Job"}:                           jobBlocks,
-	{Group: "batch", Kind: "CronJob"}:                       cronJobBlocks,
-	{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}: scalerBlocks,
-	{Group: "policy", Kind: "PodDisruptionBudget"}:          disruptionBlocks,
+var kindBlocks = []struct {
+	group, kind string
+	blocks      func(ctx context.Context, c *Call, o *loaded) []view.Block
+	// title and facts are those of a kind that has nothing else of its own.
+	title messages.Text
+	facts []fieldFact
+}{
+	{"", "Pod", podBlocks, "", nil},
+	{"", "ReplicationController", workloadBlocks, "", nil},
+	{"apps", "Deployment", revisedBlocks, "", nil},
+	{"apps", "ReplicaSet", workloadBlocks, "", nil},
+	{"apps", "StatefulSet", revisedBlocks, "", nil},
+	{"apps", "DaemonSet", revisedBlocks, "", nil},
+	{"batch", "Job", jobBlocks, "", nil},
+	{"batch", "CronJob", cronJobBlocks, "", nil},
+	{"autoscaling", "HorizontalPodAutoscaler", scalerBlocks, "", nil},
+	{"policy", "PodDisruptionBudget", disruptionBlocks, "", nil},
 
-	{Kind: "Service"}: serviceBlocks,
-	{Group: "discovery.k8s.io", Kind: "EndpointSlice"}:  sliceBlocks,
-	{Group: "networking.k8s.io", Kind: "Ingress"}:       ingressBlocks,
-	{Group: "networking.k8s.io", Kind: "NetworkPolicy"}: networkPolicyBlocks,
+	{"", "Service", serviceBlocks, "", nil},
+	{"discovery.k8s.io", "EndpointSlice", sliceBlocks, "", nil},
+	{"networking.k8s.io", "Ingress", ingressBlocks, "", nil},
+	{"networking.k8s.io", "NetworkPolicy", networkPolicyBlocks, "", nil},
 
-	{Kind: "Node"}:                                  nodeBlocks,
-	{Kind: "Namespace"}:                             namespaceBlocks,
-	{Kind: "ResourceQuota"}:                         quotaBlocks,
-	{Kind: "LimitRange"}:                            limitBlocks,
-	{Kind: "PersistentVolumeClaim"}:                 claimBlocks,
-	{Kind: "PersistentVolume"}:                      volumeBlocks,
-	{Group: "storage.k8s.io", Kind: "StorageClass"}: storageClassBlocks,
-	{Kind: "ConfigMap"}:                             usedByBlocks,
-	{Kind: "Secret"}:                                secretBlocks,
-	{Kind: "ServiceAccount"}:                        accountBlocks,
-	{Kind: "Event"}:                                 eventBlocks,
+	{"", "Node", nodeBlocks, "", nil},
+	{"", "Namespace", namespaceBlocks, "", nil},
+	{"", "ResourceQuota", quotaBlocks, "", nil},
+	{"", "LimitRange", limitBlocks, "", nil},
+	{"", "PersistentVolumeClaim", claimBlocks, "", nil},
+	{"", "PersistentVolume", volumeBlocks, "", nil},
+	{"storage.k8s.io", "StorageClass", storageClassBlocks, "", nil},
+	{"", "ConfigMap", usedByBlocks, "", nil},
+	{"", "Secret", secretBlocks, "", nil},
+	{"", "ServiceAccount", accountBlocks, "", nil},
+	{"", "Event", eventBlocks, "", nil},
 
-	{Group: "rbac.authorization.k8s.io", Kind: "Role"}:                roleBlocks,
-	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}:         roleBlocks,
-	{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"}:         bindingBlocks,
-	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"}:  bindingBlocks,
-	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}: definitionBlocks,
+	{"rbac.authorization.k8s.io", "Role", roleBlocks, "", nil},
+	{"rbac.authorization.k8s.io", "ClusterRole", roleBlocks, "", nil},
+	{"rbac.authorization.k8s.io", "RoleBinding", bindingBlocks, "", nil},
+	{"rbac.authorization.k8s.io", "ClusterRoleBinding", bindingBlocks, "", nil},
+	{"apiextensions.k8s.io", "CustomResourceDefinition", definitionBlocks, "", nil},
 
-	{Group: "admissionregistration.k8s.io", Kind: "ValidatingWebhookConfiguration"}:   webhookBlocks,
-	{Group: "admissionregistration.k8s.io", Kind: "MutatingWebhookConfiguration"}:     webhookBlocks,
-	{Group: "admissionregistration.k8s.io", Kind: "ValidatingAdmissionPolicy"}:        policyBlocks,
-	{Group: "admissionregistration.k8s.io", Kind: "MutatingAdmissionPolicy"}:          policyBlocks,
-	{Group: "admissionregistration.k8s.io", Kind: "ValidatingAdmissionPolicyBinding"}: policyBindingBlocks,
-	{Group: "admissionregistration.k8s.io", Kind: "MutatingAdmissionPolicyBinding"}:   policyBindingBlocks,
+	{"admissionregistration.k8s.io", "ValidatingWebhookConfiguration", webhookBlocks, "", nil},
+	{"admissionregistration.k8s.io", "MutatingWebhookConfiguration", webhookBlocks, "", nil},
+	{"admissionregistration.k8s.io", "ValidatingAdmissionPolicy", policyBlocks, "", nil},
+	{"admissionregistration.k8s.io", "MutatingAdmissionPolicy", policyBlocks, "", nil},
+	{"admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding", policyBindingBlocks, "", nil},
+	{"admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding", policyBindingBlocks, "", nil},
+
+	{"scheduling.k8s.io", "PriorityClass", nil, "Class", []fieldFact{{name: "Value", path: "value"}, {name: "Taken where none is named", path: "globalDefault"}, {name: "Preemption", path: "preemptionPolicy"}, {name: "Description", path: "description"}}},
+	{"node.k8s.io", "RuntimeClass", nil, "Class", []fieldFact{{name: "Handler", path: "handler"}, {name: "CPU on top", path: "overhead podFixed cpu"}, {name: "Memory on top", path: "overhead podFixed memory"}}},
+	{"networking.k8s.io", "IngressClass", nil, "Class", []fieldFact{{name: "Controller", path: "spec controller"}, {name: "Parameters", path: "spec parameters name"}, {name: "Taken where none is named", path: "metadata annotations ingressclass.kubernetes.io/is-default-class"}}},
+	{"storage.k8s.io", "VolumeAttachment", nil, "Volume", []fieldFact{{name: "Node", path: "spec nodeName", resource: "nodes"}, {name: "Volume", path: "spec source persistentVolumeName", resource: "persistentvolumes"}, {name: "Driver", path: "spec attacher", group: "storage.k8s.io", resource: "csidrivers"}, {name: "Attached", path: "status attached"}, {name: "Why", path: "status attachError message"}}},
+	{"storage.k8s.io", "CSIDriver", nil, "Driver", []fieldFact{{name: "Is attached to nodes", path: "spec attachRequired"}, {name: "Knows the pod", path: "spec podInfoOnMount"}, {name: "Says how much is left", path: "spec storageCapacity"}, {name: "Group of files", path: "spec fsGroupPolicy"}}},
+	{"coordination.k8s.io", "Lease", leaseBlocks, "", nil},
+	{"apiregistration.k8s.io", "APIService", apiServiceBlocks, "", nil},
+	{"certificates.k8s.io", "CertificateSigningRequest", signingBlocks, "", nil},
+}
+
+// blocksOf gives the parts that belong to an object's kind; ok is false for one
+// without an entry.
+func (c *Call) blocksOf(ctx context.Context, o *loaded) (blocks []view.Block, ok bool) {
+	gk := o.object.GroupVersionKind().GroupKind()
+	for _, k := range kindBlocks {
+		switch {
+		case k.kind != gk.Kind || k.group != gk.Group:
+		case k.facts != nil:
+			return c.factsBlock(k.title, k.facts, o), true
+		default:
+			return k.blocks(ctx, c, o), true
+		}
+	}
+	return nil, false
 }
 
 // shownRelated bounds the rows of a block; its link leads to the rest.
 const shownRelated = 50
 
-// dig gives what stands at a path of fields, nil where there is nothing.
-func dig(v any, path ...string) any {
-	for _, name := range path {
+// dig gives what stands at a path of fields, nil where there is nothing. Spaces
+// are between the fields: no name of one has any.
+func dig(v any, path string) any {
+	for more := true; more; {
 		m, ok := v.(map[string]any)
 		if !ok {
 			return nil
 		}
+		var name string
+		name, path, more = strings.Cut(path, " ")
 		v = m[name]
 	}
 	return v
 }
 
 // digText is dig as text.
-func digText(v any, path ...string) string { return text(dig(v, path...)) }
+func digText(v any, path string) string { return text(dig(v, path)) }
 
 // digInt is dig as a number, 0 where there is none.
-func digInt(v any, path ...string) int64 {
-	switch n := dig(v, path...).(type) {
+func digInt(v any, path string) int64 {
+	switch n := dig(v, path).(type) {
 	case int64:
 		return n
 	case float64:
@@ -129,7 +163,13 @@ func plain(texts ...string) []view.Cell {
 	return cells
 }
 
-func linked(text, href string) view.Cell { return view.Cell{Text: text, Href: href} }
+// linked is a link; to nothing where there is no name.
+func linked(text, href string) view.Cell {
+	if text == "" {
+		href = ""
+	}
+	return view.Cell{Text: text, Href: href}
+}
 
 func timed(value string) view.Cell {
 	if at, err := time.Parse(time.RFC3339, value); err == nil {
@@ -148,7 +188,7 @@ func core(name string) schema.GroupVersionResource {
 // served gives the address of a resource that pages know by name, in its
 // preferred version; ok is false when this server does not serve it.
 func (c *Call) served(group, name string) (address, bool) {
-	e := preferred(c.Registry.Table(), schema.GroupResource{Group: group, Resource: name})
+	e := preferred(c.Types(), schema.GroupResource{Group: group, Resource: name})
 	if e == nil {
 		return address{}, false
 	}
@@ -185,12 +225,13 @@ func (c *Call) rowsBlock(ctx context.Context, title messages.Text, a address, la
 			b.Table.Columns = append(b.Table.Columns, messages.Data(col.Name))
 		}
 	}
+	marks := c.toDelete()
 	for _, r := range list {
 		var cells []view.Cell
 		for _, col := range shown {
 			cell := sh.cell(r, col)
 			if cell.Name {
-				cell.Href = objectPath(a.gvr, r.Namespace, r.Name)
+				cell.Href, cell.Held = objectPath(a.gvr, r.Namespace, r.Name), marks.On(r.UID)
 			}
 			cells = append(cells, cell)
 		}

@@ -14,10 +14,14 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"pilothouse/web/view"
 )
 
 // mark is a problem as the editor shows it.
 type mark struct {
+	_ view.Incomparable
+
 	Line     int    `json:"line"`
 	Column   int    `json:"column"`
 	End      int    `json:"end"`
@@ -79,7 +83,7 @@ func (c *Call) marksOf(ctx context.Context, n *yaml.Node) []mark {
 	if err != nil {
 		return []mark{nodeMark(apiVersion, c.T("this is no group and version"))}
 	}
-	if _, ok := c.Registry.Table().ForKind(gv.WithKind(kind.Value)); !ok {
+	if _, ok := c.Types().ForKind(gv.WithKind(kind.Value)); !ok {
 		return []mark{nodeMark(kind, c.T("the server has no kind %s in %s", kind.Value, apiVersion.Value))}
 	}
 	d, err := c.Docs.Document(ctx, c.Client, apidoc.PathOf(gv))

@@ -27,9 +27,9 @@ const openTimeout = 20 * time.Second
 
 // resourcePage is the page of a list or of an object.
 func resourcePage(ctx context.Context, c *Call) (*Answer, error) {
-	a, ok := parseAddress(c.Registry.Table(), c.R.Path)
+	a, ok := parseAddress(c.Types(), c.R.Path)
 	if !ok {
-		return nil, notServed(c.R.Path)
+		return nil, c.notThere(ctx)
 	}
 	if a.name != "" {
 		return object(ctx, c, a)
@@ -188,10 +188,13 @@ func list(ctx context.Context, c *Call, a address) (*Answer, error) {
 	}
 	if err := c.fillList(ctx, &s, &v); err != nil {
 		switch f, ok := c.Fault(err); {
-		case ok:
-			v.Fault, status = f, f.Code
 		case isQuery(err):
 			v.Problem, status = c.Problem(err), http.StatusBadRequest
+		case ok:
+			v.Fault, status = f, f.Code
+			if v.Refused = f.Denied != nil; v.Refused {
+				v.Version = c.typesVersion()
+			}
 		default:
 			return nil, err
 		}
@@ -220,7 +223,7 @@ func (s *listState) picker() *Picker {
 	}
 	return &Picker{
 		All: listPath(s.gvr, ""), One: func(n string) string { return join(listPath(s.gvr, n), keep) },
-		Keep: keep, Chosen: chosen, Except: s.except,
+		Keep: keep, Chosen: chosen, Except: s.except, of: s.address,
 	}
 }
 
@@ -229,9 +232,10 @@ func (c *Call) listView(ctx context.Context, s *listState) view.List {
 	r := s.entry.Resource
 	v := view.List{
 		Resource: r.Name, Kind: plural(r.Kind), GroupVersion: s.gvr.GroupVersion().String(), Namespaced: r.Namespaced,
-		Path: listPath(s.gvr, s.namespace), URL: s.url(), Filter: s.filter, Wide: s.wide, Command: s.command(c.Registry.Table()), Curl: c.listCurl(s),
-		FormToken: c.FormToken(), CanDelete: can(s.entry, "delete"), Acts: c.acts(ctx, s),
+		Path: listPath(s.gvr, s.namespace), URL: s.url(), Filter: s.filter, Wide: s.wide, FormToken: c.FormToken(), CanDelete: can(s.entry, "delete"), Acts: c.acts(ctx, s),
 	}
+	v.Command, v.Curl = c.listCommands(ctx, s)
+	v.Without = withoutTabs(s.entry)
 	if v.CanDelete {
 		v.DeleteDenied = c.mayIn(ctx, right{verb: "delete", address: s.address})
 	}
@@ -326,7 +330,7 @@ func (c *Call) fillList(ctx context.Context, s *listState, v *view.List) error {
 
 func (s *listState) show(v *view.List, sh *shape, list []*rows.Row, marks jobs.Marks, from, total, all int) {
 	v.Choices = choicesOf(s, sh.known)
-	v.Columns, v.Shape, v.From, v.Total, v.All = sh.columns(), sh.key, from, total, all
+	v.Columns, v.Narrow, v.Lines, v.Shape, v.From, v.Total, v.All = sh.columns(), sh.narrow(), sh.lines, sh.key, from, total, all
 	v.Rows = make([]view.Row, len(list))
 	for i, r := range list {
 		v.Rows[i] = sh.row(r, marks)

@@ -100,7 +100,7 @@ func setPrefs(_ context.Context, c *Call) (*Answer, error) {
 	user, back := c.Session.User.Name, u.RequestURI()
 	switch c.Form.Get("act") {
 	case "keep", "usual":
-		a, ok := parseAddress(c.Registry.Table(), u.Path)
+		a, ok := parseAddress(c.Types(), u.Path)
 		if !ok {
 			return nil, notServed(u.Path)
 		}
@@ -116,7 +116,7 @@ func setPrefs(_ context.Context, c *Call) (*Answer, error) {
 			back = join(u.Path, with(u.Query(), "cols", "", "sort", "", "desc", "", "wide", ""))
 		}
 	case "widths":
-		a, ok := parseAddress(c.Registry.Table(), u.Path)
+		a, ok := parseAddress(c.Types(), u.Path)
 		if !ok {
 			return nil, notServed(u.Path)
 		}

@@ -12,6 +12,7 @@ import (
 	"pilothouse/web/live"
 	"pilothouse/web/messages"
 	"pilothouse/web/rows"
+	"pilothouse/web/unseen"
 	"pilothouse/web/view"
 )
 
@@ -30,7 +31,7 @@ func (c *Call) OpenLive(ctx context.Context, r live.Request, wake func()) (live.
 		return c.openLogs(ctx, u, r.Have, wake)
 	}
 	if r.Kind == "overview" {
-		return c.openOverview(ctx, wake)
+		return c.openOverview(ctx, r.Have, wake)
 	}
 	if r.Kind == "types" {
 		return c.openTypes(r.Have, wake), nil
@@ -41,7 +42,7 @@ func (c *Call) OpenLive(ctx context.Context, r live.Request, wake func()) (live.
 	if r.Kind == "audit" {
 		return c.openNewest(c.newestEvent(u.Query()), wake), nil
 	}
-	a, ok := parseAddress(c.Registry.Table(), u.Path)
+	a, ok := parseAddress(c.Types(), u.Path)
 	if !ok {
 		return nil, notServed(u.Path)
 	}
@@ -49,7 +50,7 @@ func (c *Call) OpenLive(ctx context.Context, r live.Request, wake func()) (live.
 	case "list":
 		return c.openList(ctx, parseList(a, u.Query()), r, wake)
 	case "object":
-		return c.openObject(ctx, a, wake)
+		return c.openObject(ctx, a, u.Query().Get("tab"), wake)
 	case "feed":
 		return c.openFeed(a, u, r.Anchor, wake)
 	}
@@ -87,7 +88,8 @@ func (c *Call) openList(ctx context.Context, s listState, r live.Request, wake f
 	}
 	l := &liveList{call: c, state: s, view: v, window: v.Window(r.From, r.Size, wake), told: untold, stop: c.Jobs.Watch(c.Session.User.Name, wake)}
 	columns, age := v.Columns()
-	if sh := newShape(&l.state, columns, age, nil); sh.key == r.Shape && len(r.Have) > 0 {
+	sh := newShape(&l.state, columns, age, nil)
+	if sh.like(r.Shape); sh.key == r.Shape && len(r.Have) > 0 {
 		l.shape = sh
 		l.window.Has(r.Have)
 	}
@@ -123,6 +125,8 @@ type listMessage struct {
 
 // stateMessage tells whether what is shown is all there is.
 type stateMessage struct {
+	_ view.Incomparable
+
 	Live  bool   `json:"live"`
 	Since string `json:"since"`
 	Why   string `json:"why,omitempty"`
@@ -203,12 +207,13 @@ func (l *liveList) message(f *rows.Frame, marks jobs.Marks) (*listMessage, error
 	if f.Whole || l.shape == nil {
 		l.state.widths = l.call.keptWidths(l.state.address)
 		l.shape = newShape(&l.state, f.Columns, f.AgeCol, f.Rows)
-		v.Columns = l.shape.columns()
+		v.Columns, v.Narrow, v.Lines = l.shape.columns(), l.shape.narrow(), l.shape.lines
 		if err := tmpl.TableHead(v).Render(ctx, &buf); err != nil {
 			return nil, err
 		}
-		m.Whole, m.Head, m.Shape = true, buf.String(), l.shape.key
-		m.URL, m.Command, m.Curl = l.state.url(), l.state.command(l.call.Registry.Table()), l.call.listCurl(&l.state)
+		m.Whole, m.Head, m.Shape = true, string(unseen.HTML(buf.Bytes())), l.shape.key
+		m.URL = l.state.url()
+		m.Command, m.Curl = l.call.listCommands(ctx, &l.state)
 		if m.Order == nil {
 			m.Order = []string{}
 		}
@@ -242,7 +247,7 @@ func (sh *shape) html(ctx context.Context, r *rows.Row, marks jobs.Marks) (strin
 	if marks.On(r.UID) {
 		var buf bytes.Buffer
 		err := tmpl.Row(sh.row(r, marks)).Render(ctx, &buf)
-		return buf.String(), err
+		return string(unseen.HTML(buf.Bytes())), err
 	}
 	language := messages.From(ctx).Tag
 	if was, ok := r.Rendered.Load().(renderedRow); ok && was.key == sh.key && was.language == language {
@@ -252,7 +257,7 @@ func (sh *shape) html(ctx context.Context, r *rows.Row, marks jobs.Marks) (strin
 	if err := tmpl.Row(sh.row(r, nil)).Render(ctx, &buf); err != nil {
 		return "", err
 	}
-	html := buf.String()
+	html := string(unseen.HTML(buf.Bytes()))
 	r.Rendered.Store(renderedRow{sh.key, language, html})
 	return html, nil
 }

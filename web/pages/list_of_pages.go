@@ -52,4 +52,5 @@ var All = []Page{
 	{Method: "GET", Path: "/ui/session", Serve: sessionCheck},
 	{Method: "POST", Path: "/ui/theme", Serve: setTheme},
 	{Method: "POST", Path: "/ui/prefs", Serve: setPrefs},
+	{Method: "POST", Path: "/ui/draftkey", Serve: draftKey},
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"pilothouse/backend/request"
@@ -62,11 +61,11 @@ func builtinGroup(group string) bool { return group == "" || group == "apps" || 
 
 // gathersPods are the types whose objects have pods without a selector: nodes
 // those that run there, namespaces all of theirs, CronJobs those of their Jobs.
-var gathersPods = typeSet(group("", "nodes", "namespaces").and("batch", "cronjobs")).test
+const gathersPods typeNames = "nodes namespaces cronjobs.batch"
 
 // hasLogs tells whether an object is a pod or has pods.
 func hasLogs(o *loaded) bool {
-	return isPod(o) || gathersPods(o.entry) || builtinGroup(o.gvr.Group) && o.namespace != "" && selectorOf(&o.object) != ""
+	return isPod(o) || gathersPods.has(o.entry) || builtinGroup(o.gvr.Group) && o.namespace != "" && selectorOf(&o.object) != ""
 }
 
 // pick says which pods are an object's.
@@ -74,7 +73,7 @@ func (o *loaded) pick() logs.Pick {
 	switch {
 	case isPod(o):
 		return logs.Pick{Namespace: o.namespace, Pod: o.name}
-	case !gathersPods(o.entry):
+	case !gathersPods.has(o.entry):
 		return logs.Pick{Namespace: o.namespace, Selectors: []string{selectorOf(&o.object)}}
 	case o.gvr.Resource == "nodes":
 		return logs.Pick{Node: o.name}
@@ -213,30 +212,23 @@ func stamp(t time.Time) string {
 // logCommand is the same for kubectl.
 func (o *loaded) logCommand(q *logs.Query) string {
 	if isPod(o) {
-		return "kubectl logs " + o.name + " -n " + o.namespace + logFlags(q, false)
+		return "kubectl logs " + shellQuote(o.name) + " -n " + shellQuote(o.namespace) + logFlags(q, false)
 	}
 	flags := logFlags(q, true)
 	switch {
-	case !gathersPods(o.entry):
-		return "kubectl logs -l " + quote(selectorOf(&o.object)) + " --prefix -n " + o.namespace + flags
+	case !gathersPods.has(o.entry):
+		return "kubectl logs -l " + shellQuote(selectorOf(&o.object)) + " --prefix -n " + shellQuote(o.namespace) + flags
 	case o.gvr.Resource == "nodes":
-		return "kubectl get pods -A --field-selector spec.nodeName=" + o.name + ` -o jsonpath='{range .items[*]}{.metadata.name} -n {.metadata.namespace}{"\n"}{end}' | xargs -P0 -L1 kubectl logs --prefix` + flags
+		return "kubectl get pods -A --field-selector spec.nodeName=" + shellQuote(o.name) + ` -o jsonpath='{range .items[*]}{.metadata.name} -n {.metadata.namespace}{"\n"}{end}' | xargs -P0 -L1 kubectl logs --prefix` + flags
 	case o.gvr.Resource == "namespaces":
-		return namespaceLogs(o.name, flags)
+		return namespaceLogs(shellQuote(o.name), flags)
 	}
-	return "kubectl get jobs -n " + o.namespace + ` -o jsonpath='{range .items[?(@.metadata.ownerReferences[0].uid=="` + string(o.object.GetUID()) + `")]}{.metadata.name}{"\n"}{end}' | xargs -P0 -I{} kubectl logs job/{} --all-pods --prefix -n ` + o.namespace + flags
+	return "kubectl get jobs -n " + shellQuote(o.namespace) + ` -o jsonpath='{range .items[?(@.metadata.ownerReferences[0].uid=="` + string(o.object.GetUID()) + `")]}{.metadata.name}{"\n"}{end}' | xargs -P0 -I{} kubectl logs job/{} --all-pods --prefix -n ` + shellQuote(o.namespace) + flags
 }
 
-// namespaceLogs are the logs of all pods of a namespace for kubectl.
+// namespaceLogs are the logs of all pods of a namespace, a word of a shell, for kubectl.
 func namespaceLogs(namespace, flags string) string {
 	return "kubectl get pods -n " + namespace + " -o name | xargs -P0 -I{} kubectl logs {} --prefix -n " + namespace + flags
-}
-
-func quote(s string) string {
-	if strings.ContainsAny(s, " ()!<>'\"") {
-		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-	}
-	return s
 }
 
 // firstLines reads some lines for the page itself.
@@ -316,7 +308,7 @@ func (c *Call) queryOf(ctx context.Context, u *url.URL) (logs.Query, error) {
 		}
 		return m.query, nil
 	}
-	a, ok := parseAddress(c.Registry.Table(), u.Path)
+	a, ok := parseAddress(c.Types(), u.Path)
 	if !ok || a.name == "" {
 		return logs.Query{}, notServed(u.Path)
 	}

@@ -14,6 +14,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"pilothouse/web/view"
 )
 
 // manyLogs is what the address of the page of many pods' logs says.
@@ -24,10 +26,14 @@ type manyLogs struct {
 	of       []loggable
 	selector string
 	list     listState
+	// narrowed are the namespaces that are left of all, to who may not list them all.
+	narrowed []string
 }
 
 // loggable is a pod, or an object that selects pods.
 type loggable struct {
+	_ view.Incomparable
+
 	address
 	selector string // empty for a pod
 }
@@ -58,10 +64,11 @@ func (c *Call) manyLogs(ctx context.Context, v url.Values) (*manyLogs, error) {
 	if m.selector == "" && m.list.namespace == "" && len(m.list.namespaces) == 0 {
 		return m, queryError{messages.Errorf("logs of many pods need a namespace, ns=NAME, or a selector, q=-l KEY=VALUE")}
 	}
-	key, query, _, err := c.ask(ctx, &m.list)
+	key, query, narrowed, err := c.ask(ctx, &m.list)
 	if err != nil {
 		return m, queryError{err}
 	}
+	m.narrowed = narrowed
 	pick := logs.Pick{Namespaces: query.Namespaces, Except: query.Except}
 	if m.selector != "" {
 		pick.Selectors = []string{m.selector}
@@ -87,7 +94,7 @@ func (c *Call) selectedLogs(ctx context.Context, m *manyLogs, of string) error {
 		}
 		gr := schema.ParseGroupResource(parts[0])
 		a, ok := c.served(gr.Group, gr.Resource)
-		if !ok || !selectsPods(a.entry) || parts[1] == "" || parts[2] == "" {
+		if !ok || !selectsPods.has(a.entry) || parts[1] == "" || parts[2] == "" {
 			return queryError{messages.Errorf("%q is no pod and selects none", one)}
 		}
 		a.namespace, a.name = parts[1], parts[2]
@@ -147,6 +154,8 @@ func (m *manyLogs) title(l *messages.Language) string {
 		switch {
 		case m.list.namespace != "":
 			where = m.list.namespace
+		case len(m.narrowed) > 0:
+			where = strings.Join(m.narrowed, ", ")
 		case m.list.except:
 			where = l.T("all namespaces but %s", names)
 		case names != "":
@@ -189,7 +198,7 @@ func (m *manyLogs) command() string {
 	flags := logFlags(&m.query, true)
 	each := func(namespace string) string {
 		if m.selector != "" {
-			return "kubectl logs -l " + quote(m.selector) + " --prefix -n " + namespace + flags
+			return "kubectl logs -l " + shellQuote(m.selector) + " --prefix -n " + namespace + flags
 		}
 		return namespaceLogs(namespace, flags)
 	}
@@ -198,11 +207,11 @@ func (m *manyLogs) command() string {
 	case m.of != nil:
 		return m.ofCommand(flags)
 	case m.list.namespace != "":
-		return each(m.list.namespace)
+		return each(shellQuote(m.list.namespace))
 	case m.list.except:
-		return loop("$(kubectl get namespaces -o name | cut -d/ -f2 | grep -vxE '" + strings.Join(m.list.namespaces, "|") + "')")
+		return loop("$(kubectl get namespaces -o name | cut -d/ -f2 | grep -vxE " + shellQuote(strings.Join(m.list.namespaces, "|")) + ")")
 	case len(m.list.namespaces) > 0:
-		return loop(strings.Join(m.list.namespaces, " "))
+		return loop(shellWords(m.list.namespaces))
 	}
 	return loop("$(kubectl get namespaces -o name | cut -d/ -f2)")
 }
@@ -211,12 +220,12 @@ func (m *manyLogs) ofCommand(flags string) string {
 	var list []string
 	for _, p := range m.query.Picks {
 		if len(p.Pods) > 0 {
-			list = append(list, `printf '%s\n' `+strings.Join(p.Pods, " ")+" | xargs -P0 -I{} kubectl logs {} --prefix -n "+p.Namespace+flags)
+			list = append(list, `printf '%s\n' `+shellWords(p.Pods)+" | xargs -P0 -I{} kubectl logs {} --prefix -n "+shellQuote(p.Namespace)+flags)
 		}
 	}
 	for _, l := range m.of {
 		if l.selector != "" {
-			list = append(list, "kubectl logs "+l.gvr.Resource+"/"+l.name+" --all-pods --prefix -n "+l.namespace+flags)
+			list = append(list, "kubectl logs "+l.gvr.Resource+"/"+shellQuote(l.name)+" --all-pods --prefix -n "+shellQuote(l.namespace)+flags)
 		}
 	}
 	if len(list) == 1 {
@@ -229,7 +238,7 @@ func (m *manyLogs) ofCommand(flags string) string {
 func logFlags(q *logs.Query, prefix bool) string {
 	var b strings.Builder
 	if q.Container != "" {
-		b.WriteString(" -c " + q.Container)
+		b.WriteString(" -c " + shellQuote(q.Container))
 	} else {
 		b.WriteString(" --all-containers")
 	}

@@ -3,17 +3,21 @@ package pages
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"pilothouse/backend/authz"
 	"pilothouse/backend/request"
 	"pilothouse/web/view"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 )
 
 // right is something that a user may do or not.
 type right struct {
+	_ view.Incomparable
+
 	verb string
 	address
 	sub string
@@ -78,7 +82,7 @@ func denied(who, verb, resource, group, namespace string) *view.Denied {
 	role, binding := "clusterrole", "clusterrolebinding"
 	if namespace != "" {
 		d.Namespace = namespace
-		role, binding = "role -n "+namespace, "rolebinding -n "+namespace
+		role, binding = "role -n "+shellQuote(namespace), "rolebinding -n "+shellQuote(namespace)
 	}
 	base, sub, _ := strings.Cut(resource, "/")
 	if group != "" {
@@ -88,14 +92,23 @@ func denied(who, verb, resource, group, namespace string) *view.Denied {
 		base += "/" + sub
 	}
 	d.Grant = fmt.Sprintf("kubectl create %s NAME --verb=%s --resource=%s; kubectl create %s NAME --%s=NAME %s",
-		role, verb, base, binding, strings.Fields(role)[0], subjectFlag(who))
+		role, shellQuote(verb), shellQuote(base), binding, strings.Fields(role)[0], subjectFlag(who))
 	return d
+}
+
+// refusedBy is what a page says ahead of something that would be refused, nil when it
+// would not.
+func (c *Call) refusedBy(d *view.Denied) *view.Fault {
+	if d == nil {
+		return nil
+	}
+	return &view.Fault{Title: c.T("You may not do this"), Code: http.StatusForbidden, Reason: string(metav1.StatusReasonForbidden), Denied: d}
 }
 
 // deniedPath is the same for a path that is no resource's.
 func deniedPath(who, verb, path string) *view.Denied {
 	return &view.Denied{Who: who, Verb: verb, Resource: path, Grant: fmt.Sprintf(
-		"kubectl create clusterrole NAME --verb=%s --non-resource-url=%s; kubectl create clusterrolebinding NAME --clusterrole=NAME %s", verb, shellQuote(path), subjectFlag(who))}
+		"kubectl create clusterrole NAME --verb=%s --non-resource-url=%s; kubectl create clusterrolebinding NAME --clusterrole=NAME %s", shellQuote(verb), shellQuote(path), subjectFlag(who))}
 }
 
 // subjectFlag is how kubectl is told who a binding is for.

@@ -2,10 +2,12 @@ package pages
 
 import (
 	"cmp"
+	"encoding/base64"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"pilothouse/web/view"
 
@@ -29,9 +31,8 @@ const (
 	another = "own"
 )
 
-// maxOwn bounds the text of a value that can be changed in its conflict, in
-// bytes; longer ones are changed in the editor.
-const maxOwn = 4000
+// maxConflict is how much of a value a conflict shows beside the panes, in bytes.
+const maxConflict = 2000
 
 // chooser gives the choice for the conflict of a field: ours, theirs, another with
 // the text of another value, or none.
@@ -41,6 +42,8 @@ type chooser func(field string) (choice, text string)
 // none ours stays. The error is that of a text that is no value.
 func mergeBy(base, mine, live any, field string, choice chooser) (any, []view.Conflict, error) {
 	m := merger{choice: choice}
+	tree, _ := mine.(map[string]any)
+	m.secret = isSecret(tree)
 	out := m.value(maybe{base, base != nil}, maybe{mine, true}, maybe{live, true}, field)
 	return out.v, m.conflicts, m.err
 }
@@ -54,7 +57,9 @@ type maybe struct {
 func (a maybe) is(b maybe) bool { return a.ok == b.ok && reflect.DeepEqual(a.v, b.v) }
 
 type merger struct {
-	choice    chooser
+	choice chooser
+	// secret tells that values below data are encoded.
+	secret    bool
 	conflicts []view.Conflict
 	err       error
 }
@@ -72,15 +77,18 @@ func (m *merger) value(base, mine, live maybe, field string) maybe {
 	if b, x, l, ok := lists(base, mine, live); ok {
 		return maybe{m.list(b, x, l, field), true}
 	}
-	c := view.Conflict{Field: field, Base: written(base), Mine: written(mine), Live: written(live)}
-	whole, short := spelled(mine)
+	encoded := m.secret && strings.HasPrefix(field, "data.")
+	shown := func(v maybe) view.ConflictValue { return shownValue(v, encoded) }
 	choice, text := m.choice(field)
-	c.Choice, c.Own, c.Ownable = choice, cmp.Or(text, whole), short
+	c := view.Conflict{Field: field, Hidden: encoded, Base: shown(base), Mine: shown(mine), Live: shown(live), Choice: choice, Own: cmp.Or(text, spelled(mine, encoded))}
 	m.conflicts = append(m.conflicts, c)
 	switch c.Choice {
 	case theirs:
 		return live
 	case another:
+		if encoded {
+			return maybe{base64.StdEncoding.EncodeToString([]byte(text)), true}
+		}
 		v, err := spelledOut(text, mine, live)
 		if err != nil && m.err == nil {
 			m.err = badRequest("The value of %s is not YAML: %s", field, strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))
@@ -90,18 +98,37 @@ func (m *merger) value(base, mine, live maybe, field string) maybe {
 	return mine
 }
 
-// spelled is a value as one changes it in its conflict: a string as it is, all
-// else as YAML; false when it is too long for that.
-func spelled(v maybe) (string, bool) {
-	text, isText := v.v.(string)
-	if !isText && v.ok {
-		raw, err := yaml.Marshal(v.v)
-		if err != nil {
-			return "", false
-		}
-		text = strings.TrimSuffix(string(raw), "\n")
+// shownValue is a value as a conflict shows it: that of a Secret as it is.
+func shownValue(v maybe, encoded bool) view.ConflictValue {
+	if !encoded || !v.ok {
+		return view.ConflictValue{Text: written(v), None: !v.ok}
 	}
-	return text, len(text) <= maxOwn
+	raw, err := base64.StdEncoding.DecodeString(text(v.v))
+	if err != nil {
+		return view.ConflictValue{Text: written(v)}
+	}
+	return view.ConflictValue{Text: shorten(string(raw), maxConflict), Bytes: len(raw), Binary: !utf8.Valid(raw)}
+}
+
+// spelled is a value as one changes it in its conflict: a string as it is, all
+// else as YAML, nothing for what is no text.
+func spelled(v maybe, encoded bool) string {
+	s, isText := v.v.(string)
+	if encoded {
+		raw, err := base64.StdEncoding.DecodeString(s)
+		if err != nil || !utf8.Valid(raw) {
+			return ""
+		}
+		return string(raw)
+	}
+	if isText || !v.ok {
+		return s
+	}
+	raw, err := yaml.Marshal(v.v)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(string(raw), "\n")
 }
 
 // spelledOut is the value that a text stands for in the place of mine and live;
@@ -212,11 +239,13 @@ func brief(v any) string {
 
 // written is a value as a conflict shows it: what has parts as YAML.
 func written(v maybe) string {
-	switch v.v.(type) {
+	switch x := v.v.(type) {
 	case map[string]any, []any:
-		if raw, err := yaml.Marshal(v.v); err == nil {
-			return shorten(strings.TrimSpace(string(raw)), 600)
+		if raw, err := yaml.Marshal(x); err == nil {
+			return shorten(strings.TrimSpace(string(raw)), maxConflict)
 		}
+	case string:
+		return shorten(x, maxConflict)
 	}
 	return brief(v.v)
 }

@@ -37,64 +37,72 @@ var userPlaces = []view.NavLink{
 // UserPlaces gives the pages of the user's menu.
 func UserPlaces() []view.NavLink { return userPlaces }
 
-// Places gives the places, with the one of a page marked.
-func Places(path string) []view.NavLink {
-	list := slices.Clone(places)
+// Places gives the places, with the one of a page marked. Those that would only
+// say that the user may not see them are left out.
+func (c *Call) Places(ctx context.Context, path string) []view.NavLink {
+	list := slices.DeleteFunc(slices.Clone(places), func(l view.NavLink) bool { return l.Href != path && !c.mayGo(ctx, l.Href) })
 	for i := range list {
 		list[i].Current = list[i].Href == path
 	}
 	return list
 }
 
+// mayGo tells whether a place has something for the user.
+func (c *Call) mayGo(ctx context.Context, place string) bool {
+	switch place {
+	case "/ui/audit":
+		return c.Authorizer == nil || c.mayPath(ctx, "get", auditPath)
+	case "/ui/whocan":
+		return c.mayReadPolicy(ctx) == nil
+	}
+	return true
+}
+
 // headings are the navigation's groups of built-in resources, in their order.
 // What is in none of them stands under its API group.
 var headings = []struct {
 	name      messages.Text
-	resources []schema.GroupResource
+	resources typeNames
 }{
-	{"Workloads", group("", "pods", "replicationcontrollers").and("apps", "deployments", "statefulsets", "daemonsets", "replicasets").
-		and("batch", "jobs", "cronjobs").and("autoscaling", "horizontalpodautoscalers").and("policy", "poddisruptionbudgets")},
-	{"Network", group("", "services", "endpoints").and("discovery.k8s.io", "endpointslices").
-		and("networking.k8s.io", "ingresses", "ingressclasses", "networkpolicies", "ipaddresses", "servicecidrs")},
-	{"Configuration", group("", "configmaps", "secrets", "resourcequotas", "limitranges")},
-	{"Storage", group("", "persistentvolumeclaims", "persistentvolumes").and("storage.k8s.io", "storageclasses", "volumeattachments",
-		"volumeattributesclasses", "csidrivers", "csinodes", "csistoragecapacities")},
-	{"Access", group("", "serviceaccounts").and("rbac.authorization.k8s.io", "roles", "rolebindings", "clusterroles", "clusterrolebindings").
-		and("certificates.k8s.io", "certificatesigningrequests", "clustertrustbundles")},
-	{"Cluster", group("", "nodes", "namespaces", "events").and("coordination.k8s.io", "leases").and("scheduling.k8s.io", "priorityclasses").
-		and("node.k8s.io", "runtimeclasses").and("apiextensions.k8s.io", "customresourcedefinitions").and("apiregistration.k8s.io", "apiservices").
-		and("flowcontrol.apiserver.k8s.io", "flowschemas", "prioritylevelconfigurations").and("", "podtemplates", "componentstatuses").and("apps", "controllerrevisions")},
-	{"Admission", group("admissionregistration.k8s.io", "validatingwebhookconfigurations", "mutatingwebhookconfigurations",
-		"validatingadmissionpolicies", "validatingadmissionpolicybindings", "mutatingadmissionpolicies", "mutatingadmissionpolicybindings")},
-}
-
-type resourceList []schema.GroupResource
-
-func group(name string, resources ...string) resourceList {
-	return resourceList{}.and(name, resources...)
-}
-
-func (l resourceList) and(group string, resources ...string) resourceList {
-	for _, r := range resources {
-		l = append(l, schema.GroupResource{Group: group, Resource: r})
-	}
-	return l
+	{"Workloads", "pods replicationcontrollers deployments.apps statefulsets.apps daemonsets.apps replicasets.apps jobs.batch cronjobs.batch " +
+		"horizontalpodautoscalers.autoscaling poddisruptionbudgets.policy"},
+	{"Network", "services endpoints endpointslices.discovery.k8s.io ingresses.networking.k8s.io ingressclasses.networking.k8s.io " +
+		"networkpolicies.networking.k8s.io ipaddresses.networking.k8s.io servicecidrs.networking.k8s.io"},
+	{"Configuration", "configmaps secrets resourcequotas limitranges"},
+	{"Storage", "persistentvolumeclaims persistentvolumes storageclasses.storage.k8s.io volumeattachments.storage.k8s.io " +
+		"volumeattributesclasses.storage.k8s.io csidrivers.storage.k8s.io csinodes.storage.k8s.io csistoragecapacities.storage.k8s.io"},
+	{"Access", "serviceaccounts roles.rbac.authorization.k8s.io rolebindings.rbac.authorization.k8s.io clusterroles.rbac.authorization.k8s.io " +
+		"clusterrolebindings.rbac.authorization.k8s.io certificatesigningrequests.certificates.k8s.io " +
+		"clustertrustbundles.certificates.k8s.io"},
+	{"Cluster", "nodes namespaces events leases.coordination.k8s.io priorityclasses.scheduling.k8s.io runtimeclasses.node.k8s.io " +
+		"customresourcedefinitions.apiextensions.k8s.io apiservices.apiregistration.k8s.io flowschemas.flowcontrol.apiserver.k8s.io " +
+		"prioritylevelconfigurations.flowcontrol.apiserver.k8s.io podtemplates componentstatuses controllerrevisions.apps"},
+	{"Admission", "validatingwebhookconfigurations.admissionregistration.k8s.io mutatingwebhookconfigurations.admissionregistration.k8s.io " +
+		"validatingadmissionpolicies.admissionregistration.k8s.io validatingadmissionpolicybindings.admissionregistration.k8s.io " +
+		"mutatingadmissionpolicies.admissionregistration.k8s.io mutatingadmissionpolicybindings.admissionregistration.k8s.io"},
 }
 
 // openHeadings is how many groups are open from the start.
 const openHeadings = 3
 
-// Navigation is the resources of the table that can be listed. The namespaces
-// that a page shows go along to the others.
-func Navigation(t *registry.Table, a *Answer) []view.NavGroup {
-	var list []view.NavGroup
+// Navigation is the resources of the table that the user may list, and of how many
+// they may not. The namespaces that a page shows go along to the others.
+func (c *Call) Navigation(ctx context.Context, a *Answer) (list []view.NavGroup, notYours int) {
+	t, denied := c.Types(), c.unlistable(ctx)
 	shown := map[schema.GroupResource]bool{}
+	add := func(g *view.NavGroup, e *registry.Entry) {
+		if denied[e.Resource.GroupResource()] && listPath(e.GVR(), "") != a.Current {
+			notYours++
+			return
+		}
+		addLink(g, e, a)
+	}
 	for i, h := range headings {
 		g := view.NavGroup{Name: h.name, Open: i < openHeadings}
-		for _, gr := range h.resources {
+		for _, gr := range h.resources.list() {
 			if e := preferred(t, gr); e != nil {
 				shown[gr] = true
-				addLink(&g, e, a)
+				add(&g, e)
 			}
 		}
 		list = append(list, g)
@@ -106,12 +114,12 @@ func Navigation(t *registry.Table, a *Answer) []view.NavGroup {
 		g := view.NavGroup{Name: messages.Data(groupName(api.Name))}
 		for _, e := range api.Versions[0].Entries {
 			if !shown[e.Resource.GroupResource()] && can(e, "list") {
-				addLink(&g, e, a)
+				add(&g, e)
 			}
 		}
 		list = append(list, g)
 	}
-	return slices.DeleteFunc(list, func(g view.NavGroup) bool { return len(g.Links) == 0 })
+	return slices.DeleteFunc(list, func(g view.NavGroup) bool { return len(g.Links) == 0 }), notYours
 }
 
 func addLink(g *view.NavGroup, e *registry.Entry, a *Answer) {
@@ -147,6 +155,15 @@ func preferred(t *registry.Table, gr schema.GroupResource) *registry.Entry {
 		}
 	}
 	return nil
+}
+
+// PickerNames gives the namespaces among which a page's picker chooses: those in
+// which the user may list what the page shows.
+func (c *Call) PickerNames(ctx context.Context, p *Picker) ([]string, error) {
+	if p.of.entry != nil && c.may(ctx, right{verb: "list", address: address{entry: p.of.entry, gvr: p.of.gvr}}) != nil {
+		return c.namespacesWith(ctx, "list", p.of), nil
+	}
+	return c.NamespaceNames(ctx)
 }
 
 // NamespaceNames gives the names of all namespaces that the user may list, or

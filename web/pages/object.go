@@ -15,6 +15,7 @@ import (
 	"github.com/a-h/templ"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/yaml"
 )
 
@@ -77,6 +78,8 @@ func objectCrumbs(a address) []view.Link {
 
 // load reads an object and its row.
 func (c *Call) load(ctx context.Context, a address) (*loaded, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
 	o := &loaded{address: a}
 	var err error
 	if o.raw, err = c.Client.Bytes(ctx, client.Call{Method: http.MethodGet, Path: client.Path(a.gvr, a.namespace, a.name, "")}); err != nil {
@@ -85,8 +88,12 @@ func (c *Call) load(ctx context.Context, a address) (*loaded, error) {
 	if err = o.object.UnmarshalJSON(o.raw); err != nil {
 		return nil, err
 	}
-	o.columns, o.row, err = rows.One(ctx, c.Client, rows.Key{GVR: a.gvr, Namespace: a.namespace}, a.name)
-	return o, err
+	// The columns say little that the object does not: without them its page stands.
+	if o.columns, o.row, err = rows.One(ctx, c.Client, rows.Key{GVR: a.gvr, Namespace: a.namespace}, a.name); err != nil {
+		klog.V(2).InfoS("The columns of an object cannot be read", "object", klog.KRef(a.namespace, a.name), "resource", a.gvr, "err", err)
+		o.columns, o.row = nil, &rows.Row{}
+	}
+	return o, nil
 }
 
 func (c *Call) objectView(o *loaded) view.Object {
@@ -96,9 +103,9 @@ func (c *Call) objectView(o *loaded) view.Object {
 		Path: objectPath(o.gvr, o.namespace, o.name), APIPath: client.Path(o.gvr, o.namespace, o.name, ""),
 		ListHref: listPath(o.gvr, o.namespace), Panel: c.Panel, FormToken: c.FormToken(),
 	}
-	v.Command = "kubectl get " + kubectlName(c.Registry.Table(), o.gvr) + " " + o.name
+	v.Command = "kubectl get " + kubectlName(c.Types(), o.gvr) + " " + shellQuote(o.name)
 	if o.namespace != "" {
-		v.Command += " -n " + o.namespace
+		v.Command += " -n " + shellQuote(o.namespace)
 	}
 	if c.Query.Get("tab") == "yaml" {
 		v.Command += " -o yaml"
@@ -110,17 +117,20 @@ func (c *Call) objectView(o *loaded) view.Object {
 	v.Curl = c.curl(call)
 	for i, column := range o.columns {
 		if text := cellOf(o.row, i); (column.Name == "Status" || column.Name == "Phase") && text != "" {
-			v.Status = view.Cell{Text: text, Tone: view.Tone(column.Name, text)}
+			v.Status = view.Cell{Text: shorten(text, shownStatus), Tone: view.Tone(column.Name, text)}
 		}
 	}
-	if v.Held = c.toDelete().On(v.UID); v.Held {
-		v.Version += heldVersion
-	}
+	marks := c.toDelete()
+	v.Held = marks.On(v.UID)
+	v.Version += marksVersion(marks)
 	if at := o.object.GetDeletionTimestamp(); at != nil {
 		v.Deleting = at.UTC().Format(time.RFC3339)
 	}
 	return v
 }
+
+// shownStatus bounds the letters of a status beside an object's name.
+const shownStatus = 60
 
 // yamlOf is an object as YAML, without managedFields unless they are wanted.
 func yamlOf(o *unstructured.Unstructured, managed bool) (string, error) {

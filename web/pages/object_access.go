@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sort"
 	"strings"
 
 	"pilothouse/backend/authz"
@@ -24,10 +25,10 @@ const rbacNote = "By RBAC. Members of system:masters may do everything; nodes an
 
 // accessTab shows what the user may do with an object, and who else may what.
 func accessTab(ctx context.Context, c *Call, o *loaded, page *view.Object) (templ.Component, error) {
-	v := view.ObjectAccess{Verbs: objectVerbs, Me: c.User().Name, Note: rbacNote, Audit: auditOf(o.address)}
-	v.Command = "kubectl auth can-i VERB " + kubectlName(c.Registry.Table(), o.gvr) + "/" + o.name
+	v := view.ObjectAccess{Verbs: objectVerbs, Me: c.User().Name, Note: rbacNote, Audit: c.auditOf(ctx, o.address)}
+	v.Command = "kubectl auth can-i VERB " + kubectlName(c.Types(), o.gvr) + "/" + shellQuote(o.name)
 	if o.namespace != "" {
-		v.Command += " -n " + o.namespace
+		v.Command += " -n " + shellQuote(o.namespace)
 	}
 	v.Curl = c.curlCan("VERB", o.gvr.GroupResource(), o.namespace, o.name)
 	for _, verb := range objectVerbs {
@@ -73,11 +74,12 @@ func (c *Call) subjectsOf(a address) []view.SubjectAccess {
 	}
 	var list []view.SubjectAccess
 	for _, s := range bySubject {
-		slices.SortFunc(s.Via, func(a, b view.Link) int { return cmp.Compare(a.Text, b.Text) })
+		sort.SliceStable(s.Via, func(i, j int) bool { return s.Via[i].Text < s.Via[j].Text })
 		list = append(list, *s)
 	}
-	slices.SortFunc(list, func(a, b view.SubjectAccess) int {
-		return cmp.Or(-cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name)) // users, service accounts, groups
+	sort.SliceStable(list, func(i, j int) bool {
+		a, b := &list[i], &list[j]
+		return cmp.Or(-strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name)) < 0 // users, service accounts, groups
 	})
 	return list
 }

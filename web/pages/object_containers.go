@@ -10,15 +10,15 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// podSpecs are where kinds keep a pod's spec.
-var podSpecs = map[string][]string{
-	"Pod":         {"spec"},
-	"Deployment":  {"spec", "template", "spec"},
-	"ReplicaSet":  {"spec", "template", "spec"},
-	"StatefulSet": {"spec", "template", "spec"}, "DaemonSet": {"spec", "template", "spec"},
-	"ReplicationController": {"spec", "template", "spec"}, "Job": {"spec", "template", "spec"},
-	"CronJob":     {"spec", "jobTemplate", "spec", "template", "spec"},
-	"PodTemplate": {"template", "spec"},
+// podSpecs are where kinds keep a pod's spec, as dig takes it.
+var podSpecs = map[string]string{
+	"Pod":         "spec",
+	"Deployment":  "spec template spec",
+	"ReplicaSet":  "spec template spec",
+	"StatefulSet": "spec template spec", "DaemonSet": "spec template spec",
+	"ReplicationController": "spec template spec", "Job": "spec template spec",
+	"CronJob":     "spec jobTemplate spec template spec",
+	"PodTemplate": "template spec",
 }
 
 // containers are those of a pod, with their state, or of a pod template.
@@ -27,8 +27,8 @@ func (c *Call) containers(o *unstructured.Unstructured) []view.Container {
 	if !ok {
 		return nil
 	}
-	spec, _, _ := unstructured.NestedMap(o.Object, path...)
-	status, _, _ := unstructured.NestedMap(o.Object, "status")
+	spec, _ := dig(o.Object, path).(map[string]any)
+	status, _ := o.Object["status"].(map[string]any)
 	var list []view.Container
 	for _, part := range []struct{ spec, status, kind string }{
 		{"initContainers", "initContainerStatuses", "init"}, {"containers", "containerStatuses", ""}, {"ephemeralContainers", "ephemeralContainerStatuses", "ephemeral"},
@@ -57,7 +57,7 @@ func (c *Call) containers(o *unstructured.Unstructured) []view.Container {
 // messageOf is what the state of a container says besides its reason.
 func messageOf(status map[string]any) string {
 	for _, name := range []string{"waiting", "terminated"} {
-		if m := digText(status, "state", name, "message"); m != "" {
+		if m := digText(status, "state "+name+" message"); m != "" {
 			return shorten(strings.TrimSpace(m), 300)
 		}
 	}
@@ -66,7 +66,7 @@ func messageOf(status map[string]any) string {
 
 // lastOf is how a container ended before it was started again.
 func (c *Call) lastOf(status map[string]any) string {
-	last := dig(status, "lastState", "terminated")
+	last := dig(status, "lastState terminated")
 	if last == nil {
 		return ""
 	}
@@ -84,8 +84,8 @@ func logLinks(pod *unstructured.Unstructured, name string, status map[string]any
 		return "", ""
 	}
 	at := join(objectPath(podsResource, pod.GetNamespace(), pod.GetName()), url.Values{"tab": {"logs"}, "container": {name}})
-	restarted := dig(status, "lastState", "terminated") != nil || digInt(status, "restartCount") > 0
-	if dig(status, "state", "waiting") == nil {
+	restarted := dig(status, "lastState terminated") != nil || digInt(status, "restartCount") > 0
+	if dig(status, "state waiting") == nil {
 		logs = at
 	}
 	if restarted {

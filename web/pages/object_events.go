@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"sort"
@@ -21,16 +22,8 @@ const maxEvents = 200
 
 // eventsTab shows the events about an object.
 func eventsTab(ctx context.Context, c *Call, o *loaded, v *view.Object) (templ.Component, error) {
-	selector := "involvedObject.name=" + o.name + ",involvedObject.kind=" + o.object.GetKind()
-	if uid := string(o.object.GetUID()); uid != "" {
-		selector += ",involvedObject.uid=" + uid
-	}
-	// Events about what has no namespace are in the default one.
-	namespace := o.namespace
-	if namespace == "" {
-		namespace = metav1.NamespaceDefault
-	}
-	v.Command = "kubectl get events -n " + namespace + " --field-selector " + shellQuote(selector)
+	namespace, selector := o.eventsAbout()
+	v.Command = "kubectl get events -n " + shellQuote(namespace) + " --field-selector " + shellQuote(selector)
 	v.Curl = c.curlGet(client.Path(events, namespace, "", ""), url.Values{"fieldSelector": {selector}})
 	var found corev1.EventList
 	if err := c.Client.List(ctx, events, namespace, metav1.ListOptions{FieldSelector: selector}, &found); err != nil {
@@ -45,6 +38,16 @@ func eventsTab(ctx context.Context, c *Call, o *loaded, v *view.Object) (templ.C
 		list.Rows = append(list.Rows, eventRow(&found.Items[i]))
 	}
 	return tmpl.Events(list), nil
+}
+
+// eventsAbout chooses the events about an object. Those about what has no namespace
+// are in the default one.
+func (o *loaded) eventsAbout() (namespace, selector string) {
+	selector = "involvedObject.name=" + o.name + ",involvedObject.kind=" + o.object.GetKind()
+	if uid := string(o.object.GetUID()); uid != "" {
+		selector += ",involvedObject.uid=" + uid
+	}
+	return cmp.Or(o.namespace, metav1.NamespaceDefault), selector
 }
 
 func eventRow(e *corev1.Event) view.EventRow {

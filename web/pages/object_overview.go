@@ -22,27 +22,41 @@ import (
 
 func overviewTab(ctx context.Context, c *Call, o *loaded, _ *view.Object) (templ.Component, error) {
 	w := &view.Overview{Finalizers: o.object.GetFinalizers()}
-	if blocks := kindBlocks[o.object.GroupVersionKind().GroupKind()]; blocks != nil {
+	if blocks, ok := c.blocksOf(ctx, o); ok {
 		w.Closed = true
-		w.Lead, w.Gauged, w.Blocks = arrange(blocks(ctx, c, o))
+		w.Lead, w.Gauged, w.Blocks = arrange(blocks)
 	}
 	w.Facts = o.facts(w.Closed)
-	for _, k := range sortedKeys(o.object.GetLabels()) {
-		pair := k + "=" + o.object.GetLabels()[k]
+	labels, annotations := o.object.GetLabels(), o.object.GetAnnotations() // each a copy
+	for _, k := range sortedKeys(labels) {
+		pair := k + "=" + labels[k]
 		w.Labels = append(w.Labels, view.Link{Text: pair, Href: join(listPath(o.gvr, o.namespace), with(nil, "q", "-l "+pair))})
 	}
-	for _, k := range sortedKeys(o.object.GetAnnotations()) {
-		w.Annotations = append(w.Annotations, view.Param{Name: k, Value: shorten(o.object.GetAnnotations()[k], 400)})
+	for _, k := range sortedKeys(annotations) {
+		w.Annotations = append(w.Annotations, view.Param{Name: k, Value: shorten(annotations[k], 400)})
 	}
 	for _, owner := range o.object.GetOwnerReferences() {
 		w.Owners = append(w.Owners, view.Link{Text: owner.Kind + "/" + owner.Name, Href: c.kindHref(owner.APIVersion, owner.Kind, o.namespace, owner.Name)})
 	}
-	w.Conditions = conditions(o.object.Object)
+	w.Conditions, _ = some(conditions(o.object.Object))
 	w.Containers = c.containers(&o.object)
 	w.Data = data(&o.object, c.Query.Get("reveal") != "")
 	w.Reveal = objectPath(o.gvr, o.namespace, o.name) + "?reveal=1"
+	w.Labels, w.MoreLabels = some(w.Labels)
+	w.Annotations, w.MoreAnnotations = some(w.Annotations)
+	w.Data, w.MoreData = some(w.Data)
+	w.MoreHref = objectPath(o.gvr, o.namespace, o.name) + "?tab=yaml"
 	w.Sections = sections(o.object.Object, w.Closed)
 	return tmpl.Overview(w), nil
+}
+
+// mostShown bounds the labels, annotations, data and conditions that an overview shows.
+const mostShown = 100
+
+// some is the beginning of a list, and how many it leaves out.
+func some[T any](list []T) ([]T, int) {
+	n := min(len(list), mostShown)
+	return list[:n], len(list) - n
 }
 
 // arrange takes the facts of the first block that has nothing else to the top,
@@ -78,6 +92,7 @@ func (o *loaded) facts(few bool) []view.Fact {
 			continue
 		}
 		cell := sh.cell(o.row, shapeColumn{Column: c, index: i})
+		cell.Text = shorten(cell.Text, 400)
 		list = append(list, view.Fact{Name: messages.Data(c.Name), Cell: cell})
 	}
 	if at := o.object.GetCreationTimestamp(); !at.IsZero() {
@@ -99,7 +114,7 @@ func (c *Call) kindHref(apiVersion, kind, namespace, name string) string {
 	if err != nil || name == "" {
 		return ""
 	}
-	e, ok := c.Registry.Table().ForKind(gv.WithKind(kind))
+	e, ok := c.Types().ForKind(gv.WithKind(kind))
 	if !ok {
 		return ""
 	}

@@ -3,6 +3,7 @@ package pages
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"pilothouse/web/messages"
 	"pilothouse/web/view"
@@ -18,6 +19,8 @@ const shownPods = 100
 // uses are the objects that an object names; those that are not there are
 // marked.
 func (c *Call) uses(ctx context.Context, o *loaded) []view.RelatedRow {
+	ctx, cancel := context.WithTimeout(ctx, relatedTimeout)
+	defer cancel()
 	var list []view.RelatedRow
 	for _, r := range referencesOf(c.Language, o.gvr.GroupResource(), o.object.Object) {
 		if r.name == "" || len(list) >= maxRelated {
@@ -33,9 +36,9 @@ func (c *Call) uses(ctx context.Context, o *loaded) []view.RelatedRow {
 		case apierrors.IsNotFound(err):
 			row.Missing = "is not there"
 		case err != nil:
-			row.Note = c.T("cannot be read")
+			row.Note = c.unreadable(err)
 		default:
-			row.Time = rfc3339(meta.CreationTimestamp)
+			row.Time, row.Held = rfc3339(meta.CreationTimestamp), c.toDelete().On(string(meta.UID))
 		}
 		list = append(list, row)
 	}
@@ -57,7 +60,7 @@ func (c *Call) selected(ctx context.Context, o *loaded) (messages.Text, []view.R
 		}
 		var list []view.RelatedRow
 		for _, p := range pods[:min(len(pods), shownPods)] {
-			list = append(list, c.rowOf(a, p, digText(p, "status", "phase")))
+			list = append(list, c.rowOf(a, p, digText(p, "status phase")))
 		}
 		if len(pods) == 0 {
 			list = append(list, view.RelatedRow{Kind: "Pod", Missing: "no pod has these labels", How: r.selector})
@@ -88,12 +91,13 @@ func (c *Call) endpoints(ctx context.Context, o *loaded) []view.RelatedRow {
 			for _, address := range stringList(e["addresses"]) {
 				row.Text = address
 			}
-			if digText(e, "targetRef", "kind") == "Pod" {
-				row.Kind, row.How, row.Text = "Pod", row.Text, digText(e, "targetRef", "name")
+			if digText(e, "targetRef kind") == "Pod" {
+				row.Kind, row.How, row.Text = "Pod", row.Text, digText(e, "targetRef name")
 				row.Namespace = o.namespace
 				row.Href = objectPath(core("pods"), o.namespace, row.Text)
+				row.Held = c.toDelete().On(digText(e, "targetRef uid"))
 			}
-			if dig(e, "conditions", "ready") == false {
+			if dig(e, "conditions ready") == false {
 				row.Note = c.T("not ready")
 			}
 			list = append(list, row)
@@ -142,7 +146,7 @@ func (c *Call) usersOf(ctx context.Context, o *loaded, depth int) []view.Related
 			below := []view.RelatedRow{row}
 			if k.GroupResource.Resource == "services" && depth < maxDepth {
 				service := &loaded{address: a}
-				service.namespace, service.name = digText(item, "metadata", "namespace"), digText(item, "metadata", "name")
+				service.namespace, service.name = digText(item, "metadata namespace"), digText(item, "metadata name")
 				service.object.Object = item
 				below = append(below, c.usersOf(ctx, service, depth+1)...)
 			}
@@ -154,7 +158,7 @@ func (c *Call) usersOf(ctx context.Context, o *loaded, depth int) []view.Related
 
 // naming tells whether an object of a kind names or selects o, and how.
 func (c *Call) naming(k referrer, item map[string]any, o *loaded, podLabels labels.Set) (string, bool) {
-	r := &refList{Language: c.Language, namespace: digText(item, "metadata", "namespace")}
+	r := &refList{Language: c.Language, namespace: digText(item, "metadata namespace")}
 	k.refs(item, r)
 	for _, ref := range r.list {
 		if ref.name == "" {
@@ -176,12 +180,12 @@ func labelsOfPods(o *loaded) labels.Set {
 	gr := o.gvr.GroupResource()
 	path := podSpecs[podKinds[gr]]
 	switch {
-	case path == nil:
+	case path == "":
 		return nil
 	case gr == podResource:
 		return o.object.GetLabels()
 	}
-	m, _ := dig(o.object.Object, append(slices.Clone(path[:len(path)-1]), "metadata", "labels")...).(map[string]any)
+	m, _ := dig(o.object.Object, strings.TrimSuffix(path, "spec")+"metadata labels").(map[string]any)
 	return stringMap(m)
 }
 
@@ -190,11 +194,11 @@ func labelsOfPods(o *loaded) labels.Set {
 func topRows(found []map[string]any, rows [][]view.RelatedRow) []view.RelatedRow {
 	uids := map[string]bool{}
 	for _, o := range found {
-		uids[digText(o, "metadata", "uid")] = true
+		uids[digText(o, "metadata uid")] = true
 	}
 	var list []view.RelatedRow
 	for i, o := range found {
-		if !slices.ContainsFunc(objects(dig(o, "metadata", "ownerReferences")), func(ref map[string]any) bool { return uids[text(ref["uid"])] }) {
+		if !slices.ContainsFunc(objects(dig(o, "metadata ownerReferences")), func(ref map[string]any) bool { return uids[text(ref["uid"])] }) {
 			list = append(list, rows[i]...)
 		}
 	}
@@ -203,12 +207,12 @@ func topRows(found []map[string]any, rows [][]view.RelatedRow) []view.RelatedRow
 
 // rowOf is an object of a list.
 func (c *Call) rowOf(a address, o map[string]any, note string) view.RelatedRow {
-	namespace, name := digText(o, "metadata", "namespace"), digText(o, "metadata", "name")
+	namespace, name := digText(o, "metadata namespace"), digText(o, "metadata name")
 	if !a.entry.Resource.Namespaced {
 		namespace = ""
 	}
 	return view.RelatedRow{
 		Kind: a.entry.Resource.Kind, Link: view.Link{Text: name, Href: objectPath(a.gvr, namespace, name)}, Namespace: namespace, Note: note,
-		Time: digText(o, "metadata", "creationTimestamp"),
+		Time: digText(o, "metadata creationTimestamp"), Held: c.toDelete().On(digText(o, "metadata uid")),
 	}
 }

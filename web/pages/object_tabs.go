@@ -3,6 +3,7 @@ package pages
 import (
 	"context"
 
+	"pilothouse/backend/registry"
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/messages"
 	"pilothouse/web/view"
@@ -39,9 +40,23 @@ var objectTabs = []objectTab{
 	{name: "Related", query: "related", key: "r", body: relatedTab},
 	{name: "Access", query: "access", key: "a", body: accessTab},
 	{name: "Logs", query: "logs", key: "l", shown: hasLogs, own: true, whole: true, body: logsTab},
-	{name: "Shell", query: "shell", key: "s", shown: isPod, dock: true, body: shellTab},
+	{name: "Shell", query: "shell", key: "s", shown: hasLogs, dock: true, body: shellTab},
 	{name: "Watch", query: "watch", key: "w", shown: canWatch, own: true, whole: true, body: watchTab},
-	{name: "History", query: "history", key: "h", shown: func(o *loaded) bool { return o.entry.Resource.Virtual == nil }, body: historyTab},
+	{name: "History", query: "history", key: "h", shown: func(o *loaded) bool { return o.entry.Resource.Virtual == nil && !o.entry.Resource.Remote }, body: historyTab},
+}
+
+// withoutTabs are the keys of the tabs that no object of a type has.
+func withoutTabs(e *registry.Entry) (keys string) {
+	if !selectsPods.has(e) && !gathersPods.has(e) {
+		keys = "ls"
+	}
+	if !can(e, "watch") {
+		keys += "w"
+	}
+	if e.Resource.Virtual != nil || e.Resource.Remote {
+		keys += "h"
+	}
+	return keys
 }
 
 // fillTabs puts the object's tabs into v and gives what the chosen one shows; ok
@@ -57,7 +72,7 @@ func (c *Call) fillTabs(ctx context.Context, o *loaded, v *view.Object) (body te
 		if t.query != "" {
 			href += "?tab=" + t.query
 		}
-		v.Tabs = append(v.Tabs, view.Tab{Name: t.name, Href: href, Current: current, Key: t.key, Dock: t.dock})
+		v.Tabs = append(v.Tabs, view.Tab{Name: t.name, Href: href, Current: current, Key: t.key, Dock: t.dock && isPod(o) && c.mayRun(ctx, o.address, "exec") == nil})
 		if !current {
 			continue
 		}

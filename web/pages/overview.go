@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -29,36 +30,45 @@ const (
 )
 
 // overviewCommands count the same.
-func (c *Call) overviewCommands() (kubectl, curl string) {
+func (c *Call) overviewCommands(ctx context.Context) (kubectl, curl string) {
 	var names, paths []string
-	for _, gr := range tileResources {
-		if e := preferred(c.Registry.Table(), gr); e != nil {
-			names = append(names, kubectlName(c.Registry.Table(), e.GVR()))
+	for _, gr := range tileResources.list() {
+		if e := preferred(c.Types(), gr); e != nil && c.MayList(ctx, e) {
+			names = append(names, kubectlName(c.Types(), e.GVR()))
 			paths = append(paths, client.Path(e.GVR(), "", "", ""))
 		}
+	}
+	if len(names) == 0 {
+		return "", ""
 	}
 	return "kubectl get " + strings.Join(names, ",") + " -A", c.curlAll(paths...)
 }
 
 // tileResources are what the overview counts, in the order of the tiles.
-var tileResources = group("", "nodes", "pods").and("apps", "deployments", "statefulsets", "daemonsets").and("batch", "jobs").
-	and("", "services").and("networking.k8s.io", "ingresses").and("", "persistentvolumeclaims", "persistentvolumes", "namespaces").
-	and("apiextensions.k8s.io", "customresourcedefinitions")
+const tileResources typeNames = "nodes pods deployments.apps statefulsets.apps daemonsets.apps jobs.batch services ingresses.networking.k8s.io " +
+	"persistentvolumeclaims persistentvolumes namespaces customresourcedefinitions.apiextensions.k8s.io"
 
 // home is the page of the whole cluster: what there is and in what state, what
 // went wrong lately, and how busy the server is.
 func home(ctx context.Context, c *Call) (*Answer, error) {
 	c.Docs.Warm(c.Client) // the editor and the explorer will want them
 	v := view.Cluster{Facts: append(c.health(ctx), c.clusterFacts()...)}
+	c.count(ctx) // the sums are made while the tiles are
 	wait, cancel := context.WithTimeout(ctx, tileTimeout)
 	defer cancel()
-	for _, gr := range tileResources {
-		if e := preferred(c.Registry.Table(), gr); e != nil {
+	for _, gr := range tileResources.list() {
+		if e := preferred(c.Types(), gr); e != nil {
 			v.Tiles = append(v.Tiles, c.tile(wait, address{entry: e, gvr: e.GVR()}))
 		}
 	}
-	c.recentWarnings(ctx, &v)
-	v.Command, v.Curl = c.overviewCommands()
+	if !slices.ContainsFunc(v.Tiles, func(t view.Tile) bool { return t.Denied == nil }) {
+		v.Tiles = nil
+		v.Nothing = &view.Denied{Who: c.User().Name, Grant: "kubectl create rolebinding NAME -n NAMESPACE --clusterrole=view " + subjectFlag(c.User().Name)}
+	} else {
+		c.fillCapacity(ctx, &v)
+		c.recentWarnings(ctx, &v)
+	}
+	v.Command, v.Curl = c.overviewCommands(ctx)
 	if v.PlotsDenied = c.mayReadMetrics(ctx); v.PlotsDenied == nil && c.Trend != nil {
 		v.Plots = c.plots(c.Trend.Samples())
 	}
@@ -67,7 +77,7 @@ func home(ctx context.Context, c *Call) (*Answer, error) {
 
 func (c *Call) clusterFacts() []view.Fact {
 	custom, types := 0, 0
-	groups := c.Registry.Table().Groups()
+	groups := c.Types().Groups()
 	for _, g := range groups {
 		seen := map[string]bool{}
 		for _, version := range g.Versions {
@@ -144,8 +154,9 @@ func (c *Call) tile(ctx context.Context, a address) view.Tile {
 		}
 		t.Parts = append(t.Parts, p)
 	}
-	slices.SortFunc(t.Parts, func(a, b view.TilePart) int {
-		return cmp.Or(toneRank(b.Tone)-toneRank(a.Tone), b.N-a.N, cmp.Compare(a.Text, b.Text))
+	sort.SliceStable(t.Parts, func(i, j int) bool {
+		a, b := &t.Parts[i], &t.Parts[j]
+		return cmp.Or(toneRank(b.Tone)-toneRank(a.Tone), b.N-a.N, strings.Compare(a.Text, b.Text)) < 0
 	})
 	t.Bar = bar(t.Parts, t.Total)
 	if len(t.Parts) > shownParts {
@@ -233,7 +244,7 @@ func (c *Call) recentWarnings(ctx context.Context, v *view.Cluster) {
 		}
 		found.Items = append(found.Items, some.Items...)
 	}
-	slices.SortFunc(found.Items, func(a, b corev1.Event) int { return lastSeen(&b).Compare(lastSeen(&a)) })
+	sort.SliceStable(found.Items, func(i, j int) bool { return lastSeen(&found.Items[j]).Before(lastSeen(&found.Items[i])) })
 	for i := range found.Items[:min(len(found.Items), shownWarnings)] {
 		e := &found.Items[i]
 		o := e.InvolvedObject

@@ -3,6 +3,7 @@ package pages
 import (
 	"context"
 	"encoding/json"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -20,16 +21,19 @@ type livePage struct {
 	views   []*rows.View
 	windows []*rows.Window
 	stale   atomic.Bool
+	counted <-chan struct{} // of the sums of what nodes have, nil when the user may not see them
+	sums    func() uint64   // their version
+	shown   uint64          // the version that the page shows, 0 when it shows none
 	wake    func()
 	stop    context.CancelFunc
 }
 
-// openOverview opens the overview's live part. What the user may not list does
-// not change.
-func (c *Call) openOverview(ctx context.Context, wake func()) (live.Subscription, error) {
+// openOverview opens the overview's live part; have is the version of the sums that
+// the page shows. What the user may not list does not change.
+func (c *Call) openOverview(ctx context.Context, have []string, wake func()) (live.Subscription, error) {
 	l := &livePage{wake: wake}
-	for _, gr := range tileResources {
-		e := preferred(c.Registry.Table(), gr)
+	for _, gr := range tileResources.list() {
+		e := preferred(c.Types(), gr)
 		if e == nil {
 			continue
 		}
@@ -46,22 +50,42 @@ func (c *Call) openOverview(ctx context.Context, wake func()) (live.Subscription
 		l.views = append(l.views, v)
 		l.windows = append(l.windows, v.Window(0, 0, func() { l.stale.Store(true) }))
 	}
+	if l.counted, _ = c.count(ctx); l.counted != nil {
+		l.sums = c.Capacity.Version
+		if len(have) == 1 {
+			l.shown, _ = strconv.ParseUint(have[0], 10, 64) //nolint:errcheck // then it is as if it showed none
+		}
+	}
 	running, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	go metrics.Guarded("dashboard", func() { l.run(running) })()
 	return l, nil
 }
 
-// run wakes the tab at most once in overviewPace, and for new samples of the
-// plots.
+// run wakes the tab when the sums are whole that a page has come without, then at
+// most once in overviewPace, and for new samples of the plots.
 func (l *livePage) run(ctx context.Context) {
 	tick := time.NewTicker(overviewPace)
 	defer tick.Stop()
+	counted := l.counted
 	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			return
+		case <-counted:
+			counted = nil
+			if l.shown == 0 {
+				l.shown = l.sums()
+				l.stale.Store(true)
+				l.wake()
+			}
 		case <-tick.C:
+			if l.sums != nil {
+				if now := l.sums(); counted == nil && now != l.shown { // who asks goes on looking
+					l.shown = now
+					l.stale.Store(true)
+				}
+			}
 			if l.stale.Load() || n%4 == 0 {
 				l.stale.Store(true)
 				l.wake()

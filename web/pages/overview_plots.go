@@ -40,9 +40,6 @@ var overviewPlots = []plot{
 const plotWidth, plotHeight = 240.0, 56.0
 
 func (c *Call) plots(samples []trend.Sample) []view.Plot {
-	if len(samples) == 0 {
-		return nil
-	}
 	list := make([]view.Plot, len(overviewPlots))
 	for i, p := range overviewPlots {
 		list[i] = p.view(c.Language, samples)
@@ -62,6 +59,7 @@ func (p *plot) view(l *messages.Language, samples []trend.Sample) view.Plot {
 	}{Unit: p.unit}
 	v := view.Plot{Title: p.title}
 	most := 0.0
+	data.T = []int64{}
 	for i := range samples {
 		data.T = append(data.T, samples[i].At.Unix())
 	}
@@ -72,7 +70,13 @@ func (p *plot) view(l *messages.Language, samples []trend.Sample) view.Plot {
 			one.V, most = append(one.V, x), max(most, x)
 		}
 		data.Series = append(data.Series, one)
-		v.Legend = append(v.Legend, one.Label+" "+number(one.V[len(one.V)-1])+p.unitText())
+		if len(one.V) > 0 {
+			now := one.V[len(one.V)-1]
+			if now >= 10 { // two digits behind the point say nothing of such
+				now = math.Round(now*10) / 10
+			}
+			v.Legend = append(v.Legend, one.Label+" "+number(now)+p.unitText())
+		}
 	}
 	for _, s := range data.Series {
 		v.Lines = append(v.Lines, polyline(s.V, most))

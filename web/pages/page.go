@@ -16,6 +16,7 @@ import (
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
 	"pilothouse/web/apidoc"
+	"pilothouse/web/capacity"
 	"pilothouse/web/jobs"
 	"pilothouse/web/messages"
 	"pilothouse/web/prefs"
@@ -34,6 +35,8 @@ type Site struct {
 	// API answers requests from inside the process, with all filters.
 	API      request.Handler
 	Registry *registry.Registry
+	// Remote has the types of other API servers.
+	Remote   *Remote
 	Pool     *rows.Pool
 	Sessions *session.Table
 	Links    *session.Links
@@ -53,11 +56,15 @@ type Site struct {
 	WhoCan     func(*authz.Attributes) []rbac.Grant
 	// Trend has the server's metrics of the last hour; nil where there are none.
 	Trend *trend.Trend
+	// Capacity is what nodes have and what is asked of them; nil where nobody counts.
+	Capacity *capacity.Ledger
 	// Prefs are what users keep; nil where nothing is kept.
 	Prefs *prefs.Table
 	// Undo has what users did a moment ago, Answers what the explorer was answered.
 	Undo    *undo.Table
 	Answers *Answers
+	// Listable has which types users may list.
+	Listable *Listable
 	// Hold is how long a deletion waits in which it can be undone.
 	Hold    time.Duration
 	Clock   func() time.Time
@@ -128,9 +135,6 @@ type Answer struct {
 	// forget that.
 	Begun     string
 	BegunOver bool
-	// Flash is what the user is told on the page, or after a redirect on the
-	// next one.
-	Flash string
 }
 
 func (a *Answer) header(name, value string) {
@@ -146,6 +150,8 @@ type Picker struct {
 	// Chosen are the namespaces that are shown, or with Except are not.
 	Chosen []string
 	Except bool
+	// of is the resource that is shown of the namespaces.
+	of address
 }
 
 // Page is one page or action.

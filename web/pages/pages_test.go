@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
@@ -110,6 +111,48 @@ func TestAMergeTakesChoices(t *testing.T) {
 	choices["e"] = [2]string{another, "[x"}
 	if _, conflicts, err = mergeBy(base, mine, live, "", choose); err == nil || conflicts[4].Own != "[x" {
 		t.Errorf("a value that is no YAML is %v with %v", err, conflicts[4])
+	}
+}
+
+func TestConflictsOfASecret(t *testing.T) {
+	secret := func(pairs ...string) map[string]any {
+		data := map[string]any{}
+		for i := 0; i < len(pairs); i += 2 {
+			data[pairs[i]] = base64.StdEncoding.EncodeToString([]byte(pairs[i+1]))
+		}
+		return map[string]any{"apiVersion": "v1", "kind": "Secret", "data": data}
+	}
+	long := strings.Repeat("long ", 4000)
+	choose := func(field string) (string, string) {
+		return map[string]string{"data.gone": theirs, "data.long": ours}[field], map[string]string{}[field]
+	}
+	base, mine, live := secret("word", "a", "raw", "\xff", "gone", "x", "long", "l"), secret("word", "b", "raw", "\xff\x01", "gone", "y", "long", long), secret("word", "c", "raw", "text", "long", "other")
+	got, found, err := mergeBy(base, mine, live, "", choose)
+	if err != nil || len(found) != 4 {
+		t.Fatalf("%v, %v", found, err)
+	}
+	byField := map[string]view.Conflict{}
+	for _, c := range found {
+		byField[c.Field] = c
+	}
+	if c := byField["data.word"]; !c.Hidden || c.Base.Text != "a" || c.Mine.Text != "b" || c.Live.Text != "c" || c.Own != "b" {
+		t.Errorf("word: %+v", c)
+	}
+	if c := byField["data.raw"]; !c.Mine.Binary || c.Mine.Bytes != 2 || c.Live.Binary || c.Own != "" {
+		t.Errorf("raw: %+v", c)
+	}
+	if c := byField["data.gone"]; !c.Live.None || c.Mine.Text != "y" {
+		t.Errorf("gone: %+v", c)
+	}
+	if c := byField["data.long"]; c.Own != long || c.Mine.Bytes != len(long) || len(c.Mine.Text) > maxConflict+10 {
+		t.Errorf("long: %d bytes to change, %d shown", len(c.Own), len(c.Mine.Text))
+	}
+	if data := got.(map[string]any)["data"].(map[string]any); data["gone"] != nil || data["long"] != mine["data"].(map[string]any)["long"] {
+		t.Errorf("merged to %v", data)
+	}
+	own, _, _ := mergeBy(base, mine, live, "", func(string) (string, string) { return another, "ü" })
+	if !reflect.DeepEqual(own, secret("word", "ü", "raw", "ü", "gone", "ü", "long", "ü")) {
+		t.Errorf("other values become %v", own)
 	}
 }
 

@@ -32,8 +32,12 @@ var auditFields = []view.Field{
 
 const auditRows = 300
 
-// auditOf is the page of all that the journal has about an object.
-func auditOf(a address) string {
+// auditOf is the page of all that the journal has about an object, empty for users
+// who may not read it.
+func (c *Call) auditOf(ctx context.Context, a address) string {
+	if !c.mayGo(ctx, "/ui/audit") {
+		return ""
+	}
 	return join("/ui/audit", with(nil, "resource", a.gvr.GroupResource().String(), "namespace", a.namespace, "name", a.name))
 }
 

@@ -29,13 +29,13 @@ func historyTab(ctx context.Context, c *Call, o *loaded, v *view.Object) (templ.
 	if err != nil {
 		return nil, err
 	}
-	t := c.historyOf(o.address, h)
+	t := c.historyOf(ctx, o.address, h, "update")
 	if len(t.Versions) > 0 {
 		t.Versions[0].Newest, t.Versions[0].Restorable = true, false
 	}
-	v.Command = "pilothouse history " + kubectlName(c.Registry.Table(), o.gvr) + "/" + o.name
+	v.Command = "pilothouse history " + kubectlName(c.Types(), o.gvr) + "/" + shellQuote(o.name)
 	if o.namespace != "" {
-		v.Command += " -n " + o.namespace
+		v.Command += " -n " + shellQuote(o.namespace)
 	}
 	v.Curl = c.curlGet(v.APIPath, url.Values{"history": {"true"}})
 	return tmpl.History(t), nil
@@ -57,8 +57,9 @@ func (c *Call) history(ctx context.Context, a address) (*endpoints.History, erro
 	return &h, nil
 }
 
-func (c *Call) historyOf(a address, h *endpoints.History) view.HistoryTab {
-	t := view.HistoryTab{More: h.More, FormToken: c.FormToken(), Path: objectPath(a.gvr, a.namespace, a.name), Audit: auditOf(a)}
+// historyOf is the past of an object; verb is the right that restoring it needs.
+func (c *Call) historyOf(ctx context.Context, a address, h *endpoints.History, verb string) view.HistoryTab {
+	t := view.HistoryTab{More: h.More, FormToken: c.FormToken(), Path: objectPath(a.gvr, a.namespace, a.name), Audit: c.auditOf(ctx, a), RestoreDenied: c.may(ctx, right{verb: verb, address: a})}
 	if !h.Since.IsZero() {
 		t.Since = h.Since.UTC().Format(time.RFC3339)
 	}
@@ -105,7 +106,7 @@ func (c *Call) deletedObject(ctx context.Context, a address, missing error) (*An
 	if err != nil || len(h.Versions) == 0 {
 		return nil, missing
 	}
-	v := view.Deleted{Kind: a.entry.Resource.Kind, Name: a.name, Namespace: a.namespace, ListHref: listPath(a.gvr, a.namespace), History: c.historyOf(a, h), Panel: c.Panel}
+	v := view.Deleted{Kind: a.entry.Resource.Kind, Name: a.name, Namespace: a.namespace, ListHref: listPath(a.gvr, a.namespace), History: c.historyOf(ctx, a, h, "create"), Panel: c.Panel}
 	v.History.Gone = true
 	return &Answer{
 		Status: http.StatusNotFound, Title: v.Name + " · " + v.Kind, Body: tmpl.Deleted(v), Fragment: c.Panel, Current: listPath(a.gvr, ""), Crumbs: objectCrumbs(a),
@@ -136,7 +137,7 @@ func (c *Call) versionAt(ctx context.Context, a address, version string) (*unstr
 
 // version gives a version of an object as YAML.
 func version(ctx context.Context, c *Call) (*Answer, error) {
-	a, ok := parseAddress(c.Registry.Table(), c.Query.Get("path"))
+	a, ok := parseAddress(c.Types(), c.Query.Get("path"))
 	if !ok || a.name == "" {
 		return nil, notServed(c.Query.Get("path"))
 	}
@@ -161,7 +162,7 @@ func version(ctx context.Context, c *Call) (*Answer, error) {
 // create of what is not.
 func restore(ctx context.Context, c *Call) (*Answer, error) {
 	path := c.Form.Get("path")
-	a, ok := parseAddress(c.Registry.Table(), path)
+	a, ok := parseAddress(c.Types(), path)
 	if !ok || a.name == "" {
 		return nil, notServed(path)
 	}
@@ -169,13 +170,11 @@ func restore(ctx context.Context, c *Call) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.writeBack(ctx, a, o); err != nil {
+	text := c.T("%s %s is as it was at version %s.", a.entry.Resource.Kind, a.name, c.Form.Get("version"))
+	if err := c.undoably(ctx, text, a, func() error { return c.writeBack(ctx, a, o) }); err != nil {
 		return nil, err
 	}
-	return &Answer{
-		Redirect: objectPath(a.gvr, a.namespace, a.name) + "?tab=history",
-		Flash:    c.T("%s %s is as it was at version %s.", a.entry.Resource.Kind, a.name, c.Form.Get("version")),
-	}, nil
+	return &Answer{Redirect: objectPath(a.gvr, a.namespace, a.name) + "?tab=history"}, nil
 }
 
 func (c *Call) writeBack(ctx context.Context, a address, o *unstructured.Unstructured) error {

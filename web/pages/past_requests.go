@@ -41,7 +41,7 @@ func requestQuery(q url.Values) url.Values {
 
 // requests is the page of what the server remembers.
 func requests(ctx context.Context, c *Call) (*Answer, error) {
-	v := view.Requests{What: cmp.Or(c.Query.Get("what"), "writes"), Query: c.Query.Get("q"), User: c.Query.Get("user")}
+	v := view.Requests{NoAudit: !c.mayGo(ctx, "/ui/audit"), What: cmp.Or(c.Query.Get("what"), "writes"), Query: c.Query.Get("q"), User: c.Query.Get("user")}
 	for _, one := range requestChoices {
 		v.Choices = append(v.Choices, view.Choice{Text: one.text, Href: join("/ui/requests", with(c.Query, "what", one.what)), Current: one.what == v.What})
 	}
@@ -139,7 +139,7 @@ func (c *Call) pageOf(group, version, resource, namespace, name string) string {
 	if version == "" {
 		version = c.versionOf(group, resource)
 	}
-	e, ok := c.Registry.Table().Lookup(group, version, resource)
+	e, ok := c.Types().Lookup(group, version, resource)
 	if !ok || !can(e, "get") {
 		return ""
 	}
@@ -150,7 +150,7 @@ func (c *Call) pageOf(group, version, resource, namespace, name string) string {
 }
 
 func (c *Call) versionOf(group, resource string) string {
-	if e := preferred(c.Registry.Table(), schema.GroupResource{Group: group, Resource: resource}); e != nil {
+	if e := preferred(c.Types(), schema.GroupResource{Group: group, Resource: resource}); e != nil {
 		return e.Version.Name
 	}
 	return ""

@@ -3,15 +3,20 @@ package pages
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"strings"
 
 	"pilothouse/web/messages"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"pilothouse/web/view"
 )
 
 // reference is an object that another one names, or pods that it selects.
 type reference struct {
+	_ view.Incomparable
+
 	schema.GroupResource
 	// namespace is empty for what is in none.
 	namespace, name string
@@ -84,30 +89,30 @@ var podKinds = map[schema.GroupResource]string{
 
 // referrers are all kinds that name others, besides by their owners.
 var referrers = slices.Concat(podReferrers(), []referrer{
-	{schema.GroupResource{Resource: "services"}, func(o map[string]any, r *refList) { r.pods(labelsText(dig(o, "spec", "selector")), r.T("selector")) }, []string{"pods"}},
+	{schema.GroupResource{Resource: "services"}, func(o map[string]any, r *refList) { r.pods(labelsText(dig(o, "spec selector")), r.T("selector")) }, []string{"pods"}},
 	{schema.GroupResource{Resource: "serviceaccounts"}, accountRefs, []string{"secrets"}},
 	{schema.GroupResource{Resource: "secrets"}, func(o map[string]any, r *refList) {
-		r.add("", "serviceaccounts", dig(o, "metadata", "annotations", "kubernetes.io/service-account.name"), r.T("its token"))
+		r.add("", "serviceaccounts", dig(o, "metadata annotations kubernetes.io/service-account.name"), r.T("its token"))
 	}, []string{"serviceaccounts"}},
 	{schema.GroupResource{Resource: "persistentvolumeclaims"}, func(o map[string]any, r *refList) {
-		r.in("", "", "persistentvolumes", dig(o, "spec", "volumeName"), r.T("volume"))
-		r.in("", "storage.k8s.io", "storageclasses", dig(o, "spec", "storageClassName"), r.T("class"))
+		r.in("", "", "persistentvolumes", dig(o, "spec volumeName"), r.T("volume"))
+		r.in("", "storage.k8s.io", "storageclasses", dig(o, "spec storageClassName"), r.T("class"))
 	}, []string{"persistentvolumes", "storageclasses"}},
 	{schema.GroupResource{Resource: "persistentvolumes"}, func(o map[string]any, r *refList) {
-		r.in(digText(o, "spec", "claimRef", "namespace"), "", "persistentvolumeclaims", dig(o, "spec", "claimRef", "name"), r.T("claim"))
-		r.in("", "storage.k8s.io", "storageclasses", dig(o, "spec", "storageClassName"), r.T("class"))
+		r.in(digText(o, "spec claimRef namespace"), "", "persistentvolumeclaims", dig(o, "spec claimRef name"), r.T("claim"))
+		r.in("", "storage.k8s.io", "storageclasses", dig(o, "spec storageClassName"), r.T("class"))
 	}, []string{"persistentvolumeclaims", "storageclasses"}},
 	{schema.GroupResource{Group: "discovery.k8s.io", Resource: "endpointslices"}, func(o map[string]any, r *refList) {
-		r.add("", "services", dig(o, "metadata", "labels", "kubernetes.io/service-name"), r.T("its endpoints"))
+		r.add("", "services", dig(o, "metadata labels kubernetes.io/service-name"), r.T("its endpoints"))
 	}, nil}, // a Service shows them by itself
 	{schema.GroupResource{Group: "networking.k8s.io", Resource: "ingresses"}, ingressRefs, []string{"services", "secrets", "ingressclasses"}},
 	{schema.GroupResource{Group: "networking.k8s.io", Resource: "networkpolicies"}, policyRefs, []string{"pods"}},
-	{schema.GroupResource{Group: "policy", Resource: "poddisruptionbudgets"}, func(o map[string]any, r *refList) { r.pods(selectorText(dig(o, "spec", "selector")), r.T("selector")) }, []string{"pods"}},
+	{schema.GroupResource{Group: "policy", Resource: "poddisruptionbudgets"}, func(o map[string]any, r *refList) { r.pods(selectorText(dig(o, "spec selector")), r.T("selector")) }, []string{"pods"}},
 	{schema.GroupResource{Group: "autoscaling", Resource: "horizontalpodautoscalers"}, scaleRefs, []string{"deployments", "statefulsets", "replicasets", "replicationcontrollers"}},
 	{schema.GroupResource{Group: "rbac.authorization.k8s.io", Resource: "rolebindings"}, bindingRefs, []string{"roles", "clusterroles", "serviceaccounts"}},
 	{schema.GroupResource{Group: "rbac.authorization.k8s.io", Resource: "clusterrolebindings"}, bindingRefs, []string{"clusterroles", "serviceaccounts"}},
 	{schema.GroupResource{Group: "apiregistration.k8s.io", Resource: "apiservices"}, func(o map[string]any, r *refList) {
-		r.in(digText(o, "spec", "service", "namespace"), "", "services", dig(o, "spec", "service", "name"), r.T("served by"))
+		r.in(digText(o, "spec service namespace"), "", "services", dig(o, "spec service name"), r.T("served by"))
 	}, []string{"services"}},
 	{schema.GroupResource{Group: "admissionregistration.k8s.io", Resource: "validatingwebhookconfigurations"}, webhookRefs, []string{"services"}},
 	{schema.GroupResource{Group: "admissionregistration.k8s.io", Resource: "mutatingwebhookconfigurations"}, webhookRefs, []string{"services"}},
@@ -122,17 +127,17 @@ func podReferrers() []referrer {
 			to = append(slices.Clone(to), "services")
 		}
 		list = append(list, referrer{gr, func(o map[string]any, r *refList) {
-			podRefs(dig(o, path...), r)
-			r.add("", "services", dig(o, "spec", "serviceName"), "serviceName")
+			podRefs(dig(o, path), r)
+			r.add("", "services", dig(o, "spec serviceName"), "serviceName")
 		}, to})
 	}
-	slices.SortFunc(list, func(a, b referrer) int { return cmp.Compare(a.Resource, b.Resource) })
+	sort.SliceStable(list, func(i, j int) bool { return list[i].Resource < list[j].Resource })
 	return list
 }
 
 // referencesOf gives what an object names.
 func referencesOf(l *messages.Language, gr schema.GroupResource, o map[string]any) []reference {
-	r := &refList{Language: l, namespace: digText(o, "metadata", "namespace")}
+	r := &refList{Language: l, namespace: digText(o, "metadata namespace")}
 	for _, k := range referrers {
 		if k.GroupResource == gr {
 			k.refs(o, r)
@@ -145,26 +150,26 @@ func referencesOf(l *messages.Language, gr schema.GroupResource, o map[string]an
 func podRefs(spec any, r *refList) {
 	for _, v := range objects(dig(spec, "volumes")) {
 		how := r.T("volume %s", text(v["name"]))
-		r.add("", "configmaps", dig(v, "configMap", "name"), how)
-		r.add("", "secrets", dig(v, "secret", "secretName"), how)
-		r.add("", "persistentvolumeclaims", dig(v, "persistentVolumeClaim", "claimName"), how)
-		for _, source := range objects(dig(v, "projected", "sources")) {
-			r.add("", "configmaps", dig(source, "configMap", "name"), how)
-			r.add("", "secrets", dig(source, "secret", "name"), how)
+		r.add("", "configmaps", dig(v, "configMap name"), how)
+		r.add("", "secrets", dig(v, "secret secretName"), how)
+		r.add("", "persistentvolumeclaims", dig(v, "persistentVolumeClaim claimName"), how)
+		for _, source := range objects(dig(v, "projected sources")) {
+			r.add("", "configmaps", dig(source, "configMap name"), how)
+			r.add("", "secrets", dig(source, "secret name"), how)
 		}
-		r.add("", "secrets", dig(v, "csi", "nodePublishSecretRef", "name"), how)
+		r.add("", "secrets", dig(v, "csi nodePublishSecretRef name"), how)
 	}
 	for _, list := range []string{"initContainers", "containers", "ephemeralContainers"} {
 		for _, c := range objects(dig(spec, list)) {
 			name := text(c["name"])
 			for _, e := range objects(c["envFrom"]) {
-				r.add("", "configmaps", dig(e, "configMapRef", "name"), r.T("all variables of %s", name))
-				r.add("", "secrets", dig(e, "secretRef", "name"), r.T("all variables of %s", name))
+				r.add("", "configmaps", dig(e, "configMapRef name"), r.T("all variables of %s", name))
+				r.add("", "secrets", dig(e, "secretRef name"), r.T("all variables of %s", name))
 			}
 			for _, e := range objects(c["env"]) {
 				how := r.T("variable %s of %s", text(e["name"]), name)
-				r.add("", "configmaps", dig(e, "valueFrom", "configMapKeyRef", "name"), how)
-				r.add("", "secrets", dig(e, "valueFrom", "secretKeyRef", "name"), how)
+				r.add("", "configmaps", dig(e, "valueFrom configMapKeyRef name"), how)
+				r.add("", "secrets", dig(e, "valueFrom secretKeyRef name"), how)
 			}
 		}
 	}
@@ -186,20 +191,20 @@ func accountRefs(o map[string]any, r *refList) {
 }
 
 func ingressRefs(o map[string]any, r *refList) {
-	r.add("", "services", dig(o, "spec", "defaultBackend", "service", "name"), r.T("default backend"))
-	for _, rule := range objects(dig(o, "spec", "rules")) {
-		for _, p := range objects(dig(rule, "http", "paths")) {
-			r.add("", "services", dig(p, "backend", "service", "name"), text(rule["host"])+text(p["path"]))
+	r.add("", "services", dig(o, "spec defaultBackend service name"), r.T("default backend"))
+	for _, rule := range objects(dig(o, "spec rules")) {
+		for _, p := range objects(dig(rule, "http paths")) {
+			r.add("", "services", dig(p, "backend service name"), text(rule["host"])+text(p["path"]))
 		}
 	}
-	for _, t := range objects(dig(o, "spec", "tls")) {
+	for _, t := range objects(dig(o, "spec tls")) {
 		r.add("", "secrets", t["secretName"], "tls")
 	}
-	r.in("", "networking.k8s.io", "ingressclasses", dig(o, "spec", "ingressClassName"), r.T("class"))
+	r.in("", "networking.k8s.io", "ingressclasses", dig(o, "spec ingressClassName"), r.T("class"))
 }
 
 func policyRefs(o map[string]any, r *refList) {
-	selector := dig(o, "spec", "podSelector")
+	selector := dig(o, "spec podSelector")
 	if m, ok := selector.(map[string]any); ok && len(m) == 0 {
 		r.list = append(r.list, reference{GroupResource: podResource, namespace: r.namespace, all: true, how: "podSelector"})
 		return
@@ -215,17 +220,17 @@ var scaled = map[string]schema.GroupResource{
 }
 
 func scaleRefs(o map[string]any, r *refList) {
-	if gr, ok := scaled[digText(o, "spec", "scaleTargetRef", "kind")]; ok {
-		r.add(gr.Group, gr.Resource, dig(o, "spec", "scaleTargetRef", "name"), r.T("scales"))
+	if gr, ok := scaled[digText(o, "spec scaleTargetRef kind")]; ok {
+		r.add(gr.Group, gr.Resource, dig(o, "spec scaleTargetRef name"), r.T("scales"))
 	}
 }
 
 func bindingRefs(o map[string]any, r *refList) {
 	const group = "rbac.authorization.k8s.io"
-	if digText(o, "roleRef", "kind") == "ClusterRole" {
-		r.in("", group, "clusterroles", dig(o, "roleRef", "name"), r.T("grants"))
+	if digText(o, "roleRef kind") == "ClusterRole" {
+		r.in("", group, "clusterroles", dig(o, "roleRef name"), r.T("grants"))
 	} else {
-		r.add(group, "roles", dig(o, "roleRef", "name"), r.T("grants"))
+		r.add(group, "roles", dig(o, "roleRef name"), r.T("grants"))
 	}
 	for _, s := range objects(o["subjects"]) {
 		if text(s["kind"]) == "ServiceAccount" {
@@ -237,6 +242,6 @@ func bindingRefs(o map[string]any, r *refList) {
 
 func webhookRefs(o map[string]any, r *refList) {
 	for _, w := range objects(o["webhooks"]) {
-		r.in(digText(w, "clientConfig", "service", "namespace"), "", "services", dig(w, "clientConfig", "service", "name"), r.T("calls"))
+		r.in(digText(w, "clientConfig service namespace"), "", "services", dig(w, "clientConfig service name"), r.T("calls"))
 	}
 }

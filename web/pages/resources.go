@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"sort"
 	"strings"
 
 	"pilothouse/backend/client"
@@ -13,11 +14,12 @@ import (
 )
 
 // resources lists every resource type of the live table.
-func resources(_ context.Context, c *Call) (*Answer, error) {
-	v := view.Resources{Version: typesVersion(c.Registry.Table()), Command: "kubectl api-resources -o wide", Curl: c.curl(client.Call{
+func resources(ctx context.Context, c *Call) (*Answer, error) {
+	v := view.Resources{Version: c.typesVersion(), Away: c.away(ctx), Command: "kubectl api-resources -o wide", Curl: c.curl(client.Call{
 		Method: http.MethodGet, Path: "/apis", Accept: "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
 	})}
-	for _, g := range c.Registry.Table().Groups() {
+	denied := c.unlistable(ctx)
+	for _, g := range c.Types().Groups() {
 		group := view.ResourceGroup{Name: g.Name}
 		if g.Name == "" {
 			group.Name = "core"
@@ -28,11 +30,13 @@ func resources(_ context.Context, c *Call) (*Answer, error) {
 			for _, e := range version.Entries {
 				if !seen[e.Resource.Name] {
 					seen[e.Resource.Name] = true
-					group.Types = append(group.Types, resourceType(e))
+					t := resourceType(e)
+					t.NotYours = denied[e.Resource.GroupResource()]
+					group.Types = append(group.Types, t)
 				}
 			}
 		}
-		slices.SortFunc(group.Types, func(a, b view.ResourceType) int { return strings.Compare(a.Resource, b.Resource) })
+		sort.SliceStable(group.Types, func(i, j int) bool { return group.Types[i].Resource < group.Types[j].Resource })
 		v.Types += len(group.Types)
 		v.Groups = append(v.Groups, group)
 	}

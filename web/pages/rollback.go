@@ -1,10 +1,10 @@
 package pages
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -32,7 +32,7 @@ type stored struct {
 
 // revisionsOf are the revisions of a workload, the newest first.
 func (c *Call) revisionsOf(ctx context.Context, o *unstructured.Unstructured) ([]stored, error) {
-	selector := metav1.ListOptions{LabelSelector: selectorText(dig(o.Object, "spec", "selector"))}
+	selector := metav1.ListOptions{LabelSelector: selectorText(dig(o.Object, "spec selector"))}
 	var list []stored
 	if o.GetKind() == "Deployment" {
 		var sets appsv1.ReplicaSetList
@@ -68,7 +68,7 @@ func (c *Call) revisionsOf(ctx context.Context, o *unstructured.Unstructured) ([
 			})
 		}
 	}
-	slices.SortStableFunc(list, func(a, b stored) int { return cmp.Compare(b.revision, a.revision) })
+	sort.SliceStable(list, func(i, j int) bool { return list[j].revision < list[i].revision })
 	return list, nil
 }
 
@@ -103,7 +103,7 @@ func applyRevision(raw []byte) func(uid string) (types.PatchType, any) {
 
 // rollbackTarget does what kubectl rollout undo does: to a revision, or with 0
 // to the one before.
-func rollbackTarget(ctx context.Context, c *Call, t target, change string) error {
+func rollbackTarget(ctx context.Context, c *Call, _ *doing, t target, change string) error {
 	var o unstructured.Unstructured
 	if err := c.Client.Get(ctx, t.gvr, t.namespace, t.name, &o); err != nil {
 		return err

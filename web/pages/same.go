@@ -93,6 +93,8 @@ func (d *doing) curl(c *Call, o *loaded) string {
 		body = `{"spec":{"unschedulable":true}}`
 	case "uncordon":
 		body = `{"spec":{"unschedulable":null}}`
+	case "approve", "deny":
+		body = `{"status":{"conditions":[{"type":"` + map[string]string{"approve": "Approved", "deny": "Denied"}[d.name] + `","status":"True","reason":"Curl","message":"by hand"}]}}`
 	case "trigger": // the Job is what stands in the CronJob's template
 		return c.curl(client.Call{Method: http.MethodPost, Path: client.Path(d.resource, o.namespace, "", ""), ContentType: "application/yaml", Body: []byte("@-")})
 	case "label", "annotate":

@@ -3,11 +3,11 @@ package pages
 import (
 	"context"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"time"
 
-	"pilothouse/backend/metrics"
 	"pilothouse/backend/registry"
 	tmpl "pilothouse/templates/pages"
 	"pilothouse/web/messages"
@@ -31,8 +31,18 @@ func search(ctx context.Context, c *Call) (*Answer, error) {
 	q := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(c.Query.Get("q")), ":"))
 	v := view.Search{Query: q}
 	if q != "" {
-		v.Results = c.find(ctx, q)
-		if len(v.Results) == 0 {
+		var unread []string
+		v.Results, unread = c.find(ctx, q)
+		for _, gv := range c.Away() {
+			unread = append(unread, gv.String())
+		}
+		switch {
+		case len(unread) > 0:
+			v.Unread = true
+			v.Note = c.T("Not looked through, since they do not answer: %s", strings.Join(unread, ", "))
+		case len(v.Results) == 0 && len(c.unlistable(ctx)) > 0:
+			v.Note = c.T("Nothing that you may list has this name.")
+		case len(v.Results) == 0:
 			v.Note = c.T("Nothing has this name.")
 		}
 	} else {
@@ -50,34 +60,37 @@ type found struct {
 	rank int
 }
 
-func (c *Call) find(ctx context.Context, q string) []view.Result {
-	t := c.Registry.Table()
+// find gives what fits, and the types whose objects could not be looked through.
+func (c *Call) find(ctx context.Context, q string) (out []view.Result, unread []string) {
+	t := c.Types()
 	list := c.findActs(ctx, q, c.Query.Get("at"))
-	list = append(list, c.findTypes(t, q)...)
-	list = append(list, c.findPages(q)...)
+	list = append(list, c.findTypes(ctx, t, q)...)
+	list = append(list, c.findPages(ctx, q)...)
 	for _, r := range c.commands(ctx, t, q) {
 		list = append(list, found{r, -1})
 	}
 	if !strings.Contains(q, " ") {
-		list = append(list, c.findObjects(ctx, t, strings.ToLower(q))...)
+		var some []found
+		some, unread = c.findObjects(ctx, t, strings.ToLower(q))
+		list = append(list, some...)
 	}
-	slices.SortStableFunc(list, func(a, b found) int {
+	sort.SliceStable(list, func(i, j int) bool {
+		a, b := &list[i], &list[j]
 		switch {
 		case a.rank != b.rank:
-			return a.rank - b.rank
+			return a.rank < b.rank
 		case a.Kind == "action" || b.Kind == "action":
-			return actsFirst(b) - actsFirst(a) // in the order of the buttons
+			return actsFirst(*b) < actsFirst(*a) // in the order of the buttons
 		}
-		return len(a.Text) - len(b.Text)
+		return len(a.Text) < len(b.Text)
 	})
-	var out []view.Result
 	for _, f := range list {
 		if len(out) < maxResults && !slices.ContainsFunc(out, func(r view.Result) bool { return r.Href == f.Href }) {
 			f.Result.Rank = f.rank
 			out = append(out, f.Result)
 		}
 	}
-	return out
+	return out, unread
 }
 
 func actsFirst(f found) int {
@@ -126,7 +139,8 @@ func eachType(t *registry.Table, f func(e *registry.Entry)) {
 	}
 }
 
-func (c *Call) findTypes(t *registry.Table, q string) []found {
+func (c *Call) findTypes(ctx context.Context, t *registry.Table, q string) []found {
+	denied := c.unlistable(ctx)
 	q = strings.ToLower(q)
 	var list []found
 	eachType(t, func(e *registry.Entry) {
@@ -137,15 +151,19 @@ func (c *Call) findTypes(t *registry.Table, q string) []found {
 			}
 		}
 		if best >= 0 {
-			list = append(list, found{view.Result{Href: listPath(e.GVR(), ""), Kind: "list", Text: e.Resource.Name, Note: e.GVR().GroupVersion().String()}, best})
+			r := view.Result{Href: listPath(e.GVR(), ""), Kind: "list", Text: e.Resource.Name, Note: e.GVR().GroupVersion().String()}
+			if denied[e.Resource.GroupResource()] {
+				r.Note += " · " + c.T("not yours to list")
+			}
+			list = append(list, found{r, best})
 		}
 	})
 	return list
 }
 
-func (c *Call) findPages(q string) []found {
+func (c *Call) findPages(ctx context.Context, q string) []found {
 	var list []found
-	for _, p := range slices.Concat(places, userPlaces, c.Views(), []view.NavLink{{Text: "Apply YAML", Href: "/ui/apply"}}) {
+	for _, p := range slices.Concat(c.Places(ctx, ""), userPlaces, c.Views(), []view.NavLink{{Text: "Apply YAML", Href: "/ui/apply"}}) {
 		text := c.T(p.Text)
 		if r := rank(strings.ToLower(text), strings.ToLower(q)); r >= 0 && r < 3 {
 			list = append(list, found{view.Result{Href: p.Href, Kind: "page", Text: text}, r})
@@ -156,58 +174,61 @@ func (c *Call) findPages(q string) []found {
 
 // findObjects looks through the names of the objects that the user may list.
 // Lists that are on someone's screen are in memory already; others are read.
-func (c *Call) findObjects(ctx context.Context, t *registry.Table, q string) []found {
+func (c *Call) findObjects(ctx context.Context, t *registry.Table, q string) (list []found, unread []string) {
 	ctx, cancel := context.WithTimeout(ctx, searchTimeout)
 	defer cancel()
-	work := make(chan *registry.Entry)
-	var mu sync.Mutex
-	var list []found
-	var group sync.WaitGroup
-	for range searchWorkers {
-		group.Go(func() {
-			for e := range work {
-				metrics.Guarded("dashboard", func() {
-					some := c.findIn(ctx, e, q)
-					mu.Lock()
-					list = append(list, some...)
-					mu.Unlock()
-				})()
-			}
-		})
-	}
+	var entries []*registry.Entry
+	denied := c.unlistable(ctx)
 	eachType(t, func(e *registry.Entry) {
 		// Names of Events are those of objects with a dot and a number: they would
 		// hide what is looked for, and there are many.
-		if e.Resource.Name != "events" || strings.Contains(q, ".") {
-			work <- e
+		if !denied[e.Resource.GroupResource()] && (e.Resource.Name != "events" || strings.Contains(q, ".")) {
+			entries = append(entries, e)
 		}
 	})
-	close(work)
-	group.Wait()
-	return list
+	var mu sync.Mutex
+	inTurn(len(entries), func(i int) {
+		some, missed := c.findIn(ctx, entries[i], q)
+		mu.Lock()
+		defer mu.Unlock()
+		list = append(list, some...)
+		if missed {
+			unread = append(unread, entries[i].Resource.GroupResource().String())
+		}
+	})
+	slices.Sort(unread)
+	return list, unread
 }
 
-func (c *Call) findIn(ctx context.Context, e *registry.Entry, q string) []found {
+// findIn looks through the objects of a type; missed tells that not all could be read.
+func (c *Call) findIn(ctx context.Context, e *registry.Entry, q string) (best []found, missed bool) {
 	if ctx.Err() != nil {
-		return nil
+		return nil, true
 	}
-	var best []found
 	add := func(namespace, name string) {
 		if r := rank(name, q); r >= 0 {
 			best = append(best, found{view.Result{Href: objectPath(e.GVR(), namespace, name), Kind: messages.Data(e.Resource.Kind), Text: name, Note: namespace}, r})
 		}
 	}
-	key := rows.Key{GVR: e.GVR()}
-	if c.Pool.Ready(c.Client, key) {
+	where := []string{""}
+	if a := (address{entry: e, gvr: e.GVR()}); e.Resource.Namespaced && c.may(ctx, right{verb: "list", address: a}) != nil {
+		where = c.namespacesWith(ctx, "list", a)
+	}
+	key := rows.Key{GVR: e.GVR(), Namespace: strings.Join(where, ",")}
+	if len(where) > 0 && c.Pool.Ready(c.Client, key) {
 		if v, err := c.Pool.Open(ctx, c.Client, key, rows.Query{}); err == nil {
 			v.Each(func(r *rows.Row) bool { add(r.Namespace, r.Name); return true })
 			v.Close()
 		}
 	} else {
-		for _, m := range c.listMetadata(ctx, e, "", searchLimit) {
-			add(m.Metadata.Namespace, m.Metadata.Name)
+		for _, namespace := range where {
+			items, u := c.readMetadata(ctx, e, namespace, searchLimit)
+			missed = missed || u != nil && u.Denied == nil
+			for _, m := range items {
+				add(m.Metadata.Namespace, m.Metadata.Name)
+			}
 		}
 	}
-	slices.SortFunc(best, func(a, b found) int { return a.rank - b.rank })
-	return best[:min(len(best), maxResults)]
+	sort.SliceStable(best, func(i, j int) bool { return best[i].rank < best[j].rank })
+	return best[:min(len(best), maxResults)], missed
 }

@@ -32,7 +32,7 @@ func (c *Call) findActs(ctx context.Context, q, at string) []found {
 	if err != nil {
 		return nil
 	}
-	a, ok := parseAddress(c.Registry.Table(), u.Path)
+	a, ok := parseAddress(c.Types(), u.Path)
 	if !ok {
 		return nil
 	}
@@ -105,7 +105,7 @@ func (c *Call) objectOffers(a address) []offer {
 	path, kind := objectPath(a.gvr, a.namespace, a.name), a.entry.Resource.Kind
 	for i := range doings {
 		if d := &doings[i]; d.shown != nil && d.on(a.entry) {
-			list = append(list, offer{verb: d.verb, title: c.T(d.one, kind, a.name), note: a.namespace, href: path + "?act=" + d.name, right: d.right(a), shown: d.shown})
+			list = append(list, offer{verb: d.verb, title: c.T(d.one, kind, a.name), note: a.namespace, href: path + "?act=" + d.name, right: d.right(a), shown: func(o *loaded) bool { return d.shown(d, o) }})
 		}
 	}
 	for _, act := range objectActs {

@@ -28,27 +28,44 @@ func (c *Call) offerUndo(text string, o undo.Object) {
 // undoing does something with one object and takes down in change what it was
 // before and what came of it.
 func undoing(ctx context.Context, c *Call, d *doing, change *undo.Change, t target, value string) error {
-	path := client.Path(t.gvr, t.namespace, t.name, "")
 	if d.final || !change.Open() {
 		change.Take()
-		return d.do(ctx, c, t, value)
+		return d.do(ctx, c, d, t, value)
 	}
-	before, unread := c.Client.Bytes(ctx, client.Call{Method: http.MethodGet, Path: path})
-	err := d.do(ctx, c, t, value)
-	if err != nil {
+	o, known, err := c.observed(ctx, t.address, func() error { return d.do(ctx, c, d, t, value) })
+	switch {
+	case err != nil:
 		return err
-	}
-	if unread != nil { // the change may be allowed where reading is not
+	case known:
+		change.Add(o)
+	default:
 		change.Take()
-		return nil
 	}
-	after, unread := c.Client.Bytes(ctx, client.Call{Method: http.MethodGet, Path: path})
-	if unread != nil {
-		change.Take()
-		return nil
-	}
-	change.Add(undo.Object{Path: objectPath(t.gvr, t.namespace, t.name), Before: before, After: after})
 	return nil
+}
+
+// observed changes an object and tells what it was before and what came of it, if that
+// is known: the change may be allowed where reading is not.
+func (c *Call) observed(ctx context.Context, a address, do func() error) (o undo.Object, known bool, err error) {
+	get := client.Call{Method: http.MethodGet, Path: client.Path(a.gvr, a.namespace, a.name, "")}
+	before, unread := c.Client.Bytes(ctx, get)
+	if err := do(); err != nil {
+		return o, false, err
+	}
+	if unread != nil {
+		return o, false, nil
+	}
+	after, unread := c.Client.Bytes(ctx, get)
+	return undo.Object{Path: objectPath(a.gvr, a.namespace, a.name), Before: before, After: after}, unread == nil, nil
+}
+
+// undoably changes an object, tells the user so and offers to take that back.
+func (c *Call) undoably(ctx context.Context, text string, a address, do func() error) error {
+	o, known, err := c.observed(ctx, a, do)
+	if known {
+		c.offerUndo(text, o)
+	}
+	return err
 }
 
 // undoChange takes a change back: what was changed is as it was, with what
@@ -65,15 +82,16 @@ func undoChange(ctx context.Context, c *Call) (*Answer, error) {
 	if len(list) == 0 {
 		return nil, notFound("Nothing was changed, so there is nothing to undo.")
 	}
-	a, ok := parseAddress(c.Registry.Table(), list[0].Path)
+	a, ok := parseAddress(c.Types(), list[0].Path)
 	if !ok {
 		return nil, notServed(list[0].Path)
 	}
 	if len(list) == 1 {
-		if err := c.takeBack(ctx, list[0]); err != nil {
+		text := c.T("%s %s is as it was.", a.entry.Resource.Kind, a.name)
+		if err := c.undoably(ctx, text, a, func() error { return c.takeBack(ctx, list[0]) }); err != nil {
 			return nil, err
 		}
-		return &Answer{Redirect: list[0].Path, Flash: c.T("%s %s is as it was.", a.entry.Resource.Kind, a.name)}, nil
+		return &Answer{Redirect: list[0].Path}, nil
 	}
 	return c.undoJob(change.Text, a, list)
 }
@@ -104,7 +122,7 @@ func (c *Call) undoJob(text string, a address, list []undo.Object) (*Answer, err
 
 // takeBack makes one object what it was.
 func (c *Call) takeBack(ctx context.Context, o undo.Object) error {
-	a, ok := parseAddress(c.Registry.Table(), o.Path)
+	a, ok := parseAddress(c.Types(), o.Path)
 	if !ok {
 		return notServed(o.Path)
 	}

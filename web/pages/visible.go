@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"pilothouse/backend/client"
 	"pilothouse/backend/request"
 	"pilothouse/web/rows"
 )
@@ -24,7 +23,7 @@ func (c *Call) namespacesWith(ctx context.Context, verb string, a address) []str
 	if c.Authorizer == nil {
 		return nil
 	}
-	v, err := c.Pool.Open(ctx, client.New(c.API, itself, "pilothouse-dashboard"), rows.Key{GVR: namespaces}, rows.Query{})
+	v, err := c.Pool.Open(ctx, c.Itself(), rows.Key{GVR: namespaces}, rows.Query{})
 	if err != nil {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"sort"
 	"strings"
 
 	"pilothouse/backend/authz"
@@ -21,7 +22,7 @@ import (
 // whoCan tells who may do something, and by which binding, role and rule.
 func whoCan(ctx context.Context, c *Call) (*Answer, error) {
 	q := func(name string) string { return strings.TrimSpace(c.Query.Get(name)) }
-	t := c.Registry.Table()
+	t := c.Types()
 	v := view.WhoCan{Verb: q("verb"), Resource: q("resource"), Namespace: q("ns"), Name: q("name"), Note: rbacNote}
 	eachType(t, func(e *registry.Entry) {
 		if name := e.Resource.GroupResource().String(); !slices.Contains(v.Resources, name) {
@@ -30,14 +31,16 @@ func whoCan(ctx context.Context, c *Call) (*Answer, error) {
 	})
 	v.Command = "kubectl get clusterrolebindings,rolebindings -A -o wide"
 	v.Curl = c.curlAll(client.Path(rbacGVR("clusterrolebindings"), "", "", ""), client.Path(rbacGVR("rolebindings"), "", "", ""))
-	if v.Asked = v.Verb != "" && v.Resource != ""; v.Asked {
-		c.askWhoCan(ctx, t, &v)
+	if v.Denied = c.mayReadPolicy(ctx); v.Denied == nil {
+		if v.Asked = v.Verb != "" && v.Resource != ""; v.Asked {
+			c.askWhoCan(t, &v)
+		}
 	}
 	return &Answer{Title: c.T("Who can"), Body: tmpl.WhoCan(v), Crumbs: []view.Link{{Text: c.T("Who can")}}}, nil
 }
 
-func (c *Call) askWhoCan(ctx context.Context, t *registry.Table, v *view.WhoCan) {
-	if v.Denied = c.mayReadPolicy(ctx); v.Denied != nil || c.WhoCan == nil {
+func (c *Call) askWhoCan(t *registry.Table, v *view.WhoCan) {
+	if c.WhoCan == nil {
 		return
 	}
 	at := &authz.Attributes{Verb: v.Verb, Namespace: v.Namespace, Name: v.Name}
@@ -62,8 +65,9 @@ func (c *Call) askWhoCan(ctx context.Context, t *registry.Table, v *view.WhoCan)
 			Rule: c.T("%s on %s", r.Verbs, r.Resources+r.Paths),
 		})
 	}
-	slices.SortFunc(v.Rows, func(a, b view.GrantRow) int {
-		return cmp.Or(-cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Subject.Text, b.Subject.Text), cmp.Compare(a.Binding.Text, b.Binding.Text))
+	sort.SliceStable(v.Rows, func(i, j int) bool {
+		a, b := &v.Rows[i], &v.Rows[j]
+		return cmp.Or(-strings.Compare(a.Kind, b.Kind), strings.Compare(a.Subject.Text, b.Subject.Text), strings.Compare(a.Binding.Text, b.Binding.Text)) < 0
 	})
 }
 
@@ -106,8 +110,11 @@ func subject(ctx context.Context, c *Call) (*Answer, error) {
 		}
 		v.Curl = c.curlReview(authorizationGVR("selfsubjectrulesreviews"), "SelfSubjectRulesReview", map[string]any{"namespace": metav1.NamespaceDefault}, as)
 	}
+	var err error
+	if v.AsDenied, err = c.mayImpersonate(ctx); err != nil {
+		return nil, err
+	}
 	if v.Denied = c.mayReadPolicy(ctx); v.Denied == nil && v.Problem == "" {
-		var err error
 		if v.Bindings, err = c.bindingsOf(ctx, s); err != nil {
 			return nil, err
 		}
@@ -162,7 +169,7 @@ func (c *Call) bindingsOf(ctx context.Context, s rbacv1.Subject) ([]view.Subject
 		b := &own.Items[i]
 		add(b.Namespace, b.Name, b.RoleRef, b.Subjects)
 	}
-	slices.SortStableFunc(list, func(a, b view.SubjectBinding) int { return cmp.Compare(a.Through, b.Through) })
+	sort.SliceStable(list, func(i, j int) bool { return list[i].Through < list[j].Through })
 	return list, nil
 }
 

@@ -4,12 +4,14 @@
 package prefs
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 
@@ -45,6 +47,8 @@ type User struct {
 	// Language is the tag of the one that the user has chosen; empty for the
 	// browser's.
 	Language string `json:"language,omitempty"`
+	// DraftKey seals drafts in the user's browsers.
+	DraftKey []byte `json:"draftKey,omitempty"`
 	// Compact rows are 22 pixels high instead of 28.
 	Compact bool `json:"compact,omitempty"`
 }
@@ -127,6 +131,29 @@ func (t *Table) SetCompact(user string, compact bool) error {
 	return t.change(user, func(u *User) error { u.Compact = compact; return nil })
 }
 
+// DraftKey is the key that seals a user's drafts in their browsers: 32 random
+// bytes, made when it is first asked for.
+func (t *Table) DraftKey(user string) ([]byte, error) {
+	var key []byte
+	t.mu.Lock()
+	if u := t.users[user]; u != nil {
+		key = u.DraftKey
+	}
+	t.mu.Unlock()
+	if key != nil {
+		return key, nil
+	}
+	err := t.change(user, func(u *User) error {
+		if len(u.DraftKey) == 0 {
+			u.DraftKey = make([]byte, 32)
+			rand.Read(u.DraftKey) //nolint:errcheck // crypto/rand never fails
+		}
+		key = u.DraftKey
+		return nil
+	})
+	return key, err
+}
+
 // SetList keeps how a list is to be shown; an empty query is as usual again.
 func (t *Table) SetList(user, path, query string) error {
 	if len(query) > maxQuery || len(path) > maxQuery {
@@ -181,7 +208,7 @@ func (t *Table) SetView(user string, v View) error {
 			return messages.Errorf("there are %d views already", maxViews)
 		}
 		u.Views = append(u.Views, v)
-		slices.SortFunc(u.Views, func(a, b View) int { return strings.Compare(a.Name, b.Name) })
+		sort.SliceStable(u.Views, func(i, j int) bool { return u.Views[i].Name < u.Views[j].Name })
 		return nil
 	})
 }

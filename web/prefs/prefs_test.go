@@ -1,6 +1,7 @@
 package prefs
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,12 +19,22 @@ func TestPreferencesSurviveARestart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	key, err := a.DraftKey("ann")
+	if err != nil || len(key) != 32 {
+		t.Fatalf("key of drafts: %x, %v", key, err)
+	}
 	b, err := Open(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := b.List("ann", "/pods"); got != "cols=Name" {
 		t.Errorf("list %q", got)
+	}
+	if again, err := b.DraftKey("ann"); err != nil || !bytes.Equal(again, key) {
+		t.Errorf("another key of drafts than before: %v", err)
+	}
+	if other, err := b.DraftKey("bob"); err != nil || bytes.Equal(other, key) {
+		t.Errorf("bob has ann's key of drafts: %v", err)
 	}
 	if !b.Compact("ann") || b.Compact("bob") {
 		t.Errorf("compact rows: ann %v, bob %v", b.Compact("ann"), b.Compact("bob"))

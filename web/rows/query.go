@@ -84,7 +84,7 @@ func (f *Filter) labels(words []string) ([]string, error) {
 	var first error
 	for i := n; i > 0; i-- {
 		selector, err := labels.Parse(strings.Join(words[:i], " "))
-		if err == nil {
+		if err == nil && (i == n || words[i] != "in" && words[i] != "notin") {
 			more, _ := selector.Requirements()
 			f.Labels = f.Labels.Add(more...)
 			return words[i:], nil

@@ -27,7 +27,7 @@ func TestFiltersAreRead(t *testing.T) {
 	f("web -l app=a -f status.phase!=Running", "web", "", "app=a", "status.phase!=Running")
 	f("-l !gone", "", "", "!gone", "")
 	f("-f a=b -f c=d", "", "", "", "a=b,c=d")
-	for _, bad := range []string{"-l", "-f", "-l app=(", "-f nothing", "-l -f a=b"} {
+	for _, bad := range []string{"-l", "-f", "-l app=(", "-f nothing", "-l -f a=b", "-l app in web", "-l app notin (a", "-l app=a,tier in b c"} {
 		if got, err := ParseFilter(bad); err == nil {
 			t.Errorf("%q was read as %+v", bad, got)
 		}

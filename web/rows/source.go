@@ -32,8 +32,12 @@ const pageSize = 2000
 // also how long someone sees what they may not see any more.
 const rewatch = 4 * time.Minute
 
-// retry is how long a Source waits after a failure.
-const retry = time.Second
+// retry is how long a Source waits after a failure, poll between two lists of what
+// cannot be watched.
+const (
+	retry = time.Second
+	poll  = 5 * time.Second
+)
 
 // Key says what a Source has.
 type Key struct {
@@ -106,7 +110,11 @@ func (s *Source) follow(ctx context.Context, namespace string, listed func()) {
 		for err == nil && ctx.Err() == nil {
 			version, err = s.watch(ctx, namespace, version)
 		}
-		if ctx.Err() == nil && !expired(err) {
+		switch {
+		case ctx.Err() != nil || expired(err):
+		case apierrors.IsMethodNotSupported(err):
+			wait(ctx, poll) // metrics of pods, say
+		default:
 			s.fail(namespace, err)
 			wait(ctx, retry)
 		}
@@ -269,6 +277,9 @@ func (s *Source) watch(ctx context.Context, namespace, version string) (string, 
 	}
 	resp, err := s.client.Send(ctx, q)
 	if err != nil {
+		return "", err
+	}
+	if err := client.Refusal(ctx, q, resp); err != nil {
 		return "", err
 	}
 	if resp.Chunked == nil {

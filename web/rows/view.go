@@ -2,6 +2,7 @@ package rows
 
 import (
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -20,11 +21,11 @@ type View struct {
 	source *Source
 	name   string
 	query  Query
-	// column is the index of the column to sort by, -1 for the API's order;
-	// byAge sorts by the creation time instead of the text.
-	column int
-	byAge  bool
-	users  int // guarded by source.mu
+	// text is what rows are ordered by, nil for the API's order, and key what is
+	// compared of it.
+	text  func(r *Row) string
+	key   func(text string) string
+	users int // guarded by source.mu
 
 	mu      sync.Mutex // guards the fields below; taken after source.mu
 	entries []entry
@@ -46,14 +47,17 @@ type entry struct {
 }
 
 func (v *View) compare(a, b entry) int {
-	n := strings.Compare(a.key, b.key)
-	if n == 0 {
-		return inOrder(a.row, b.row)
+	if n := v.compareKeys(a.key, b.key); n != 0 {
+		return n
 	}
+	return inOrder(a.row, b.row)
+}
+
+func (v *View) compareKeys(a, b string) int {
 	if v.query.Desc {
-		return -n
+		a, b = b, a
 	}
-	return n
+	return strings.Compare(a, b)
 }
 
 // view gives the View of a query, which s.release ends.
@@ -79,36 +83,47 @@ func (s *Source) view(q Query) (*View, error) {
 
 // order finds the column to sort by. source.mu is held.
 func (v *View) order() error {
-	v.column, v.byAge = -1, false
-	if v.query.Sort == "" {
-		return nil
-	}
+	v.text, v.key = nil, sortKey
+	as := func(text string) string { return text }
 	switch strings.ToLower(v.query.Sort) {
+	case "":
+		return nil
 	case "namespace":
+		v.text, v.key = func(r *Row) string { return r.Namespace }, as
 		return nil
 	case "age":
-		v.byAge = true
+		v.text, v.key = age, as
 		return nil
 	}
 	for i, c := range v.source.columns {
-		if strings.EqualFold(c.Name, v.query.Sort) {
-			v.column, v.byAge = i, i == v.source.ageCol
-			return nil
+		if !strings.EqualFold(c.Name, v.query.Sort) {
+			continue
 		}
+		switch i {
+		case v.source.ageCol:
+			v.text, v.key = age, as
+		case 0:
+			v.text = func(r *Row) string { return r.Name }
+		default:
+			v.text = func(r *Row) string {
+				if i < len(r.Cells) {
+					return r.Cells[i]
+				}
+				return ""
+			}
+		}
+		return nil
 	}
 	return messages.Errorf("there is no column %q to sort by", v.query.Sort)
 }
 
+func age(r *Row) string { return timeKey(r.Created) }
+
 func (v *View) entry(r *Row) entry {
-	switch {
-	case v.byAge:
-		return entry{timeKey(r.Created), r}
-	case v.column == 0:
-		return entry{sortKey(r.Name), r}
-	case v.column > 0 && v.column < len(r.Cells):
-		return entry{sortKey(r.Cells[v.column]), r}
+	if v.text == nil {
+		return entry{"", r}
 	}
-	return entry{"", r}
+	return entry{v.key(v.text(r)), r}
 }
 
 // fill reads all rows. source.mu is held.
@@ -116,16 +131,58 @@ func (v *View) fill() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.entries = v.entries[:0]
-	for _, r := range v.source.ordered {
-		if v.query.picks(r) {
-			v.entries = append(v.entries, v.entry(r))
+	if v.text == nil || !v.group() {
+		for _, r := range v.source.ordered {
+			if v.query.picks(r) {
+				v.entries = append(v.entries, v.entry(r))
+			}
 		}
-	}
-	if v.byAge || v.column >= 0 {
-		slices.SortFunc(v.entries, v.compare)
+		if v.text != nil {
+			slices.SortFunc(v.entries, v.compare)
+		}
 	}
 	clear(v.pending)
 	v.moved = false
+}
+
+// group does what fill does for a column of few values, as most have: these are
+// ordered, and the rows of each stay in the API's order. It gives false, and
+// changes nothing, when there are many.
+func (v *View) group() bool {
+	const most = 1000
+	type group struct {
+		key  string
+		rows []*Row
+	}
+	var groups []group
+	byText, byKey := map[string]int{}, map[string]int{}
+	for _, r := range v.source.ordered {
+		if !v.query.picks(r) {
+			continue
+		}
+		text := v.text(r)
+		i, known := byText[text]
+		if !known {
+			if len(byText) == most {
+				return false
+			}
+			key := v.key(text)
+			if i, known = byKey[key]; !known { // a text differs from another one by its case only
+				i = len(groups)
+				byKey[key] = i
+				groups = append(groups, group{key: key})
+			}
+			byText[text] = i
+		}
+		groups[i].rows = append(groups[i].rows, r)
+	}
+	sort.SliceStable(groups, func(i, j int) bool { return v.compareKeys(groups[i].key, groups[j].key) < 0 })
+	for _, g := range groups {
+		for _, r := range g.rows {
+			v.entries = append(v.entries, entry{g.key, r})
+		}
+	}
+	return true
 }
 
 // Close gives the View back.

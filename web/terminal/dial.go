@@ -1,8 +1,8 @@
 package terminal
 
 import (
-	"bufio"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -10,14 +10,13 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"pilothouse/backend/client"
 	"pilothouse/backend/metrics"
+	"pilothouse/backend/request"
 	"pilothouse/web/messages"
 
-	"github.com/fasthttp/websocket"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -30,90 +29,56 @@ const dialTimeout = 20 * time.Second
 
 // dial opens a WebSocket of the API inside the process, as the client's user.
 // When the API refuses, the error is its Status.
-func dial(ctx context.Context, c *client.Client, path string, query url.Values) (*websocket.Conn, error) {
+func dial(ctx context.Context, c *client.Client, path string, query url.Values) (*inside, error) {
 	near, far := net.Pipe()
-	refusal := make(chan error, 1)
+	opened := make(chan error, 1)
 	go func() {
+		defer close(opened)
 		defer far.Close()
 		defer metrics.Caught("terminal")
-		if err := answer(ctx, c, path, query, far); err != nil {
-			refusal <- err
+		serve, err := open(ctx, c, path, query)
+		opened <- err
+		if err == nil {
+			serve(ctx, newInside(far))
 		}
 	}()
-	d := websocket.Dialer{
-		NetDialContext:   func(context.Context, string, string) (net.Conn, error) { return near, nil },
-		HandshakeTimeout: dialTimeout, Subprotocols: []string{protocol}, ReadBufferSize: 4 << 10, WriteBufferSize: 1 << 10,
-	}
-	conn, _, err := d.DialContext(ctx, "ws://in-process/", nil) //nolint:bodyclose // the pipe has none
-	if err == nil {
-		return conn, nil
+	late := time.NewTimer(dialTimeout)
+	defer late.Stop()
+	err := error(context.DeadlineExceeded)
+	select {
+	case <-late.C:
+	case <-ctx.Done():
+	case refused, answered := <-opened:
+		switch {
+		case !answered:
+			err = io.EOF
+		case refused == nil:
+			return newInside(near), nil
+		default:
+			err = refused
+		}
 	}
 	near.Close()
-	select {
-	case refused := <-refusal:
-		return nil, refused
-	default:
+	return nil, err
+}
+
+// open has the API answer a handshake, and gives what serves the socket.
+func open(ctx context.Context, c *client.Client, path string, query url.Values) (serve func(context.Context, request.Socket), err error) {
+	call := client.Call{Method: http.MethodGet, Path: path, Query: query, Header: http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
+		"Sec-Websocket-Key": {base64.StdEncoding.EncodeToString(make([]byte, 16))}, "Sec-Websocket-Protocol": {protocol},
+	}}
+	resp, err := c.Send(ctx, call)
+	if err != nil {
 		return nil, err
 	}
-}
-
-// answer reads the handshake from the far end of a pipe, has the API answer it,
-// and serves what it opens.
-func answer(ctx context.Context, c *client.Client, path string, query url.Values, far net.Conn) error {
-	r := bufio.NewReaderSize(far, 1<<10)
-	asked, err := http.ReadRequest(r)
-	if err != nil {
-		return err
-	}
-	header := http.Header{}
-	for name, values := range asked.Header {
-		if name == "Upgrade" || name == "Connection" || strings.HasPrefix(name, "Sec-Websocket-") {
-			header[name] = values
-		}
-	}
-	resp, err := c.Send(ctx, client.Call{Method: http.MethodGet, Path: path, Query: query, Header: header})
-	if err != nil {
-		return err
-	}
 	if resp.WebSocket == nil {
-		if err := client.Error(client.Call{Method: http.MethodGet, Path: path}, resp); err != nil {
-			return err
+		if err := client.Error(call, resp); err != nil {
+			return nil, err
 		}
-		return errors.New("the API opened no stream")
+		return nil, errors.New("the API opened no stream")
 	}
-	u := websocket.Upgrader{Subprotocols: []string{resp.WebSocket.Protocol}, ReadBufferSize: 1 << 10, WriteBufferSize: 4 << 10}
-	conn, err := u.Upgrade(&pipe{Reader: r, conn: far}, asked, nil)
-	if err != nil {
-		return err
-	}
-	resp.WebSocket.Serve(ctx, conn)
-	return nil
-}
-
-// pipe gives the upgrader the far end.
-type pipe struct {
-	*bufio.Reader
-	conn net.Conn
-	head http.Header
-}
-
-// Header is never sent: the upgrader writes to the connection itself.
-func (p *pipe) Header() http.Header {
-	if p.head == nil {
-		p.head = http.Header{}
-	}
-	return p.head
-}
-
-// Write refuses: a failed handshake ends the connection.
-func (p *pipe) Write([]byte) (int, error) { return 0, net.ErrClosed }
-
-// WriteHeader does nothing.
-func (p *pipe) WriteHeader(int) {}
-
-// Hijack gives the connection.
-func (p *pipe) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return p.conn, bufio.NewReadWriter(p.Reader, bufio.NewWriterSize(p.conn, 4<<10)), nil
+	return resp.WebSocket.Serve, nil
 }
 
 // Outcome is how a command ended.
@@ -181,7 +146,7 @@ func outcomeOfError(err error) Outcome {
 	switch {
 	case errors.As(err, &status):
 		return Outcome{Code: -1, Message: status.Status().Message}
-	case errors.Is(err, io.EOF), websocket.IsUnexpectedCloseError(err), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
 		return lost()
 	}
 	return failed("The connection to the container failed.")

@@ -51,8 +51,10 @@ type hello struct {
 	// Offset is that of the next byte. It is more than the browser asked for when
 	// what it has missed is not kept any more, and less when it is a new page.
 	Offset int64 `json:"offset"`
-	// Whole tells that the bytes begin with the terminal's first.
-	Whole bool `json:"whole"`
+	// Typed is how many bytes were typed so far. Those that the page had sent
+	// beyond them have not arrived, when it is the Same that looked last.
+	Typed int64 `json:"typed"`
+	Same  bool  `json:"same,omitempty"`
 	// Container is where the command runs.
 	Container string `json:"container,omitempty"`
 }
@@ -66,15 +68,23 @@ type words struct {
 	Close bool `json:"close"`
 }
 
-// Serve has a browser look at a terminal, from the byte after offset on; a
-// negative one means from the first that is kept. alive tells whether the
-// session goes on. The browser is told in the language of ctx.
-func (t *Table) Serve(ctx context.Context, k *Terminal, conn request.Socket, offset int64, alive func() bool) {
+// Look is how a browser comes to a terminal.
+type Look struct {
+	// Offset is that of the first byte it wants; a negative one means the first
+	// that is kept.
+	Offset int64
+	// Page names the page to itself, so that it is known again.
+	Page string
+}
+
+// Serve has a browser look at a terminal. alive tells whether the session goes
+// on. The browser is told in the language of ctx.
+func (t *Table) Serve(ctx context.Context, k *Terminal, conn request.Socket, look Look, alive func() bool) {
 	defer conn.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	v := &viewer{news: make(chan struct{}, 1), gone: cancel, language: messages.From(ctx)}
-	first := k.look(v, offset)
+	first := k.look(v, look)
 	defer k.leave(v)
 	read := make(chan struct{})
 	go func() {
@@ -102,22 +112,34 @@ func (t *Table) Serve(ctx context.Context, k *Terminal, conn request.Socket, off
 }
 
 // look makes v the only one who looks.
-func (k *Terminal) look(v *viewer, offset int64) hello {
+func (k *Terminal) look(v *viewer, look Look) hello {
+	k.mu.Lock()
+	k.takeOver()
+	k.mu.Unlock()
+	// What the other is just handing on is counted first.
+	k.entry.Lock()
+	defer k.entry.Unlock()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if old := k.viewer; old != nil {
-		old.why = closeTaken
-		old.gone()
-	}
-	k.viewer = v
-	end := k.start + int64(len(k.out))
+	k.takeOver() // from one that came meanwhile
+	same := k.page == look.Page && look.Page != ""
+	k.viewer, k.page = v, look.Page
+	offset, end := look.Offset, k.start+int64(len(k.out))
 	if offset < k.start || offset > end {
 		offset = k.start
 	}
 	v.sent = offset
 	k.acked = max(k.start, min(k.acked, offset))
 	v.news <- struct{}{}
-	return hello{ID: k.ID, Offset: offset, Whole: offset == 0, Container: k.target.Container}
+	return hello{ID: k.ID, Offset: offset, Typed: k.typed, Same: same, Container: k.target.Container}
+}
+
+// takeOver takes the terminal from who looks at it. The lock is held.
+func (k *Terminal) takeOver() {
+	if old := k.viewer; old != nil {
+		old.why = closeTaken
+		old.gone()
+	}
 }
 
 func (k *Terminal) leave(v *viewer) {
@@ -145,6 +167,10 @@ func (k *Terminal) show(ctx context.Context, v *viewer, conn request.Socket, ali
 				return
 			}
 		case <-v.news:
+			if k.hasEnded() && !alive() { // it was ended with the session
+				k.because(v, closeSession)
+				return
+			}
 			if more := k.pass(v, conn); !more {
 				return
 			}
@@ -171,11 +197,11 @@ func (k *Terminal) pass(v *viewer, conn request.Socket) (more bool) {
 			p = append(p, k.out[from:from+n]...)
 			v.sent += n
 		}
-		outcome, pong := k.outcome, v.pong
+		outcome, pong, typed := k.outcome, v.pong, k.typed
 		v.pong = false
 		all := v.sent == k.start+int64(len(k.out))
 		k.mu.Unlock()
-		if pong && writeJSON(conn, map[string]any{"pong": true}) != nil {
+		if pong && writeJSON(conn, map[string]any{"pong": true, "typed": typed}) != nil {
 			return false
 		}
 		if len(p) > 0 {
@@ -222,7 +248,7 @@ func (t *Table) listen(ctx context.Context, k *Terminal, v *viewer, conn request
 			continue // its goodbye is waited for
 		}
 		if kind == request.BinaryMessage {
-			if !k.send(ctx, channelStdin, p) && ctx.Err() == nil {
+			if !k.enter(ctx, p) && ctx.Err() == nil {
 				return
 			}
 			continue
@@ -249,10 +275,7 @@ func (t *Table) obey(ctx context.Context, k *Terminal, v *viewer, p []byte) erro
 		return errNonsense
 	}
 	if r.Ping {
-		k.mu.Lock()
-		v.pong = true
-		k.tell()
-		k.mu.Unlock()
+		k.sign()
 	}
 	return nil
 }

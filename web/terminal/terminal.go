@@ -3,8 +3,9 @@
 // opened it; the browser looks at it over a websocket. When that breaks, or the
 // page is loaded again, the command goes on for a while and the browser finds it
 // again, without a byte lost: what the browser has not said to have seen is
-// kept, and when that is much the command has to wait. Read terminal.go first,
-// then socket.go, table.go and dial.go.
+// kept, and when that is much the command has to wait; what was typed is counted,
+// so that the browser sends again what did not arrive. Read terminal.go first,
+// then socket.go, table.go, dial.go and inside.go.
 package terminal
 
 import (
@@ -18,8 +19,7 @@ import (
 
 	"pilothouse/backend/client"
 	"pilothouse/backend/metrics"
-
-	"github.com/fasthttp/websocket"
+	"pilothouse/backend/request"
 )
 
 const (
@@ -33,6 +33,8 @@ const (
 	noiseLimit = 1 << 10
 	// keys is how many messages of the browser wait for the command.
 	keys = 64
+	// signInterval is how often a browser hears of a command that reads nothing.
+	signInterval = 2 * time.Second
 )
 
 // Channels of the API's protocol.
@@ -78,12 +80,15 @@ type Terminal struct {
 	done   chan struct{} // closed when run has returned
 	input  chan []byte
 
+	entry sync.Mutex // held while something that was typed is handed on and counted
+
 	mu      sync.Mutex // guards the fields below
 	room    *sync.Cond
 	out     []byte // from offset start on
 	start   int64
 	acked   int64
-	typed   bool // the browser has sent something to this command
+	typed   int64  // how many bytes were typed
+	page    string // that looked last
 	size    []byte
 	outcome *Outcome
 	viewer  *viewer
@@ -146,7 +151,7 @@ func (t *Terminal) isMissing(o Outcome, before int64) bool {
 	if o.Code < 0 {
 		return missing.MatchString(o.Message)
 	}
-	return !t.typed && (o.Code == 126 || o.Code == 127 || o.Code == 128) && (len(said) == 0 || missing.Match(said))
+	return t.typed == 0 && (o.Code == 126 || o.Code == 127 || o.Code == 128) && (len(said) == 0 || missing.Match(said))
 }
 
 // forget takes back what a shell that is not there has said, as far as no
@@ -237,11 +242,11 @@ func (t *Terminal) parameters(words []string) url.Values {
 }
 
 // typeInto hands on what the browser sends.
-func (t *Terminal) typeInto(ctx context.Context, conn *websocket.Conn) {
+func (t *Terminal) typeInto(ctx context.Context, conn *inside) {
 	t.mu.Lock()
 	size := t.size
 	t.mu.Unlock()
-	if size != nil && conn.WriteMessage(websocket.BinaryMessage, size) != nil {
+	if size != nil && conn.WriteMessage(request.BinaryMessage, size) != nil {
 		return
 	}
 	for {
@@ -249,7 +254,7 @@ func (t *Terminal) typeInto(ctx context.Context, conn *websocket.Conn) {
 		case <-ctx.Done():
 			return
 		case p := <-t.input:
-			if conn.WriteMessage(websocket.BinaryMessage, p) != nil {
+			if conn.WriteMessage(request.BinaryMessage, p) != nil {
 				return
 			}
 		}
@@ -303,21 +308,45 @@ func (t *Terminal) ack(offset int64) {
 	}
 }
 
-// send hands what was typed to the command; false when the terminal has ended.
+// enter hands what was typed to the command and counts it; false when the
+// terminal or the look at it has ended, and then nothing was typed.
+func (t *Terminal) enter(ctx context.Context, p []byte) bool {
+	t.entry.Lock()
+	defer t.entry.Unlock()
+	if ctx.Err() != nil || !t.send(ctx, channelStdin, p) {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.typed += int64(len(p))
+	return true
+}
+
+// send hands a message to the command; false when the terminal has ended.
 func (t *Terminal) send(ctx context.Context, channel byte, p []byte) bool {
 	framed := append([]byte{channel}, p...)
-	if channel == channelStdin {
-		t.mu.Lock()
-		t.typed = true
-		t.mu.Unlock()
+	for {
+		select {
+		case t.input <- framed:
+			return true
+		case <-t.done:
+			return false
+		case <-ctx.Done():
+			return false
+		case <-time.After(signInterval):
+			t.sign() // the command does not read, and is not gone for that
+		}
 	}
-	select {
-	case t.input <- framed:
-		return true
-	case <-t.done:
-	case <-ctx.Done():
+}
+
+// sign gives who looks a sign of life.
+func (t *Terminal) sign() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.viewer != nil {
+		t.viewer.pong = true
+		t.tell()
 	}
-	return false
 }
 
 // resize tells the command the size of its screen.

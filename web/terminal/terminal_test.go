@@ -99,12 +99,17 @@ type browser struct {
 
 func (f *fixture) browse(k *Terminal, offset int64) *browser {
 	f.t.Helper()
+	return f.look(k, Look{Offset: offset})
+}
+
+func (f *fixture) look(k *Terminal, look Look) *browser {
+	f.t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ws, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
 		if err != nil {
 			return
 		}
-		f.table.Serve(context.Background(), k, ws, offset, func() bool { return true })
+		f.table.Serve(context.Background(), k, ws, look, f.alive)
 	}))
 	f.t.Cleanup(server.Close)
 	ws, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(server.URL, "http"), nil)
@@ -190,6 +195,16 @@ func (f *fixture) open(target Target) *Terminal {
 		f.t.Fatal(err)
 	}
 	return k
+}
+
+// alive tells whether the session goes on.
+func (f *fixture) alive() bool {
+	select {
+	case <-f.done:
+		return false
+	default:
+		return true
+	}
 }
 
 func (f *fixture) owner(session string) Owner {
@@ -323,6 +338,99 @@ func TestNoByteIsLostWhenABrowserComesBack(t *testing.T) {
 	}
 }
 
+func (b *browser) hello() hello {
+	b.t.Helper()
+	m := b.until("hello", func(m map[string]json.RawMessage) bool { return m["id"] != nil })
+	var h hello
+	if json.Unmarshal(m["typed"], &h.Typed) != nil || m["same"] != nil && json.Unmarshal(m["same"], &h.Same) != nil {
+		b.t.Fatalf("got %s", m)
+	}
+	return h
+}
+
+func TestABrowserLearnsWhatOfItsTypingArrived(t *testing.T) {
+	f := start(t, echo)
+	k := f.open(target)
+	b := f.look(k, Look{Offset: -1, Page: "a"})
+	if h := b.hello(); h.Typed != 0 || h.Same {
+		t.Errorf("a new terminal says %+v", h)
+	}
+	b.types("one")
+	b.sees("one")
+	b.types("two")
+	b.says(`{"ping":true}`)
+	m := b.until("a sign of life", func(m map[string]json.RawMessage) bool { return m["pong"] != nil })
+	if string(m["typed"]) != "6" {
+		t.Errorf("%s bytes were typed", m["typed"])
+	}
+	if h := f.look(k, Look{Offset: 3, Page: "a"}).hello(); h.Typed != 6 || !h.Same {
+		t.Errorf("the page that comes back is told %+v", h)
+	}
+	if h := f.look(k, Look{Offset: 3, Page: "b"}).hello(); h.Typed != 6 || h.Same {
+		t.Errorf("another page is told %+v", h)
+	}
+	if h := f.look(k, Look{Offset: 3, Page: "a"}).hello(); h.Same {
+		t.Error("what was typed in another page is taken for this one's")
+	}
+}
+
+func TestEveryByteThatIsTypedArrivesOnce(t *testing.T) {
+	var got bytes.Buffer
+	f := start(t, func(_ []string, s *streams) string {
+		for p := range s.input {
+			if p[0] == channelStdin {
+				got.Write(p[1:])
+				if bytes.HasSuffix(p, []byte(".")) {
+					return success
+				}
+			}
+		}
+		return ""
+	})
+	k := f.open(target)
+	var whole strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&whole, "%d ", i)
+	}
+	whole.WriteString(".")
+	// Each page types a part and is taken from by the next, which goes on with what
+	// has not arrived.
+	text := whole.String()
+	for i := 0; ; i++ {
+		b := f.look(k, Look{Offset: -1, Page: "a"})
+		at := int(b.hello().Typed)
+		if i == 10 {
+			b.types(text[at:])
+			b.outcome()
+			break
+		}
+		for end := min(at+300, len(text)-1); at < end; at += 3 {
+			b.types(text[at:min(at+3, end)])
+		}
+	}
+	if got.String() != text {
+		t.Errorf("%d bytes arrived of %d", got.Len(), len(text))
+	}
+}
+
+func TestACommandThatReadsNothingIsNotTakenForDead(t *testing.T) {
+	end := make(chan struct{})
+	f := start(t, func([]string, *streams) string { <-end; return success })
+	defer close(end)
+	b := f.browse(f.open(target), -1)
+	b.hello()
+	piece := strings.Repeat("x", 64<<10)
+	full := make(chan struct{})
+	go func() {
+		defer close(full)
+		for b.ws.WriteMessage(websocket.BinaryMessage, []byte(piece)) == nil {
+		}
+	}()
+	b.until("a sign of life", func(m map[string]json.RawMessage) bool { return m["pong"] != nil })
+	b.ws.Close()
+	<-full
+}
+
 func TestAPageThatIsLoadedAgainSeesWhatThereWas(t *testing.T) {
 	f := start(t, echo)
 	k := f.open(target)
@@ -389,7 +497,7 @@ func TestATerminalGoesOnAfterANewLogin(t *testing.T) {
 		t.Error("it is another session's while the first one goes on")
 	}
 	close(f.done)
-	for deadline := time.Now().Add(10 * time.Second); !f.has(second, k); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !f.has(second, k); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it is not the next session's")
 		}
@@ -407,6 +515,27 @@ func TestATerminalGoesOnAfterANewLogin(t *testing.T) {
 	}
 	close(done) // not by its age
 	<-third.done
+}
+
+// Whoever looks when the session ends is told so, also when the command is gone
+// before anything else is known.
+func TestABrowserLearnsThatTheSessionEnded(t *testing.T) {
+	f := start(t, echo)
+	k := f.open(target)
+	b := f.browse(k, -1)
+	b.until("the hello", func(m map[string]json.RawMessage) bool { return m["id"] != nil })
+	close(f.done)
+	_ = b.ws.SetReadDeadline(time.Now().Add(30 * time.Second))
+	for {
+		if _, p, err := b.ws.ReadMessage(); err != nil {
+			if !websocket.IsCloseError(err, closeSession) {
+				t.Errorf("it was closed with %v", err)
+			}
+			return
+		} else if bytes.Contains(p, []byte("ended")) {
+			t.Fatalf("it was told %s", p)
+		}
+	}
 }
 
 func TestTerminalsAreBounded(t *testing.T) {

@@ -99,13 +99,6 @@ func (t *Table) Keep(owner string, c *Change) {
 	t.room()
 }
 
-// Tell keeps something that an owner is told and that cannot be taken back.
-func (t *Table) Tell(owner, text string) {
-	c := New(text)
-	c.over = true
-	t.Keep(owner, c)
-}
-
 // room drops what is old, or more than there is room for. t.mu is held.
 func (t *Table) room() {
 	now := t.clock()

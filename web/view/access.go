@@ -42,6 +42,8 @@ type WhoCan struct {
 
 // GrantRow is one way in which a subject may do something.
 type GrantRow struct {
+	_ Incomparable
+
 	Kind          string
 	Subject       Link
 	Binding, Role Link
@@ -55,7 +57,9 @@ type Subject struct {
 	Denied                *Denied
 	Bindings              []SubjectBinding
 	FormToken             string
-	// As are the fields of the form that views as the subject.
+	// As are the fields of the form that views as the subject; AsDenied is what the user
+	// lacks for that.
+	AsDenied         *Denied
 	AsUser, AsGroups string
 	Command, Curl    string
 }
@@ -71,4 +75,8 @@ type SubjectBinding struct {
 }
 
 // RuleRow is one rule of a role.
-type RuleRow struct{ Verbs, Resources, Groups, Names, Paths string }
+type RuleRow struct {
+	_ Incomparable
+
+	Verbs, Resources, Groups, Names, Paths string
+}

@@ -29,10 +29,15 @@ type Table struct {
 
 // Gauge is how much there is of how much there may be.
 type Gauge struct {
+	_ Incomparable
+
 	Name messages.Text
 	// Now and Of are both amounts, as people write them.
 	Now, Of string
 	// Percent is the width of the bar, at most 100.
 	Percent int
 	Tone    string
+	// Part is how much of it that is, "41 %", where it is said; Exact and ExactOf are
+	// Now and Of where those are rounded.
+	Part, Exact, ExactOf string
 }

@@ -10,7 +10,7 @@ type Edit struct {
 	// Base is the YAML that the text began with, BaseVersion its version.
 	Base, BaseVersion string
 	Text              string
-	// Secret keeps drafts out of the browser's storage.
+	// Secret has drafts sealed, and values in conflicts shown when that is asked for.
 	Secret bool
 	Fault  *Fault
 	// Conflicts are the fields that wait for a choice, Panes the three states
@@ -19,19 +19,37 @@ type Edit struct {
 	Panes     []PaneRow
 	Note      string
 	Review    *Review
+	// Marks are the lines that the Fault is about, as JSON for the editor.
+	Marks string
 }
 
 // Conflict is a field that both sides have changed. Choice is "mine", "theirs",
-// "own" for the value that Own says, or empty. Without Ownable only one of the
-// two values can be chosen.
+// "own" for the value that Own says, or empty. What is Hidden is shown when that
+// is asked for.
 type Conflict struct {
-	Field, Base, Mine, Live, Choice, Own string
-	Ownable                              bool
+	_ Incomparable
+
+	Field            string
+	Base, Mine, Live ConflictValue
+	Choice, Own      string
+	Hidden           bool
+}
+
+// ConflictValue is what a field is on one side; Bytes and Binary are for values of
+// Secrets.
+type ConflictValue struct {
+	_ Incomparable
+
+	Text         string
+	None, Binary bool
+	Bytes        int
 }
 
 // PaneRow is one line of three texts beside each other: what both sides began
 // with and what each made of it. Gap stands for lines that are left out.
 type PaneRow struct {
+	_ Incomparable
+
 	Base, Mine, Live                        string
 	MineChanged, LiveChanged, Conflict, Gap bool
 }
@@ -47,11 +65,19 @@ type Review struct {
 }
 
 // OwnerChange is a field whose owners would not be the same after a write.
-type OwnerChange struct{ Field, From, To string }
+type OwnerChange struct {
+	_ Incomparable
+
+	Field, From, To string
+}
 
 // DiffLine is one line of a diff; Sign is "+", "-", " " or "…" for lines that
 // are left out.
-type DiffLine struct{ Sign, Text string }
+type DiffLine struct {
+	_ Incomparable
+
+	Sign, Text string
+}
 
 // Apply is the page on which documents are applied.
 type Apply struct {
@@ -66,8 +92,15 @@ type Apply struct {
 	Failures int
 	// Failed are the numbers of the rows that failed, Left how many documents
 	// were left out this time.
-	Failed        string
-	Left          int
+	Failed string
+	Left   int
+	// Rest are the numbers of the NotBegun rows of an apply that was cancelled.
+	Rest     string
+	NotBegun int
+	// Job is the work that applies them.
+	Job *Job
+	// Marks are the lines that the rows that failed are about, as JSON for the editor.
+	Marks         string
 	Command, Curl string
 }
 
@@ -76,13 +109,22 @@ type ApplyRow struct {
 	Number                int
 	Kind, Name, Namespace string
 	Href                  string
-	// Result is "created", "configured", "unchanged", "conflict", "denied" or "refused".
+	// Result is "created", "configured", "unchanged", "conflict", "denied" or "refused",
+	// empty for one that has not been applied.
 	Result   messages.Text
 	Tone     string
 	Message  string
 	Diff     []DiffLine
 	Warnings []string
 	Owners   []OwnerChange
+	// Seen stands for what the object is now: what is done next is done to that.
+	Seen string
+	// Item is its place in the order in which they are applied, State how far that is,
+	// as of a JobItem; empty in a review.
+	Item  int
+	State string
+	// Lines are the lines of the text that the message is about.
+	Lines []int
 }
 
 // Delete is the page that asks before an object is deleted.
@@ -92,6 +134,7 @@ type Delete struct {
 	FormToken             string
 	Finalizers            []string
 	Dependents            []RelatedRow
+	Unread                []Unread
 	// Typed is what is to be typed, empty when a button is enough.
 	Typed         string
 	Problem       string
@@ -125,8 +168,34 @@ type Bulk struct {
 	// Deletes are, for a deletion, the objects with what belongs to them, in the
 	// place of Names; Hold and Propagation are as Delete has them.
 	Deletes     []BulkDelete
+	Unread      []Unread
+	Asked       Asked
 	Hold        int
 	Propagation string
+	// Shown stands for the objects of a dialog of all that match.
+	Shown string
+	// Without scripts the dialog shows the objects after From, up to To, Of all, Page
+	// at a time; Page is 0 with scripts.
+	From, To, Of, Page int
+}
+
+// Asked is what the server answered so far about the objects of a deletion.
+type Asked struct {
+	// Of Total objects it was asked about Done; it refuses Refused of them, and
+	// Waiting would wait for their Finalizers.
+	Done, Total, Refused, Waiting int
+	Finalizers                    []Counted
+	// Dependents is how many other objects belong to them, once that is Counted.
+	Dependents int
+	Counted    bool
+	// Usual is what becomes of those when nobody chooses.
+	Usual []Counted
+}
+
+// Counted is how many there are of something.
+type Counted struct {
+	Name  string
+	Count int
 }
 
 // BulkDelete is one object of a deletion of many, as the server would take it.
@@ -163,6 +232,8 @@ type Job struct {
 // JobItem is one object that is worked on. State is "w" (waits), "r" (is worked
 // on), "d" (done) or "f" (failed), Message what there is to say of it.
 type JobItem struct {
+	_ Incomparable
+
 	Index               int
 	Text, Href, Message string
 	State               string

@@ -11,6 +11,8 @@ type Explore struct {
 	Hits                               []ExploreHit
 	Operations, Kinds                  int
 	Note                               string
+	// Away are group versions whose server does not answer.
+	Away []Unread
 	// Types is the version of the table of types that this shows.
 	Types         string
 	Command, Curl string
@@ -38,10 +40,16 @@ type ExploreRow struct {
 }
 
 // ExploreOperation is a link to one operation.
-type ExploreOperation struct{ Action, Href, Title string }
+type ExploreOperation struct {
+	_ Incomparable
+
+	Action, Href, Title string
+}
 
 // ExploreHit is something that a search in the API's description has found.
 type ExploreHit struct {
+	_ Incomparable
+
 	What                    messages.Text
 	Text, Where, Note, Href string
 }
@@ -99,7 +107,11 @@ type OperationParameter struct {
 }
 
 // OperationResponse is one answer that an operation may give.
-type OperationResponse struct{ Code, Description, Type, Href string }
+type OperationResponse struct {
+	_ Incomparable
+
+	Code, Description, Type, Href string
+}
 
 // Try is the form that makes a request, and what came of it.
 type Try struct {

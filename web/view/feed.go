@@ -15,6 +15,10 @@ type Feed struct {
 	From          string
 	Command, Curl string
 	Problem       string
+	// Refused is what the user lacks to watch it, and Yours are the same in the
+	// namespaces in which they may.
+	Refused *Fault
+	Yours   []Link
 }
 
 // FeedEvent is one event of a watch.
@@ -28,7 +32,11 @@ type FeedEvent struct {
 }
 
 // Change is a field that is not what it was; an empty end is none.
-type Change struct{ Field, Was, Now string }
+type Change struct {
+	_ Incomparable
+
+	Field, Was, Now string
+}
 
 // String gives a change as one line of text.
 func (c Change) String() string { return c.Field + ": " + c.Was + " → " + c.Now }

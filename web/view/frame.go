@@ -25,13 +25,17 @@ type Frame struct {
 	// Places are the pages that are of no resource; Nav are the resources.
 	Places, UserPlaces []NavLink
 	Nav                []NavGroup
+	// NotYours is how many types are not there because the user may list none of
+	// their objects.
+	NotYours int
+	// Away are group versions whose server does not answer.
+	Away []string
 	// Views are the user's own, by their names.
 	Views []NavLink
 	// Namespaces is the picker; nil where it has nothing to say.
 	Namespaces *Namespaces
 	Assets     Assets
 	Version    string
-	Flash      string
 	// Toasts are what was done last, for a moment, and what waits to be done, the
 	// newest first.
 	Toasts []Toast
@@ -39,6 +43,8 @@ type Frame struct {
 
 // Toast is something that was done, or that waits to be done.
 type Toast struct {
+	_ Incomparable
+
 	ID, Text string
 	// Job is the work that does it.
 	Job string
@@ -56,12 +62,22 @@ type Toast struct {
 	Past string
 }
 
+// Incomparable keeps values of a type from being compared: the compiler would
+// write code for it, and more for each length of a list of them.
+type Incomparable [0]func()
+
 // Assets are the addresses of the files that a page loads.
 // Messages is empty in English.
-type Assets struct{ Script, Style, Icon, Messages string }
+type Assets struct {
+	_ Incomparable
+
+	Script, Style, Icon, Messages string
+}
 
 // Language is one that can be chosen, by the name that it has for itself.
 type Language struct {
+	_ Incomparable
+
 	Tag, Name string
 	Chosen    bool
 }
@@ -82,6 +98,8 @@ type NavGroup struct {
 
 // NavLink is one resource of the navigation.
 type NavLink struct {
+	_ Incomparable
+
 	Text, Title messages.Text
 	Href        string
 	Current     bool
@@ -101,13 +119,19 @@ type Namespaces struct {
 
 // NamespaceChoice is one namespace in the picker.
 type NamespaceChoice struct {
+	_ Incomparable
+
 	Name    string
 	Checked bool
 	Href    string // the page with this namespace alone
 }
 
 // Param is a parameter that a form carries.
-type Param struct{ Name, Value string }
+type Param struct {
+	_ Incomparable
+
+	Name, Value string
+}
 
 // Fault is an error as a page or a part of it shows it.
 type Fault struct {
@@ -119,7 +143,13 @@ type Fault struct {
 	Denied  *Denied
 	AuditID string
 	Causes  []Cause
-	Back    *Link
+	// Lines are the lines that it is about, of the text beside it.
+	Lines []int
+	Back  *Link
+	// Again is where to ask once more, for what may be answered a moment later; the
+	// server asked to wait After seconds with that, when it is not 0.
+	Again string
+	After int
 }
 
 // Denied is a right that somebody lacks: who, which verb on which resource and
@@ -130,4 +160,8 @@ type Denied struct {
 }
 
 // Cause is one field that an error is about.
-type Cause struct{ Field, Message string }
+type Cause struct {
+	_ Incomparable
+
+	Field, Message string
+}

@@ -4,9 +4,11 @@ import "pilothouse/web/messages"
 
 // WhoAmI is the page of the user's identity.
 type WhoAmI struct {
-	Facts  []Fact
-	Groups []string
-	Extra  []Param
+	// AsDenied is why the user may act as nobody else, nil when they may.
+	AsDenied *Denied
+	Facts    []Fact
+	Groups   []string
+	Extra    []Param
 	// Command is the same question for kubectl.
 	Command, Curl string
 	FormToken     string
@@ -22,6 +24,8 @@ type Sessions struct {
 
 // SessionRow is one session.
 type SessionRow struct {
+	_ Incomparable
+
 	ID, User, Method, Remote, Agent, Created, LastSeen string
 	Current                                            bool
 	Ends                                               bool // by who looks at it
@@ -51,6 +55,8 @@ type AccessRow struct {
 
 // Check is one question about access, answered.
 type Check struct {
+	_ Incomparable
+
 	Verb, Resource, Name string
 	Allowed              bool
 	Reason               string
@@ -63,6 +69,8 @@ type Help struct{ Keys []Key }
 
 // Key is what some keys do; their names stand with blanks between.
 type Key struct {
+	_ Incomparable
+
 	Keys string
 	Text messages.Text
 }

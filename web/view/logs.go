@@ -31,25 +31,37 @@ type Logs struct {
 
 // Option is one choice of a select.
 type Option struct {
+	_ Incomparable
+
 	Value  string
 	Text   messages.Text
 	Chosen bool
 }
 
-// Shell is the page about the shells of a pod.
+// Shell is the page about the shells of a pod, or of the pods of something else.
 type Shell struct {
-	Path       string
 	Namespace  string
-	Pod        string
+	Pod        string // empty for many
 	Containers []ShellContainer
-	FormToken  string
-	// CanDebug tells that another container can be added to the pod.
-	CanDebug bool
+	// Note is what is not shown.
+	Note      string
+	FormToken string
+	// CanDebug tells that another container can be added to the pod, DebugDenied why
+	// the user may not do that.
+	CanDebug    bool
+	DebugDenied *Denied
 }
 
-// ShellContainer is one container that a shell can be opened in.
+// ShellContainer is one container that a shell can be opened in. Pod is the page of
+// its pod.
 type ShellContainer struct {
+	_ Incomparable
+
+	Pod                     Link
 	Name, Kind, State, Tone string
 	Running                 bool
 	Command, AttachCommand  string
+	// Denied is why no shell can be opened in it, AttachDenied why it cannot be
+	// attached to; nil when they can.
+	Denied, AttachDenied *Denied
 }

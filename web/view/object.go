@@ -30,6 +30,8 @@ type Object struct {
 
 // Act is a button of an object's page.
 type Act struct {
+	_ Incomparable
+
 	Name, Href, Key string
 	Text            messages.Text
 	// Full is the text with the object's name: Delete Pod web-7.
@@ -41,6 +43,8 @@ type Act struct {
 
 // Tab is one tab of an object's page.
 type Tab struct {
+	_ Incomparable
+
 	Name    messages.Text
 	Href    string
 	Current bool
@@ -59,6 +63,9 @@ type Overview struct {
 	Conditions  []Condition
 	Containers  []Container
 	Data        []Datum
+	// More are how many labels, annotations and data there are besides; MoreHref has all.
+	MoreLabels, MoreAnnotations, MoreData int
+	MoreHref                              string
 	// Reveal shows the values of a Secret.
 	Reveal string
 	// Lead, Gauged and Blocks are what is particular to the kind: facts, blocks
@@ -78,10 +85,16 @@ type Fact struct {
 }
 
 // Condition is one of an object's status.conditions.
-type Condition struct{ Type, Status, Tone, Reason, Message, Time string }
+type Condition struct {
+	_ Incomparable
+
+	Type, Status, Tone, Reason, Message, Time string
+}
 
 // Container is one container of a pod or of a pod template.
 type Container struct {
+	_ Incomparable
+
 	Name, Image, State, Tone string
 	Kind                     string // "", "init" or "ephemeral"
 	Ready                    string
@@ -98,6 +111,8 @@ type Container struct {
 
 // Datum is one entry of a ConfigMap or a Secret.
 type Datum struct {
+	_ Incomparable
+
 	Key, Value string
 	Secret     bool
 	Hidden     bool
@@ -135,7 +150,11 @@ type Line struct {
 
 // Part is a piece of a line; Class is "k" for a key, "s" for text, "n" for a
 // number, "b" for true, false and null, "c" for a comment, "" for the rest.
-type Part struct{ Class, Text string }
+type Part struct {
+	_ Incomparable
+
+	Class, Text string
+}
 
 // Events are the events about an object.
 type Events struct {
@@ -144,6 +163,8 @@ type Events struct {
 
 // EventRow is one event.
 type EventRow struct {
+	_ Incomparable
+
 	Type, Tone, Reason, Message, From string
 	Count                             string
 	Time                              string
@@ -152,6 +173,17 @@ type EventRow struct {
 // Related are the objects that an object belongs to or that belong to it.
 type Related struct {
 	Groups []RelatedGroup
+	Unread []Unread
+}
+
+// Unread is a type of which is not known what belongs to an object: the user may not
+// list it, or Why says what went wrong.
+type Unread struct {
+	_ Incomparable
+
+	Resource string
+	Denied   *Denied
+	Why      string
 }
 
 // RelatedGroup are related objects of one kind.
@@ -162,6 +194,8 @@ type RelatedGroup struct {
 
 // RelatedRow is one related object.
 type RelatedRow struct {
+	_ Incomparable
+
 	Link
 	Kind, Namespace string
 	// How says by which field it is named; Missing that it is not there.
@@ -170,4 +204,6 @@ type RelatedRow struct {
 	Note    string
 	Time    string
 	Depth   int
+	// Held tells that its deletion is confirmed and can be undone yet.
+	Held bool
 }

@@ -9,7 +9,18 @@ type Cluster struct {
 	Command, Curl string
 	Facts         []Fact
 	Tiles         []Tile
-	Warnings      []WarningRow
+	// Nothing is who may list nothing of all that, in the place of it.
+	Nothing *Denied
+	// Capacity is what all nodes have and what is asked of them, Nodes each of them.
+	// CapacityDenied or CapacityNote is why there is nothing.
+	Capacity       []Block
+	CapacityMore   *Link
+	CapacityDenied *Denied
+	CapacityNote   string
+	// Sums is the version of what is shown of that, empty when nothing is.
+	Sums     string
+	Nodes    Block
+	Warnings []WarningRow
 	// WarningsHref lists all of them; WarningsFault is why there are none.
 	WarningsHref  string
 	WarningsFault *Fault
@@ -40,12 +51,16 @@ type TilePart struct {
 
 // BarPart is a piece of a bar: where it begins and how wide it is, of 100.
 type BarPart struct {
+	_ Incomparable
+
 	Tone     string
 	X, Width string
 }
 
 // WarningRow is one recent warning.
 type WarningRow struct {
+	_ Incomparable
+
 	Object Link
 	Kind   string
 	EventRow

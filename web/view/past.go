@@ -5,6 +5,8 @@ import "pilothouse/web/messages"
 // Requests is the page of the requests that the server remembers.
 type Requests struct {
 	Rows []RequestRow
+	// NoAudit tells that the user may not read the audit journal.
+	NoAudit bool
 	// What, Query and User are the filter.
 	What, Query, User string
 	Choices           []Choice
@@ -15,6 +17,8 @@ type Requests struct {
 
 // Choice is one of several links of which one is taken.
 type Choice struct {
+	_ Incomparable
+
 	Text    messages.Text
 	Href    string
 	Current bool
@@ -71,6 +75,8 @@ type Life struct {
 
 // StagePart is one stage in the bar.
 type StagePart struct {
+	_ Incomparable
+
 	Name     string
 	At, Wide int // parts of 1000
 	Class    int
@@ -87,6 +93,8 @@ type StageRow struct {
 
 // FieldChange is one field that differs.
 type FieldChange struct {
+	_ Incomparable
+
 	Sign, Path    string
 	Before, After string
 }
@@ -114,6 +122,8 @@ type AuditPage struct {
 
 // Field is a field of a filter.
 type Field struct {
+	_ Incomparable
+
 	Name, Value, Hint string
 	Label             messages.Text
 }
@@ -126,8 +136,10 @@ type HistoryTab struct {
 	Gone      bool // the object is deleted
 	FormToken string
 	Path      string // of the object
-	Audit     string // the page of what the journal has about the object
-	Problem   string
+	// RestoreDenied is what the user lacks to restore a version.
+	RestoreDenied *Denied
+	Audit         string // the page of what the journal has about the object
+	Problem       string
 }
 
 // VersionRow is one write of the past.
@@ -151,6 +163,8 @@ type VersionRow struct {
 
 // Changes is the page of what changed in a namespace.
 type Changes struct {
+	// NoAudit tells that the user may not read the audit journal.
+	NoAudit                           bool
 	Namespace, Since, Until, Resource string
 	Rows                              []VersionRow
 	More                              bool

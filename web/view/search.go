@@ -8,10 +8,14 @@ type Search struct {
 	Results []Result
 	// Note says what the query was taken for, or that nothing was found.
 	Note string
+	// Unread tells that not all could be looked through.
+	Unread bool
 }
 
 // Result is one thing that was found.
 type Result struct {
+	_ Incomparable
+
 	Href string
 	Kind messages.Text
 	Text string

@@ -9,6 +9,7 @@ const (
 	Warn  = "warn" // pending: amber
 	Bad   = "bad"  // failed: red
 	Gone  = "gone" // terminating or finished: grey
+	Calm  = "calm" // something happened, as it does
 )
 
 var tones = map[string]string{
@@ -71,6 +72,8 @@ func Glyph(tone string) string {
 		return "✖"
 	case Gone:
 		return "◌"
+	case Calm:
+		return "◆"
 	}
 	return ""
 }

@@ -17,7 +17,7 @@ func YAMLLines(text string) []Line {
 		switch {
 		case block >= 0 && (indent > block || strings.TrimSpace(raw) == ""):
 			if raw != "" {
-				l.Parts = []Part{{"s", raw}}
+				l.Parts = []Part{{Class: "s", Text: raw}}
 			}
 		default:
 			block = -1
@@ -35,7 +35,7 @@ func YAMLLines(text string) []Line {
 func yamlParts(raw string, indent int) (parts []Part, opens bool) {
 	add := func(class, text string) {
 		if text != "" {
-			parts = append(parts, Part{class, text})
+			parts = append(parts, Part{Class: class, Text: text})
 		}
 	}
 	rest := raw[indent:]

@@ -158,7 +158,7 @@ func TestBadWebhooks(t *testing.T) {
 			s.webhook("Validating", "bad", settings)
 			begin := time.Now()
 			s.refused(s.try(configMaps+dry, one), 500, called+words)
-			if took := time.Since(begin); took > 30*time.Second {
+			if took := time.Since(begin); took > time.Minute {
 				s.t.Errorf("it took %v", took)
 			}
 			s.Patch(group+"validatingwebhookconfigurations/bad", `{"webhooks":null}`).Must(200)
@@ -281,10 +281,10 @@ func TestValidating(t *testing.T) {
 		_, port, _ := strings.Cut(strings.TrimPrefix(s.h.URL, "https://"), ":")
 		s.create("/api/v1/namespaces/test/services", `{apiVersion: v1, kind: Service, metadata: {name: hook}, spec: {selector: {app: hook}, ports: [{name: https, port: 443}]}}`)
 		s.create("/apis/discovery.k8s.io/v1/namespaces/test/endpointslices", `{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: hook-1, labels: {kubernetes.io/service-name: hook}}, addressType: IPv4, ports: [{name: https, port: `+port+`}], endpoints: [{addresses: [192.0.2.1], conditions: {ready: false}}, {addresses: [192.0.2.2], conditions: {ready: false}}]}`)
-		s.webhook("Validating", "service", ", timeoutSeconds: 2, clientConfig: {service: {namespace: test, name: hook, path: /checked}, caBundle: "+s.h.ca()+"}")
-		s.refused(s.try(configMaps+dry, one), 500, `Post "https://hook.test.svc:443/checked?timeout=2s": no endpoints available for service "hook"`)
+		s.webhook("Validating", "service", ", timeoutSeconds: 30, clientConfig: {service: {namespace: test, name: hook, path: /checked}, caBundle: "+s.h.ca()+"}")
+		s.refused(s.try(configMaps+dry, one), 500, `Post "https://hook.test.svc:443/checked?timeout=30s": no endpoints available for service "hook"`)
 		s.create("/api/v1/namespaces/test/services", `{apiVersion: v1, kind: Service, metadata: {name: elsewhere}, spec: {type: ExternalName, externalName: localhost}}`)
-		s.webhook("Validating", "a-name", ", timeoutSeconds: 2, clientConfig: {service: {namespace: test, name: elsewhere, path: /checked, port: "+port+"}, caBundle: "+s.h.ca()+"}")
+		s.webhook("Validating", "a-name", ", timeoutSeconds: 30, clientConfig: {service: {namespace: test, name: elsewhere, path: /checked, port: "+port+"}, caBundle: "+s.h.ca()+"}")
 		// The server is reached; its certificate is for another name.
 		s.refused(s.try(configMaps+dry, one), 500, "tls: failed to verify certificate: x509: certificate is valid for example.com, *.example.com, not elsewhere.test.svc")
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,7 +74,7 @@ func TestConfigurationIsFollowed(t *testing.T) {
 			t.Errorf("reloads with %s: %v", status, lines(t, "automatic_reloads_total"))
 		}
 	}
-	if got := lines(t, "authentication_config_controller_last_config_info{hash="); len(got) != 1 || got[0] == info[0] {
+	if got := lines(t, "authentication_config_controller_last_config_info{hash="); len(got) != 1 || slices.Equal(got, info) {
 		t.Errorf("the configuration is %v, at the start %v", got, info)
 	}
 	cancel()

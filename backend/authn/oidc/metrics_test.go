@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,7 +51,7 @@ func TestTokensAndKeysAreCounted(t *testing.T) {
 	a.client.Transport.(*transport).keys = nil // a second has passed
 	check(t, a, "after a rotation", p.token(nil), "s-1", "")
 	one("jwks_fetch_last_key_set_info")
-	if after := lines(t, "jwks_fetch_last_key_set_info", hash); after[0] == before[0] {
+	if after := lines(t, "jwks_fetch_last_key_set_info", hash); slices.Equal(after, before) {
 		t.Error("the key set is the same")
 	}
 	fetched(p.url(), nil, errors.New("down"))

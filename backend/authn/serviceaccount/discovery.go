@@ -5,12 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"pilothouse/backend/request"
+	"pilothouse/backend/scheme"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -59,29 +60,34 @@ func NewDiscovery(issuer, keysURI, address string, keys *Keys) (*Discovery, erro
 }
 
 // Handles tells the paths that Handle answers.
-func (d *Discovery) Handles(path string) bool { return path == ConfigurationPath || path == KeysPath }
+func (d *Discovery) Handles(path string) bool {
+	path = strings.TrimSuffix(path, "/")
+	return path == ConfigurationPath || path == KeysPath
+}
 
 // Paths lists them.
 func (d *Discovery) Paths() []string { return []string{ConfigurationPath, KeysPath} }
 
 // Handle answers with one of the documents.
 func (d *Discovery) Handle(_ context.Context, r *request.Request) (*request.Response, error) {
-	if r.Method != http.MethodGet {
-		return &request.Response{
-			Status: http.StatusMethodNotAllowed, ContentType: "text/plain; charset=utf-8", Body: []byte("405: Method Not Allowed"),
-			Header: []request.HeaderLine{{Name: "Allow", Value: http.MethodGet}},
-		}, nil
+	keys := strings.TrimSuffix(r.Path, "/") == KeysPath
+	produced := "application/json"
+	if keys {
+		produced = "application/jwk-set+json"
+	}
+	if err := scheme.OnlyGet(r.Method, r.Header.Get("Accept"), produced); err != nil {
+		return nil, err
 	}
 	made, err := d.documents()
 	if err != nil {
 		return nil, err
 	}
 	response := &request.Response{
-		ContentType: "application/json", Body: made.configuration,
+		ContentType: produced, Body: made.configuration,
 		Header: []request.HeaderLine{{Name: "Cache-Control", Value: "public, max-age=3600"}},
 	}
-	if r.Path == KeysPath {
-		response.ContentType, response.Body = "application/jwk-set+json", made.keys
+	if keys {
+		response.Body = made.keys
 	}
 	return response, nil
 }

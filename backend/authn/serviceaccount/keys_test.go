@@ -19,6 +19,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
 func TestKeyRotation(t *testing.T) {
@@ -87,7 +89,7 @@ func TestDiscovery(t *testing.T) {
 	d, err := NewDiscovery(issuer, "", "192.0.2.1:6443", e.keys)
 	e.must(err)
 	get := func(path string, into any) *request.Response {
-		r, err := d.Handle(context.Background(), &request.Request{Method: "GET", Path: path})
+		r, err := d.Handle(context.Background(), &request.Request{Method: "GET", Path: path, Header: accept("")})
 		e.must(err)
 		e.must(json.Unmarshal(r.Body, into))
 		if !d.Handles(path) || r.Header[0].Value != "public, max-age=3600" {
@@ -122,7 +124,10 @@ func TestDiscovery(t *testing.T) {
 	if get(KeysPath, &after); len(after.Keys) != 3 {
 		t.Errorf("%d keys after a rotation", len(after.Keys))
 	}
-	if r, err := d.Handle(context.Background(), &request.Request{Method: "POST", Path: KeysPath}); err != nil || r.Status != 405 {
+	if r, err := d.Handle(context.Background(), &request.Request{Method: "POST", Path: KeysPath, Header: accept("")}); !apierrors.IsMethodNotSupported(err) {
+		t.Errorf("%v %v", r, err)
+	}
+	if r, err := d.Handle(context.Background(), &request.Request{Method: "GET", Path: KeysPath, Header: accept("text/html")}); !apierrors.IsNotAcceptable(err) {
 		t.Errorf("%v %v", r, err)
 	}
 	for _, bad := range []string{"http://x", "kubernetes", "https://x?a=b", "https://x#a", "https://[x"} {
@@ -233,3 +238,17 @@ func TestLegacyTokens(t *testing.T) {
 	}
 	check("another's key", signWith(t, jose.ES256, newECKey(t), "", map[string]any{"iss": LegacyIssuer, "sub": "system:serviceaccount:ns:robot"}, claims()), "cryptographic", true)
 }
+
+// accept are the headers of a request that has this one alone.
+type accept string
+
+func (a accept) Get(name string) string {
+	if name == "Accept" {
+		return string(a)
+	}
+	return ""
+}
+
+func (a accept) Values(name string) []string { return []string{a.Get(name)} }
+
+func (a accept) Each(f func(name, value string)) { f("Accept", string(a)) }

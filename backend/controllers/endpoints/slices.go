@@ -173,8 +173,9 @@ func (g *group) place(newSlice func() *discoveryv1.EndpointSlice) (added []*disc
 	return added
 }
 
+// portsKey is the same for the same ports in any order; no ports are stored as null.
 func portsKey(ports []discoveryv1.EndpointPort) string {
-	sorted := slices.Clone(ports)
+	sorted := append([]discoveryv1.EndpointPort{}, ports...)
 	slices.SortFunc(sorted, func(a, b discoveryv1.EndpointPort) int {
 		return cmp.Or(cmp.Compare(ptr.Deref(a.Name, ""), ptr.Deref(b.Name, "")), cmp.Compare(ptr.Deref(a.Port, 0), ptr.Deref(b.Port, 0)))
 	})
@@ -244,31 +245,16 @@ func emptySlice(s *corev1.Service, family corev1.IPFamily, ports []discoveryv1.E
 	return out
 }
 
-// apply writes what is different.
+// apply writes what is different: new slices first, then those that change, and
+// last those that go, so that no endpoint is away in between.
 func (c *sliceController) apply(ctx context.Context, have, want []*discoveryv1.EndpointSlice, at time.Time) error {
-	for _, old := range have {
-		i := slices.IndexFunc(want, func(w *discoveryv1.EndpointSlice) bool { return w.Name == old.Name })
-		if i < 0 {
-			err := c.Client.Delete(ctx, sliceResource, old.Namespace, old.Name, &metav1.DeleteOptions{})
-			if err != nil && !apierrors.IsNotFound(err) {
-				return err
-			}
-			continue
-		}
-		w := want[i]
-		want = slices.Delete(want, i, i+1)
-		if sameSlice(old, w) {
-			continue
-		}
-		next := old.DeepCopy()
-		next.Labels, next.OwnerReferences, next.Endpoints, next.Ports = w.Labels, w.OwnerReferences, w.Endpoints, w.Ports
-		next.Annotations = mark(next.Annotations, at)
-		if err := c.Client.Update(ctx, sliceResource, next); err != nil {
-			return err
-		}
-		c.slices.CatchUp(ctx, next)
-	}
+	reuse(have, want)
+	byName := map[string]*discoveryv1.EndpointSlice{}
 	for _, w := range want {
+		if w.Name != "" {
+			byName[w.Name] = w
+			continue
+		}
 		w.Annotations = mark(w.Annotations, at)
 		if err := c.Client.Create(ctx, sliceResource, w.Namespace, w); err != nil {
 			if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
@@ -278,7 +264,46 @@ func (c *sliceController) apply(ctx context.Context, have, want []*discoveryv1.E
 		}
 		c.slices.CatchUp(ctx, w)
 	}
+	for _, old := range have {
+		if w := byName[old.Name]; w != nil && !sameSlice(old, w) {
+			next := old.DeepCopy()
+			next.Labels, next.OwnerReferences, next.Endpoints, next.Ports = w.Labels, w.OwnerReferences, w.Endpoints, w.Ports
+			next.Annotations = mark(next.Annotations, at)
+			if err := c.Client.Update(ctx, sliceResource, next); err != nil {
+				return err
+			}
+			c.slices.CatchUp(ctx, next)
+		}
+	}
+	for _, old := range have {
+		if byName[old.Name] != nil {
+			continue
+		}
+		if err := c.Client.Delete(ctx, sliceResource, old.Namespace, old.Name, &metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+			return err
+		}
+	}
 	return nil
+}
+
+// reuse gives new slices the names of those that would go. Like
+// kube-controller-manager's, a slice whose ports change stays the one that it
+// was: who follows slices never sees a Service without one. Those of an earlier
+// Service of the name are left to the garbage collector.
+func reuse(have, want []*discoveryv1.EndpointSlice) {
+	for _, w := range want {
+		if w.Name != "" {
+			continue
+		}
+		i := slices.IndexFunc(have, func(old *discoveryv1.EndpointSlice) bool {
+			taken := slices.ContainsFunc(want, func(other *discoveryv1.EndpointSlice) bool { return other.Name == old.Name })
+			owner := metav1.GetControllerOfNoCopy(old)
+			return !taken && old.AddressType == w.AddressType && owner != nil && owner.UID == w.OwnerReferences[0].UID
+		})
+		if i >= 0 {
+			w.Name = have[i].Name
+		}
+	}
 }
 
 func sameSlice(a, b *discoveryv1.EndpointSlice) bool {

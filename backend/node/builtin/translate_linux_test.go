@@ -121,7 +121,7 @@ func TestConnectionsToVirtualAddresses(t *testing.T) {
 		answered = map[string]int{}
 		inside(func() error {
 			for range n {
-				c, err := net.DialTimeout("tcp4", at.String(), 10*time.Second)
+				c, err := net.DialTimeout("tcp4", at.String(), time.Minute)
 				if errors.Is(err, unix.ECONNREFUSED) {
 					refused++
 					continue

@@ -151,7 +151,7 @@ func TestMutatingPolicies(t *testing.T) {
 		`spec.mutations[1].jsonPatch: Required value: must be specified when patchType is JSONPatch`,
 		`spec.mutations[1].applyConfiguration: Invalid value: "{applyConfiguration}": must not be specified when patchType is JSONPatch`,
 		`spec.mutations[2].jsonPatch.expression: Invalid value: "1": must evaluate to list(JSONPatch) but got int`,
-		`spec.reinvocationPolicy: Unsupported value: "Sometimes": supported values: "Never", "IfNeeded"`)
+		`spec.reinvocationPolicy: Unsupported value: "Sometimes": supported values: "IfNeeded", "Never"`)
 }
 
 func TestPolicyBindings(t *testing.T) {

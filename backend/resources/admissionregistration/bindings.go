@@ -18,7 +18,7 @@ import (
 var bindingColumns = []registry.Column{
 	printers.Name,
 	printers.Column("PolicyName", "PolicyName indicates the policy definition which the policy binding binded to"),
-	printers.Column("ParamRef", "ParamRef indicates the param resource which sets the configration param"),
+	printers.Column("ParamRef", "ParamRef indicates the param resource which sets the configuration param"),
 	printers.Age,
 }
 

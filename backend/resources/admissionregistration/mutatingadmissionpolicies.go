@@ -28,11 +28,12 @@ func mutatingAdmissionPolicies(env *registry.Env) registry.Resource {
 		return mayReadKind(ctx, env, p.Spec.ParamKind, before)
 	})
 	return registry.Resource{
-		Group:      group,
-		Name:       "mutatingadmissionpolicies",
-		Singular:   "mutatingadmissionpolicy",
-		Kind:       "MutatingAdmissionPolicy",
-		Categories: []string{"api-extensions"},
+		Group:         group,
+		Name:          "mutatingadmissionpolicies",
+		Singular:      "mutatingadmissionpolicy",
+		Kind:          "MutatingAdmissionPolicy",
+		Categories:    []string{"api-extensions"},
+		HashedVersion: "v1beta1",
 		Versions: []registry.Version{{
 			Name: "v1",
 			New:  func() scheme.Object { return &policy{} },
@@ -87,7 +88,7 @@ func validateMutatingPolicy(p, old *admissionregistrationv1.MutatingAdmissionPol
 		return append(errs, field.Required(at.Child("reinvocationPolicy"), ""))
 	}
 	return append(errs, validate.OneOf(at.Child("reinvocationPolicy"), spec.ReinvocationPolicy, []admissionregistrationv1.ReinvocationPolicyType{
-		admissionregistrationv1.NeverReinvocationPolicy, admissionregistrationv1.IfNeededReinvocationPolicy,
+		admissionregistrationv1.IfNeededReinvocationPolicy, admissionregistrationv1.NeverReinvocationPolicy,
 	})...)
 }
 

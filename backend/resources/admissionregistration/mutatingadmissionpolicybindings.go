@@ -20,11 +20,12 @@ func mutatingAdmissionPolicyBindings(env *registry.Env) registry.Resource {
 		return mayReadParams(ctx, env, "mutatingadmissionpolicies", b.Spec.PolicyName, b.Spec.ParamRef)
 	})
 	return registry.Resource{
-		Group:      group,
-		Name:       "mutatingadmissionpolicybindings",
-		Singular:   "mutatingadmissionpolicybinding",
-		Kind:       "MutatingAdmissionPolicyBinding",
-		Categories: []string{"api-extensions"},
+		Group:         group,
+		Name:          "mutatingadmissionpolicybindings",
+		Singular:      "mutatingadmissionpolicybinding",
+		Kind:          "MutatingAdmissionPolicyBinding",
+		Categories:    []string{"api-extensions"},
+		HashedVersion: "v1beta1",
 		Versions: []registry.Version{{
 			Name:    "v1",
 			New:     func() scheme.Object { return &binding{} },

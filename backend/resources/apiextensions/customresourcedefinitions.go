@@ -29,12 +29,13 @@ func customResourceDefinitions() registry.Resource {
 		ResetFields:            map[string][]string{group + "/v1": {"spec"}},
 	}.Strategy()
 	return registry.Resource{
-		Group:      group,
-		Name:       "customresourcedefinitions",
-		Singular:   "customresourcedefinition",
-		Kind:       "CustomResourceDefinition",
-		ShortNames: []string{"crd", "crds"},
-		Categories: []string{"api-extensions"},
+		Group:         group,
+		Name:          "customresourcedefinitions",
+		Singular:      "customresourcedefinition",
+		Kind:          "CustomResourceDefinition",
+		ShortNames:    []string{"crd", "crds"},
+		Categories:    []string{"api-extensions"},
+		HashedVersion: "v1beta1",
 		Versions: []registry.Version{{
 			Name:    "v1",
 			New:     func() scheme.Object { return &definition{} },

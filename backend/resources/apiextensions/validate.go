@@ -23,7 +23,7 @@ import (
 func validateNew(ctx context.Context, d *definition) field.ErrorList {
 	return internally(d, func(d *apiextensions.CustomResourceDefinition) field.ErrorList {
 		return slices.DeleteFunc(validation.ValidateCustomResourceDefinition(ctx, d), func(e *field.Error) bool {
-			return aboutMetadata(e) && e.Field != "metadata.name"
+			return aboutMetadata(e) && (d.Name == "" || e.Field != "metadata.name")
 		})
 	})
 }

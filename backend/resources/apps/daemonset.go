@@ -132,8 +132,8 @@ func daemonSetStrategy(env *registry.Env) registry.For[*appsv1.DaemonSet] {
 			}
 		},
 		ValidateUpdate: func(_ context.Context, d, old *appsv1.DaemonSet) field.ErrorList {
-			errs := validateDaemonSet(&d.Spec, updateOptions(env, &old.Spec.Template))
-			return append(errs, apivalidation.ValidateImmutableField(d.Spec.Selector, old.Spec.Selector, specPath.Child("selector"))...)
+			errs := apivalidation.ValidateImmutableField(d.Spec.Selector, old.Spec.Selector, specPath.Child("selector"))
+			return append(errs, validateDaemonSet(&d.Spec, updateOptions(env, &old.Spec.Template))...)
 		},
 		WarningsOnUpdate: func(_ context.Context, d, old *appsv1.DaemonSet) []string {
 			if d.Generation == old.Generation {

@@ -31,6 +31,8 @@ func deploymentResource(env *registry.Env) registry.Resource {
 		ShortNames: []string{"deploy"},
 		Categories: []string{"all"},
 		Namespaced: true,
+		// Replicas are no pointer in Kubernetes' internal types, which bookmarks are of.
+		Blank: func() scheme.Object { return &appsv1.Deployment{Spec: appsv1.DeploymentSpec{Replicas: new(int32(0))}} },
 		Versions: []registry.Version{{
 			Name:    "v1",
 			New:     func() scheme.Object { return &appsv1.Deployment{} },

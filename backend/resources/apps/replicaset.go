@@ -28,6 +28,7 @@ func replicaSetResource(env *registry.Env) registry.Resource {
 		ShortNames: []string{"rs"},
 		Categories: []string{"all"},
 		Namespaced: true,
+		Blank:      func() scheme.Object { return &appsv1.ReplicaSet{Spec: appsv1.ReplicaSetSpec{Replicas: new(int32(0))}} },
 		Versions: []registry.Version{{
 			Name: "v1",
 			New:  func() scheme.Object { return &appsv1.ReplicaSet{} },

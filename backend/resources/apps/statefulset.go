@@ -31,6 +31,9 @@ func statefulSetResource(env *registry.Env) registry.Resource {
 		ShortNames: []string{"sts"},
 		Categories: []string{"all"},
 		Namespaced: true,
+		Blank: func() scheme.Object {
+			return &appsv1.StatefulSet{Spec: appsv1.StatefulSetSpec{Replicas: new(int32(0))}}
+		},
 		Versions: []registry.Version{{
 			Name:    "v1",
 			New:     func() scheme.Object { return &appsv1.StatefulSet{} },
@@ -215,7 +218,7 @@ func validateStatefulSet(s, old *appsv1.StatefulSetSpec, o podspec.Options) fiel
 	} else {
 		errs = append(errs, podspec.SelectorMatches(&s.Template, selector, templatePath)...)
 		if old == nil || !podspec.SameTemplate(&s.Template, &old.Template) {
-			errs = append(errs, podspec.ValidateTemplate(withClaimVolumes(s), templatePath, o)...)
+			errs = append(errs, podspec.ValidateTemplate(asControlled(s), templatePath, o)...)
 		}
 	}
 	errs = append(errs, podspec.AlwaysRestarts(&s.Template, templatePath)...)
@@ -225,29 +228,32 @@ func validateStatefulSet(s, old *appsv1.StatefulSetSpec, o podspec.Options) fiel
 	return errs
 }
 
-// withClaimVolumes gives the template with the volumes that the controller adds
-// for the claims; a volume of a claim's name gives way.
-func withClaimVolumes(s *appsv1.StatefulSetSpec) *corev1.PodTemplateSpec {
+// asControlled gives the template as the controller uses it: the volumes of the
+// claims come first, and a volume of a claim's name gives way; it sets the
+// hostname and the subdomain itself.
+func asControlled(s *appsv1.StatefulSetSpec) *corev1.PodTemplateSpec {
+	t := s.Template
+	t.Spec.Hostname, t.Spec.Subdomain = "", ""
 	if len(s.VolumeClaimTemplates) == 0 {
-		return &s.Template
+		return &t
 	}
 	claimed := map[string]bool{}
-	t := s.Template
 	t.Spec.Volumes = nil
 	for i := range s.VolumeClaimTemplates {
-		claimed[s.VolumeClaimTemplates[i].Name] = true
+		name := s.VolumeClaimTemplates[i].Name
+		if claimed[name] {
+			continue
+		}
+		claimed[name] = true
+		t.Spec.Volumes = append(t.Spec.Volumes, corev1.Volume{
+			Name:         name,
+			VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name}},
+		})
 	}
 	for _, v := range s.Template.Spec.Volumes {
 		if !claimed[v.Name] {
 			t.Spec.Volumes = append(t.Spec.Volumes, v)
 		}
-	}
-	for i := range s.VolumeClaimTemplates {
-		name := s.VolumeClaimTemplates[i].Name
-		t.Spec.Volumes = append(t.Spec.Volumes, corev1.Volume{
-			Name:         name,
-			VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name}},
-		})
 	}
 	return &t
 }

@@ -3,6 +3,7 @@ package authorization
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"pilothouse/backend/registry"
 	"pilothouse/backend/request"
@@ -74,45 +75,23 @@ func (f internalForm) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, `{"Path":%q,"Verb":%q}`, f.Path, f.Verb), nil
 }
 
+// validateFieldSelector lets operators pass that this server does not know: a
+// client may be newer, and what is not understood only narrows what is asked for.
 func validateFieldSelector(s *authorizationv1.FieldSelectorAttributes, path *field.Path) field.ErrorList {
-	if faults := eitherForm(s.RawSelector, len(s.Requirements), path); len(faults) > 0 {
-		return faults
-	}
-	var faults field.ErrorList
+	faults := eitherForm(s.RawSelector, len(s.Requirements), path)
+	options := metav1validation.FieldSelectorValidationOptions{AllowUnknownOperatorInRequirement: true}
 	for i, r := range s.Requirements {
-		faults = append(faults, validateFieldRequirement(r, path.Child("requirements").Index(i))...)
+		faults = append(faults, metav1validation.ValidateFieldSelectorRequirement(r, options, path.Child("requirements").Index(i))...)
 	}
 	return faults
 }
 
-func validateFieldRequirement(r metav1.FieldSelectorRequirement, path *field.Path) field.ErrorList {
-	var faults field.ErrorList
-	if r.Key == "" {
-		faults = append(faults, field.Required(path.Child("key"), "must be specified"))
-	}
-	switch r.Operator {
-	case metav1.FieldSelectorOpExists, metav1.FieldSelectorOpDoesNotExist:
-		if len(r.Values) > 0 {
-			faults = append(faults, field.Forbidden(path.Child("values"), "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"))
-		}
-	case metav1.FieldSelectorOpIn, metav1.FieldSelectorOpNotIn:
-		if len(r.Values) == 0 {
-			faults = append(faults, field.Required(path.Child("values"), "must be specified when `operator` is 'In' or 'NotIn'"))
-		}
-	default:
-		faults = append(faults, field.NotSupported(path.Child("operator"), r.Operator,
-			[]metav1.FieldSelectorOperator{metav1.FieldSelectorOpDoesNotExist, metav1.FieldSelectorOpExists, metav1.FieldSelectorOpIn, metav1.FieldSelectorOpNotIn}))
-	}
-	return faults
-}
-
+// validateLabelSelector is as lenient as validateFieldSelector.
 func validateLabelSelector(s *authorizationv1.LabelSelectorAttributes, path *field.Path) field.ErrorList {
-	if faults := eitherForm(s.RawSelector, len(s.Requirements), path); len(faults) > 0 {
-		return faults
-	}
-	var faults field.ErrorList
+	faults := eitherForm(s.RawSelector, len(s.Requirements), path)
+	options := metav1validation.LabelSelectorValidationOptions{AllowUnknownOperatorInRequirement: true}
 	for i, r := range s.Requirements {
-		faults = append(faults, metav1validation.ValidateLabelSelectorRequirement(r, metav1validation.LabelSelectorValidationOptions{}, path.Child("requirements").Index(i))...)
+		faults = append(faults, metav1validation.ValidateLabelSelectorRequirement(r, options, path.Child("requirements").Index(i))...)
 	}
 	return faults
 }
@@ -121,7 +100,7 @@ func validateLabelSelector(s *authorizationv1.LabelSelectorAttributes, path *fie
 func eitherForm(raw string, requirements int, path *field.Path) field.ErrorList {
 	switch {
 	case raw != "" && requirements > 0:
-		return field.ErrorList{field.Invalid(path.Child("rawSelector"), raw, fmt.Sprintf("may not specified at the same time as %s", path.Child("requirements")))}
+		return field.ErrorList{field.Invalid(path.Child("rawSelector"), raw, "may not specified at the same time as requirements")}
 	case raw == "" && requirements == 0:
 		return field.ErrorList{field.Required(path.Child("requirements"), fmt.Sprintf("when %s is specified, requirements or rawSelector is required", path))}
 	}
@@ -135,9 +114,14 @@ func decide(ctx context.Context, env *registry.Env, u *request.User, resource *a
 	}
 	d, err := env.Access.Authorize(ctx, u, attributes(resource, path))
 	status := authorizationv1.SubjectAccessReviewStatus{Allowed: d.Allowed, Denied: d.Denied, Reason: d.Reason}
+	var faults []string
 	if err != nil {
-		status.EvaluationError = err.Error()
+		faults = append(faults, err.Error())
 	}
+	if resource != nil {
+		faults = append(faults, unreadSelectors(resource)...)
+	}
+	status.EvaluationError = strings.Join(faults, "; ")
 	return status
 }
 

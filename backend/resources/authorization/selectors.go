@@ -52,3 +52,48 @@ func labelSelector(s *authorizationv1.LabelSelectorAttributes) string {
 	}
 	return strings.Join(terms, ",")
 }
+
+// unreadSelectors says which selectors of a review could not be read, in whole or
+// in part. The question is answered without what was not read.
+func unreadSelectors(r *authorizationv1.ResourceAttributes) (faults []string) {
+	note := func(name string, read, asked int) {
+		switch {
+		case read == asked:
+		case read > 0:
+			faults = append(faults, "spec.resourceAttributes."+name+" partially ignored due to parse error")
+		default:
+			faults = append(faults, "spec.resourceAttributes."+name+" ignored due to parse error")
+		}
+	}
+	if s := r.FieldSelector; s != nil {
+		read, asked := 0, len(s.Requirements)
+		if s.RawSelector != "" {
+			read, asked = readable(fields.ParseSelector(s.RawSelector)), 1
+		}
+		for _, q := range s.Requirements {
+			if len(q.Values) == 1 && (q.Operator == metav1.FieldSelectorOpIn || q.Operator == metav1.FieldSelectorOpNotIn) {
+				read++
+			}
+		}
+		note("fieldSelector", read, asked)
+	}
+	if s := r.LabelSelector; s != nil {
+		read, asked := 0, len(s.Requirements)
+		if s.RawSelector != "" {
+			read, asked = readable(labels.Parse(s.RawSelector)), 1
+		}
+		for _, q := range s.Requirements {
+			read += readable(labels.NewRequirement(q.Key, operators[q.Operator], q.Values))
+		}
+		note("labelSelector", read, asked)
+	}
+	return faults
+}
+
+// readable is 1 where parsing something went well, else 0.
+func readable[T any](_ T, err error) int {
+	if err != nil {
+		return 0
+	}
+	return 1
+}

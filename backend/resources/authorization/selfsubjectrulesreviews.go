@@ -42,12 +42,15 @@ func answerSelfSubjectRulesReview(ctx context.Context, env *registry.Env, _ regi
 	if r.Spec.Namespace == "" {
 		return apierrors.NewBadRequest("no namespace on request")
 	}
+	namespace := r.Spec.Namespace
+	// The answer holds the status alone.
+	*r = authorizationv1.SelfSubjectRulesReview{}
 	r.Status = authorizationv1.SubjectRulesReviewStatus{ResourceRules: []authorizationv1.ResourceRule{}, NonResourceRules: []authorizationv1.NonResourceRule{}}
 	if env.Access == nil {
 		r.Status.Incomplete = true
 		return nil
 	}
-	rules, faults := env.Access.Rules(ctx, u, r.Spec.Namespace)
+	rules, faults := env.Access.Rules(ctx, u, namespace)
 	for _, rule := range rules {
 		if len(rule.Resources) > 0 {
 			r.Status.ResourceRules = append(r.Status.ResourceRules, authorizationv1.ResourceRule{

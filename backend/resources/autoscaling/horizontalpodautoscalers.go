@@ -23,8 +23,7 @@ func horizontalPodAutoscalers() registry.Resource {
 		ValidateUpdate: func(_ context.Context, h, _ *hpa) field.ErrorList {
 			return validateStatus(&h.Status, field.NewPath("status"))
 		},
-		Canonicalize: withoutEmptyStatus,
-		ResetFields:  map[string][]string{"autoscaling/v1": {"spec"}, "autoscaling/v2": {"spec"}},
+		ResetFields: map[string][]string{"autoscaling/v1": {"spec"}, "autoscaling/v2": {"spec"}},
 	}.Strategy()
 	return registry.Resource{
 		Group:      group,
@@ -64,13 +63,5 @@ func horizontalPodAutoscalers() registry.Resource {
 		Subresources: []registry.Subresource{
 			{Name: "status", Verbs: []string{"get", "patch", "update"}, Strategy: &status},
 		},
-	}
-}
-
-// withoutEmptyStatus drops an empty list of metrics: it is stored and shown as
-// none.
-func withoutEmptyStatus(h *hpa) {
-	if len(h.Status.CurrentMetrics) == 0 {
-		h.Status.CurrentMetrics = nil
 	}
 }

@@ -54,7 +54,7 @@ func validateSpec(s *autoscalingv2.HorizontalPodAutoscalerSpec, rules specRules,
 	if s.MaxReplicas == 0 {
 		errs = append(errs, field.Required(at.Child("maxReplicas"), "must be set and greater than 0"))
 	} else if s.MaxReplicas < 1 {
-		errs = append(errs, field.Invalid(at.Child("maxReplicas"), s.MaxReplicas, "must be greater than 0"))
+		errs = append(errs, field.Invalid(at.Child("maxReplicas"), s.MaxReplicas, "must be greater than or equal to 1"))
 	}
 	if s.MinReplicas != nil && s.MaxReplicas < *s.MinReplicas {
 		errs = append(errs, field.Invalid(at.Child("maxReplicas"), s.MaxReplicas, "must be greater than or equal to `minReplicas`"))

@@ -50,6 +50,9 @@ func jobResource(env *registry.Env) registry.Resource {
 		},
 		Cells:  registry.Row(jobCells),
 		Fields: []registry.Field{successful},
+		UnknownField: func(name string) string {
+			return fmt.Sprintf("field label %q not supported for Job", name)
+		},
 		Subresources: []registry.Subresource{
 			{Name: "status", Verbs: viewVerbs, Strategy: &status},
 		},
@@ -141,8 +144,15 @@ func jobStrategy(env *registry.Env) registry.For[*batchv1.Job] {
 			}
 			return jobSpecWarnings(&j.Spec, path)
 		},
+		Canonicalize: func(j *batchv1.Job) {
+			// Kubernetes' default for the labels reads what is stored, generated ones
+			// and all.
+			if len(j.Labels) == 0 {
+				j.Labels = maps.Clone(j.Spec.Template.Labels)
+			}
+		},
 		OrphanByDefault: true,
-		WarnOnDelete: func(_ context.Context, _ *batchv1.Job, o *metav1.DeleteOptions) []string {
+		WarnOnDelete: func(o *metav1.DeleteOptions) []string {
 			//nolint:staticcheck // the older option still counts
 			if o.PropagationPolicy != nil || o.OrphanDependents != nil {
 				return nil
@@ -183,9 +193,6 @@ func generateSelector(j *batchv1.Job) {
 	}
 	if _, there := s.Selector.MatchLabels[batchv1.ControllerUidLabel]; !there {
 		s.Selector.MatchLabels[batchv1.ControllerUidLabel] = string(j.UID)
-	}
-	if len(j.Labels) == 0 {
-		j.Labels = maps.Clone(t.Labels)
 	}
 }
 

@@ -236,25 +236,32 @@ func countIndexes(s string, completions int32) (int32, error) {
 	return total, err
 }
 
-// overlap refuses indexes that are in both lists.
+// overlap refuses indexes that are in both lists. What cannot be read is left
+// out: that is another error.
 func overlap(completed, failed string, completions int32) error {
-	c, err := parseIndexes(completed, completions)
-	if err != nil {
-		return fmt.Errorf("error parsing completed indexes: %w", err)
-	}
-	f, err := parseIndexes(failed, completions)
-	if err != nil {
-		return fmt.Errorf("error parsing failed indexes: %w", err)
-	}
+	c, f := readable(completed, completions), readable(failed, completions)
 	for len(c) > 0 && len(f) > 0 {
 		switch {
-		case c[0].last < f[0].first:
-			c = c[1:]
-		case f[0].last < c[0].first:
-			f = f[1:]
-		default:
+		case c[0].first <= f[0].last && f[0].first <= c[0].last:
 			return fmt.Errorf("failedIndexes and completedIndexes overlap at index: %d", max(c[0].first, f[0].first))
+		case c[0].first < f[0].first:
+			c = c[1:]
+		default:
+			f = f[1:]
 		}
 	}
 	return nil
+}
+
+// readable gives those intervals of a list that can be read.
+func readable(s string, completions int32) (out []interval) {
+	if s == "" {
+		return nil
+	}
+	for part := range strings.SplitSeq(s, ",") {
+		if i, err := parseInterval(part, completions); err == nil {
+			out = append(out, i)
+		}
+	}
+	return out
 }

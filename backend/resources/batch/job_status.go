@@ -39,10 +39,13 @@ func validateJobStatusUpdate(j, old *batchv1.Job) field.ErrorList {
 	c := &statusChange{job: j, old: old, path: field.NewPath("status")}
 	c.numbers()
 	c.uncounted()
+	c.ends()
 	c.times()
-	c.conditions()
+	c.announcements()
 	c.finished()
 	c.indexes()
+	c.pods()
+	c.success()
 	c.counters()
 	return c.errs
 }
@@ -115,33 +118,44 @@ func (c *statusChange) times() {
 		}
 	}
 	if (startChanged || endChanged) && s.StartTime != nil && s.CompletionTime != nil && s.CompletionTime.Before(s.StartTime) {
-		c.invalid("completionTime", s.CompletionTime, "completionTime cannot be set before startTime")
+		c.invalid("completionTime", s.CompletionTime, "must be equal to or after `startTime`")
 	}
 }
 
-// conditions refuses conditions that exclude each other and those that come
-// without the one that announces them.
-func (c *statusChange) conditions() {
-	const complete, failed, failing, met = batchv1.JobComplete, batchv1.JobFailed, batchv1.JobFailureTarget, batchv1.JobSuccessCriteriaMet
-	refuse := func(wrong bool, detail string) {
-		if wrong {
-			c.invalid("conditions", field.OmitValueType{}, detail)
-		}
+const complete, failed, failing, met = batchv1.JobComplete, batchv1.JobFailed, batchv1.JobFailureTarget, batchv1.JobSuccessCriteriaMet
+
+func (c *statusChange) refuse(wrong bool, detail string) {
+	if wrong {
+		c.invalid("conditions", field.OmitValueType{}, detail)
 	}
+}
+
+// ends refuses a job that ends in two ways.
+func (c *statusChange) ends() {
 	if c.changed(complete) || c.changed(failed) {
-		refuse(c.is(complete) && c.is(failed), "cannot set Complete=True and Failed=true conditions")
+		c.refuse(c.is(complete) && c.is(failed), "cannot set Complete=True and Failed=true conditions")
 	}
 	if c.changed(complete) || c.changed(failing) {
-		refuse(c.is(complete) && c.is(failing), "cannot set Complete=True and FailureTarget=true conditions")
+		c.refuse(c.is(complete) && c.is(failing), "cannot set Complete=True and FailureTarget=true conditions")
 	}
+}
+
+// announcements refuses an end without the condition that announces it.
+func (c *statusChange) announcements() {
 	if c.changed(failed) || c.changed(failing) {
-		refuse(c.is(failed) && !c.is(failing), "cannot set Failed=True condition without the FailureTarget=true condition")
+		c.refuse(c.is(failed) && !c.is(failing), "cannot set Failed=True condition without the FailureTarget=true condition")
 	}
 	if c.changed(complete) || c.changed(met) {
-		refuse(c.is(complete) && !c.is(met), "cannot set Complete=True condition without the SuccessCriteriaMet=true condition")
+		c.refuse(c.is(complete) && !c.is(met), "cannot set Complete=True condition without the SuccessCriteriaMet=true condition")
 	}
-	refuse(c.is(met) && c.is(failed), "cannot set Failed=True and SuccessCriteriaMet=true conditions")
-	refuse(c.is(met) && c.is(failing), "cannot set FailureTarget=True and SuccessCriteriaMet=true conditions")
+}
+
+// success refuses that a job's criteria are met while it fails.
+func (c *statusChange) success() {
+	c.refuse(c.is(met) && c.is(failed), "cannot set SuccessCriteriaMet=True and Failed=true conditions")
+	c.refuse(c.is(met) && c.is(failing), "cannot set SuccessCriteriaMet=True and FailureTarget=true conditions")
+	c.refuse(c.job.Spec.SuccessPolicy != nil && !c.is(met) && c.is(complete),
+		"cannot set Complete=True for Job with SuccessPolicy unless SuccessCriteriaMet=True")
 }
 
 // finished looks at what a job that has ended cannot have any more.
@@ -152,19 +166,13 @@ func (c *statusChange) finished() {
 	if done && (ended || s.Active != was.Active) && s.Active > 0 {
 		c.invalid("active", s.Active, "active>0 is invalid for finished job")
 	}
-	if done && (ended || !sameNumber(s.Terminating, was.Terminating)) && deref(s.Terminating) > 0 {
-		c.invalid("terminating", s.Terminating, "terminating>0 is invalid for finished job")
-	}
-	if (!sameNumber(s.Ready, was.Ready) || s.Active != was.Active) && s.Ready != nil && *s.Ready > s.Active {
-		c.invalid("ready", *s.Ready, "cannot set more ready pods than active")
-	}
 	nothing := c.job.Spec.Suspend != nil && *c.job.Spec.Suspend && c.job.Spec.Completions != nil && *c.job.Spec.Completions == 0
 	if done && s.StartTime == nil && (ended || !sameTime(s.StartTime, was.StartTime)) && !nothing {
 		c.errs = append(c.errs, field.Required(c.path.Child("startTime"), "startTime is required for finished job"))
 	}
 	u := s.UncountedTerminatedPods
 	if done && u != nil && len(u.Failed)+len(u.Succeeded) > 0 && (ended || !apiequality.Semantic.DeepEqual(u, was.UncountedTerminatedPods)) {
-		c.invalid("uncountedTerminatedPods", validate.Internal(u), "uncountedTerminatedPods needs to be empty for finished job")
+		c.invalid("uncountedTerminatedPods", validate.Internal(u), "must be empty for finished job")
 	}
 }
 
@@ -196,18 +204,24 @@ func (c *statusChange) indexes() {
 	}
 }
 
+// pods looks at those that end or are ready.
+func (c *statusChange) pods() {
+	s, was := &c.job.Status, &c.old.Status
+	done := finished(c.job)
+	if done && (done != finished(c.old) || !sameNumber(s.Terminating, was.Terminating)) && deref(s.Terminating) > 0 {
+		c.invalid("terminating", s.Terminating, "terminating>0 is invalid for finished job")
+	}
+	if (!sameNumber(s.Ready, was.Ready) || s.Active != was.Active) && s.Ready != nil && *s.Ready > s.Active {
+		c.invalid("ready", *s.Ready, "cannot set more ready pods than active")
+	}
+}
+
 // counters refuses what goes back: counts, times and conditions that are the
 // end of a job.
 func (c *statusChange) counters() {
 	s, was, spec := &c.job.Status, &c.old.Status, &c.job.Spec
-	for _, t := range []batchv1.JobConditionType{batchv1.JobFailed, batchv1.JobComplete, batchv1.JobFailureTarget, batchv1.JobSuccessCriteriaMet} {
-		if hasCondition(c.old, t) && !c.is(t) {
-			detail := "cannot disable the terminal " + string(t) + "=True condition"
-			if t == batchv1.JobSuccessCriteriaMet {
-				detail = "cannot disable the SuccessCriteriaMet=True condition"
-			}
-			c.invalid("conditions", field.OmitValueType{}, detail)
-		}
+	for _, t := range []batchv1.JobConditionType{failed, complete, failing} {
+		c.refuse(hasCondition(c.old, t) && !c.is(t), "cannot disable the terminal "+string(t)+"=True condition")
 	}
 	if s.Failed < was.Failed {
 		c.invalid("failed", s.Failed, "cannot decrease the failed counter")
@@ -219,10 +233,11 @@ func (c *statusChange) counters() {
 	if s.CompletionTime != nil && was.CompletionTime != nil && !sameTime(s.CompletionTime, was.CompletionTime) {
 		c.invalid("completionTime", s.CompletionTime, "completionTime cannot be mutated")
 	}
-	if spec.Suspend != nil && *spec.Suspend || was.StartTime == nil {
-		return
-	}
-	if !sameTime(s.StartTime, was.StartTime) {
+	suspended := spec.Suspend != nil && *spec.Suspend
+	if was.StartTime != nil && !sameTime(s.StartTime, was.StartTime) && !suspended {
 		c.errs = append(c.errs, field.Required(c.path.Child("startTime"), "startTime cannot be removed for unsuspended job"))
 	}
+	c.refuse(hasCondition(c.old, met) && !c.is(met), "cannot disable the SuccessCriteriaMet=True condition")
+	c.refuse(hasCondition(c.old, complete) && !hasCondition(c.old, met) && c.is(met),
+		"cannot set SuccessCriteriaMet=True for Job already has Complete=true conditions")
 }

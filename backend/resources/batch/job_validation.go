@@ -201,11 +201,7 @@ func validateJobUpdate(j, old *batchv1.Job, o podspec.Options) field.ErrorList {
 	errs = append(errs, completionsUpdate(s, was, path)...)
 	errs = append(errs, apivalidation.ValidateImmutableField(s.Selector, was.Selector, path.Child("selector"))...)
 	errs = append(errs, templateUpdate(j, old, path.Child("template"))...)
-	fixed := func(name string, value, old any) {
-		if !apiequality.Semantic.DeepEqual(value, old) {
-			errs = append(errs, field.Invalid(path.Child(name), validate.Internal(value), apivalidation.FieldImmutableErrorMsg))
-		}
-	}
+	fixed := func(name string, value, old any) { errs = append(errs, same(value, old, path.Child(name))...) }
 	fixed("completionMode", s.CompletionMode, was.CompletionMode)
 	fixed("podFailurePolicy", s.PodFailurePolicy, was.PodFailurePolicy)
 	fixed("backoffLimitPerIndex", s.BackoffLimitPerIndex, was.BackoffLimitPerIndex)
@@ -228,22 +224,26 @@ func completionsUpdate(s, old *batchv1.JobSpec, path *field.Path) field.ErrorLis
 }
 
 // templateUpdate wants the template to be as it was. Where a suspended job has
-// no pods, what says where and with what they will run may change.
+// no pods, its metadata and what says where and with what they will run may
+// change.
 func templateUpdate(j, old *batchv1.Job, path *field.Path) field.ErrorList {
 	t, was := &j.Spec.Template, old.Spec.Template.DeepCopy()
 	suspended := old.Spec.Suspend != nil && *old.Spec.Suspend
 	idle := old.Status.StartTime == nil || old.Status.Active == 0 && hasCondition(old, batchv1.JobSuspended)
 	if suspended && idle {
 		allowScheduling(&t.Spec, &was.Spec)
-		was.Annotations = t.Annotations
-		was.Labels = t.Labels
 		allowResources(t.Spec.Containers, was.Spec.Containers)
 		allowResources(t.Spec.InitContainers, was.Spec.InitContainers)
+		return same(t.Spec, was.Spec, path.Child("spec"))
 	}
-	if apiequality.Semantic.DeepEqual(t, was) {
+	return same(*t, *was, path)
+}
+
+func same[T any](value, old T, path *field.Path) field.ErrorList {
+	if apiequality.Semantic.DeepEqual(value, old) {
 		return nil
 	}
-	return field.ErrorList{field.Invalid(path, validate.Internal(t), apivalidation.FieldImmutableErrorMsg)}
+	return field.ErrorList{field.Invalid(path, validate.Internal(value), apivalidation.FieldImmutableErrorMsg)}
 }
 
 func allowScheduling(s, was *corev1.PodSpec) {

@@ -85,7 +85,7 @@ func defaultNode(n *corev1.Node) {
 	if len(spec.PodCIDRs) > 0 {
 		spec.PodCIDR = spec.PodCIDRs[0]
 	}
-	if n.Status.Allocatable == nil && n.Status.Capacity != nil {
+	if len(n.Status.Allocatable) == 0 && n.Status.Capacity != nil {
 		n.Status.Allocatable = n.Status.Capacity.DeepCopy()
 	}
 	roundResources(n.Status.Capacity)

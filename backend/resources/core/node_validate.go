@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -24,7 +25,36 @@ func validateNode(n, old *corev1.Node) field.ErrorList {
 	errs := validateNodeAnnotations(n.Annotations)
 	errs = append(errs, validateTaints(n.Spec.Taints, taintsPath)...)
 	errs = append(errs, validateNodeResources(&n.Status)...)
+	if swap := n.Status.NodeInfo.Swap; swap != nil && swap.Capacity != nil && *swap.Capacity <= 0 {
+		errs = append(errs, field.Invalid(field.NewPath("metadata", "nodeSwapStatus", "capacity"), *swap.Capacity, "must be greater than zero"))
+	}
+	errs = append(errs, validateDeclaredFeatures(n.Status.DeclaredFeatures, field.NewPath("status", "declaredFeatures"))...)
 	return append(errs, validatePodCIDRs(n, old)...)
+}
+
+// featureName is what a node may declare as a feature.
+var featureName = regexp.MustCompile(`^[A-Z][a-zA-Z0-9]*(/[a-zA-Z][a-zA-Z0-9]*)*$`)
+
+// validateDeclaredFeatures wants the names of features, in order and once.
+func validateDeclaredFeatures(features []string, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, f := range features {
+		if len(f) > validation.DNS1123SubdomainMaxLength {
+			errs = append(errs, field.Invalid(path.Index(i), f, fmt.Sprintf("invalid feature name %q: must be no more than %d characters", f, validation.DNS1123SubdomainMaxLength)))
+		} else if !featureName.MatchString(f) {
+			errs = append(errs, field.Invalid(path.Index(i), f, fmt.Sprintf("invalid feature name %q: must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes", f)))
+		}
+		if i+1 == len(features) {
+			break
+		}
+		switch next := features[i+1]; {
+		case f == next:
+			errs = append(errs, field.Duplicate(path.Index(i+1), next))
+		case f > next:
+			errs = append(errs, field.Invalid(path.Index(i+1), next, "list must be sorted alphabetically"))
+		}
+	}
+	return errs
 }
 
 func validatePodCIDRs(n, old *corev1.Node) field.ErrorList {
@@ -72,6 +102,7 @@ func validateNodeResources(s *corev1.NodeStatus) field.ErrorList {
 func validateNodeChange(n, old *corev1.Node) field.ErrorList {
 	errs := validateNodeAnnotations(n.Annotations)
 	errs = append(errs, validateNodeResources(&n.Status)...)
+	errs = append(errs, validateDeclaredFeatures(n.Status.DeclaredFeatures, field.NewPath("status", "declaredFeatures"))...)
 	for i, a := range n.Status.Addresses {
 		if slices.Contains(n.Status.Addresses[:i], a) {
 			errs = append(errs, field.Duplicate(field.NewPath("status", "addresses").Index(i), validate.Internal(a)))

@@ -181,7 +181,7 @@ func TestValidateVolumes(t *testing.T) {
 	pv(`"nfs":{"server":"s","path":"/p"},"volumeAttributesClassName":""`, `[spec.volumeAttributesClassName: Required value: an empty string is disallowed, spec.csi: Required value: has to be specified when using volumeAttributesClassName]`)
 	pv(`"azureFile":{"secretName":"","shareName":"","secretNamespace":""}`, `[spec.azureFile.secretName: Required value, spec.azureFile.shareName: Required value, spec.azureFile.secretNamespace: Required value]`)
 	pv(`"glusterfs":{"endpoints":"e","path":"p","endpointsNamespace":""},"cephfs":{"monitors":[]}`, `[spec.glusterfs.endpointsNamespace: Invalid value: "": if the endpointnamespace is set, it must be a valid namespace name, spec.cephFS: Forbidden: may not specify more than 1 volume type]`)
-	pv(`"iscsi":{"targetPortal":"p","iqn":"x","lun":256,"chapAuthSession":true}`, `[spec.iscsi.iqn: Invalid value: "x": must be valid format starting with iqn, eui, or naa, spec.iscsi.lun: Invalid value: 256: must be between 0 and 255, inclusive, spec.iscsi.secretRef: Required value]`)
+	pv(`"iscsi":{"targetPortal":"p","iqn":"x","lun":256,"chapAuthSession":true}`, `[spec.iscsi.iqn: Invalid value: "x": must be valid format, spec.iscsi.lun: Invalid value: 256: must be between 0 and 255, inclusive, spec.iscsi.secretRef: Required value]`)
 	pv(`"accessModes":["ReadWriteOncePod","ReadOnlyMany"],"hostPath":{"path":"/x","type":"Odd"}`,
 		`[spec.accessModes: Forbidden: may not use ReadWriteOncePod with other access modes, spec.hostPath.type: Unsupported value: "Odd": supported values: "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"]`)
 }

@@ -45,6 +45,7 @@ func persistentVolumeClaimResource(env *registry.Env) registry.Resource {
 			PrepareForUpdate: func(_ context.Context, c, old *corev1.PersistentVolumeClaim) {
 				c.Status = old.Status
 				prepareDataSources(&c.Spec, &old.Spec)
+				normalizeDataSources(&c.Spec)
 			},
 			Validate:            validateClaim,
 			ValidateUpdate:      validateClaimUpdate,
@@ -98,8 +99,8 @@ func isClaimOrSnapshot(s *corev1.TypedLocalObjectReference) bool {
 	return s.Kind == "PersistentVolumeClaim" && group == "" || s.Kind == "VolumeSnapshot" && group == "snapshot.storage.k8s.io"
 }
 
-// normalizeDataSources fills in the older or newer form of a new claim's source
-// from the other.
+// normalizeDataSources fills in the older or newer form of a claim's source from
+// the other: older clients leave out the one that they do not know.
 func normalizeDataSources(spec *corev1.PersistentVolumeClaimSpec) {
 	switch source, ref := spec.DataSource, spec.DataSourceRef; {
 	case source != nil && ref == nil:

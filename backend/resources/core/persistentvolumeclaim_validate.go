@@ -109,10 +109,10 @@ func classFromNothing(old, c *corev1.PersistentVolumeClaim) bool {
 }
 
 var resizeStatuses = []corev1.ClaimResourceStatus{
-	corev1.PersistentVolumeClaimControllerResizeInfeasible,
 	corev1.PersistentVolumeClaimControllerResizeInProgress,
-	corev1.PersistentVolumeClaimNodeResizeInfeasible,
+	corev1.PersistentVolumeClaimControllerResizeInfeasible,
 	corev1.PersistentVolumeClaimNodeResizeInProgress,
+	corev1.PersistentVolumeClaimNodeResizeInfeasible,
 	corev1.PersistentVolumeClaimNodeResizePending,
 }
 
@@ -125,7 +125,7 @@ func validateClaimStatus(_ context.Context, c, _ *corev1.PersistentVolumeClaim) 
 	for _, name := range slices.Sorted(maps.Keys(c.Status.Capacity)) {
 		errs = append(errs, validate.BasicQuantity(c.Status.Capacity[name], status.Child("capacity").Key(string(name)))...)
 	}
-	resize := status.Child("allocatedResourceStatus")
+	resize := status.Child("allocatedResourceStatuses")
 	for _, name := range slices.Sorted(maps.Keys(c.Status.AllocatedResourceStatuses)) {
 		errs = append(errs, validateClaimResource(name, resize)...)
 		if !slices.Contains(resizeStatuses, c.Status.AllocatedResourceStatuses[name]) {

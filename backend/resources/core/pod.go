@@ -74,6 +74,8 @@ func preparePodForCreate(ctx context.Context, pod *corev1.Pod) {
 			Status:  corev1.ConditionFalse,
 			Reason:  corev1.PodReasonSchedulingGated,
 			Message: "Scheduling is blocked due to non-empty scheduling gates",
+			// The pod is made now.
+			LastTransitionTime: pod.CreationTimestamp,
 		}}
 	}
 	podspec.MergeLabelKeys(pod)

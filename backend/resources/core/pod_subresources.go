@@ -56,6 +56,7 @@ func podStatusStrategy(env *registry.Env) registry.For[*corev1.Pod] {
 	return registry.For[*corev1.Pod]{
 		PrepareForUpdate: func(_ context.Context, pod, old *corev1.Pod) {
 			pod.Spec = old.Spec
+			podspec.DropGatedStatus(&pod.Status)
 			pod.DeletionTimestamp = nil
 			// Kubelets of old would lose the owners.
 			pod.OwnerReferences = old.OwnerReferences
@@ -111,7 +112,6 @@ func podEphemeralStrategy(env *registry.Env) registry.For[*corev1.Pod] {
 		ValidateUpdate: func(_ context.Context, pod, old *corev1.Pod) field.ErrorList {
 			return podspec.ValidateEphemeralContainersUpdate(pod, old, podUpdateOptions(env, old))
 		},
-		OwnableFields: map[string][]string{"v1": {"spec.ephemeralContainers"}},
 	}
 }
 
@@ -126,10 +126,5 @@ func podResizeStrategy(env *registry.Env) registry.For[*corev1.Pod] {
 		ValidateUpdate: func(_ context.Context, pod, old *corev1.Pod) field.ErrorList {
 			return podspec.ValidatePodResize(pod, old, podUpdateOptions(env, old))
 		},
-		OwnableFields: map[string][]string{"v1": {
-			"spec.containers.*.resources", "spec.containers.*.resizePolicy",
-			"spec.initContainers.*.resources", "spec.initContainers.*.resizePolicy",
-			"spec.resources",
-		}},
 	}
 }

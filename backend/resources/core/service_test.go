@@ -101,7 +101,7 @@ func TestServiceCreateErrors(t *testing.T) {
 		`spec.ports[1]: Duplicate value: {"Name":"","Protocol":"TCP","AppProtocol":null,"Port":80,"TargetPort":0,"NodePort":0}`)
 	f("affinity", corev1.ServiceSpec{Ports: ports(80), SessionAffinity: "ClientIP", SessionAffinityConfig: &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: new(int32(90000))}}},
 		`spec.sessionAffinityConfig.clientIP.timeoutSeconds: Invalid value: 90000: must be greater than 0 and less than 86400`)
-	f("far", corev1.ServiceSpec{Ports: ports(80), TrafficDistribution: new("Far")}, `spec.trafficDistribution: Unsupported value: "Far": supported values: "PreferClose", "PreferSameNode", "PreferSameZone"`)
+	f("far", corev1.ServiceSpec{Ports: ports(80), TrafficDistribution: new("Far")}, `spec.trafficDistribution: Unsupported value: "Far": supported values: "PreferClose", "PreferSameZone", "PreferSameNode"`)
 	f("zeros", corev1.ServiceSpec{Ports: ports(80), ExternalIPs: []string{"010.0.0.1", "127.0.0.1"}},
 		`[spec.externalIPs[0]: Invalid value: "010.0.0.1": must not have leading 0s, spec.externalIPs[1]: Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)]`)
 	// What failed took nothing.

@@ -62,7 +62,7 @@ func Columns() []registry.Column {
 		printers.Column("Message", doc["message"]),
 		printers.Wide("First Seen", doc["firstTimestamp"]),
 		printers.Wide("Count", doc["count"]),
-		printers.Wide("Name", printers.Name.Description),
+		{Name: "Name", Type: "string", Format: "name", Description: printers.Name.Description, Priority: 1},
 	}
 }
 

@@ -76,7 +76,10 @@ func atMost(path *field.Path, value string, limit int) field.ErrorList {
 // validateNewEvent holds for what is created through events.k8s.io: the
 // deprecated fields are not for it.
 func validateNewEvent(e *corev1.Event) field.ErrorList {
-	errs := validate.Messages(field.NewPath("metadata", "name"), e.Name, apivalidation.NameIsDNSSubdomain(e.Name, false))
+	var errs field.ErrorList
+	if e.Name != "" {
+		errs = validate.Messages(field.NewPath("metadata", "name"), e.Name, apivalidation.NameIsDNSSubdomain(e.Name, false))
+	}
 	errs = append(errs, validateSeries(e)...)
 	if e.EventTime.IsZero() {
 		errs = append(errs, field.Required(field.NewPath("eventTime"), ""))

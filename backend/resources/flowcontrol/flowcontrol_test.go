@@ -71,16 +71,8 @@ func TestUpdatesOfFlowSchemas(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	k.UpdateSubresource("status", old, "{metadata: {name: f}, spec: {priorityLevelConfiguration: {name: l}}, status: {conditions: [{type: ''}, {type: A}, {type: A}]}}",
-		`status.conditions[0].type: Required value: must not be empty`,
+		`status.conditions[0].type: Required value`,
 		`status.conditions[2].type: Duplicate value: "A"`)
-}
-
-func TestNoNamespacesAreNull(t *testing.T) {
-	k := schemas(t)
-	s := k.New("{spec: {rules: [{resourceRules: [{clusterScope: true, namespaces: []}]}]}}")
-	if k.Strategy.Canonicalize(s); s.Spec.Rules[0].ResourceRules[0].Namespaces != nil {
-		t.Error("an empty list is kept")
-	}
 }
 
 func TestLevels(t *testing.T) {

@@ -60,7 +60,6 @@ func flowSchemas() registry.Resource {
 				}
 			},
 			ValidateUpdate: func(_ context.Context, s, _ *flowcontrolv1.FlowSchema) field.ErrorList { return validateFlowSchema(s) },
-			Canonicalize:   withoutEmptyNamespaces,
 			ResetFields:    map[string][]string{group + "/v1": {"status"}},
 		}.Strategy(),
 		Columns: []registry.Column{
@@ -80,18 +79,6 @@ func flowSchemas() registry.Resource {
 		Subresources: []registry.Subresource{
 			{Name: "status", Verbs: []string{"get", "patch", "update"}, Strategy: &status},
 		},
-	}
-}
-
-// withoutEmptyNamespaces drops empty lists that would show: they are stored as
-// none.
-func withoutEmptyNamespaces(s *flowcontrolv1.FlowSchema) {
-	for i := range s.Spec.Rules {
-		for j := range s.Spec.Rules[i].ResourceRules {
-			if r := &s.Spec.Rules[i].ResourceRules[j]; len(r.Namespaces) == 0 {
-				r.Namespaces = nil
-			}
-		}
 	}
 }
 

@@ -240,7 +240,7 @@ func validateConditionTypes(n int, typeOf func(i int) string) field.ErrorList {
 		}
 		seen[typeOf(i)] = true
 		if typeOf(i) == "" {
-			errs = append(errs, field.Required(at, "must not be empty"))
+			errs = append(errs, field.Required(at, ""))
 		}
 	}
 	return errs

@@ -18,7 +18,7 @@ func TestRuntimeClasses(t *testing.T) {
 		`overhead.limits[cpu]: Invalid value: "-1": must be greater than or equal to 0`,
 		`overhead.limits[hugepages-2Mi]: Invalid value: "3Mi": 3Mi is not positive integer multiple of hugepages-2Mi`,
 		`scheduling.nodeSelector: Invalid value: "b c": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')`,
-		"scheduling.tolerations.tolerations[1].operator: Invalid value: {\"Key\":\"k\",\"Operator\":\"Exists\",\"Value\":\"v\",\"Effect\":\"\",\"TolerationSeconds\":null}: value must be empty when `operator` is 'Exists'",
+		"scheduling.tolerations[1].operator: Invalid value: \"v\": value must be empty when `operator` is 'Exists'",
 		`scheduling.tolerations[2]: Duplicate value: {"Key":"k","Operator":"","Value":"","Effect":"","TolerationSeconds":null}`)
 	k.Update("handler: a", "{handler: b, overhead: {podFixed: {cpu: -1}}}",
 		`overhead.limits[cpu]: Invalid value: "-1": must be greater than or equal to 0`,

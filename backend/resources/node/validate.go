@@ -39,7 +39,7 @@ func validateScheduling(s *nodev1.Scheduling, at *field.Path) field.ErrorList {
 		errs = append(errs, metav1validation.ValidateLabels(s.NodeSelector, at.Child("nodeSelector"))...)
 	}
 	tolerations := at.Child("tolerations")
-	errs = append(errs, validate.Tolerations(s.Tolerations, tolerations.Child("tolerations"))...)
+	errs = append(errs, validate.Tolerations(s.Tolerations, tolerations)...)
 	for i := range s.Tolerations {
 		for j := range i {
 			if s.Tolerations[i].MatchToleration(&s.Tolerations[j]) {

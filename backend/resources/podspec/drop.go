@@ -30,3 +30,15 @@ func DropGated(s *v1.PodSpec) {
 		}
 	})
 }
+
+// DropGatedStatus does for a pod's status what DropGated does for its spec.
+func DropGatedStatus(s *v1.PodStatus) {
+	s.NodeAllocatableResourceClaimStatuses = nil
+	for _, containers := range [][]v1.ContainerStatus{s.InitContainerStatuses, s.ContainerStatuses, s.EphemeralContainerStatuses} {
+		for i := range containers {
+			for j := range containers[i].VolumeMounts {
+				containers[i].VolumeMounts[j].VolumeStatus = nil
+			}
+		}
+	}
+}

@@ -29,7 +29,6 @@ type Options struct {
 	AllowNonLocalTokenPath               bool
 	AllowNamespacedSysctlsOnHost         bool
 	AllowVolumeDevicesWithoutHostUsers   bool
-	AllowEmptyImageReference             bool
 	AllowRestartOfInitContainersOnResize bool
 	// LegacySpreadKeys validates matchLabelKeys of spread constraints as before
 	// Kubernetes 1.34, when they were not merged into the selector.
@@ -53,7 +52,6 @@ func ForUpdate(allowPrivileged bool, old *v1.PodSpec, oldMeta *metav1.ObjectMeta
 	o.AllowIndivisibleHugePages = hasIndivisibleHugePages(old)
 	o.AllowNonLocalTokenPath = hasNonLocalTokenPath(old.Volumes)
 	o.AllowNamespacedSysctlsOnHost = hasHostSysctl(old)
-	o.AllowEmptyImageReference = hasEmptyImageReference(old.Volumes)
 	withoutHostUsers := old.HostUsers != nil && !*old.HostUsers
 	visitContainers(old, nil, func(c *v1.Container, _ *field.Path) {
 		if withoutHostUsers && len(c.VolumeDevices) > 0 {
@@ -165,15 +163,6 @@ func hasHostSysctl(spec *v1.PodSpec) bool {
 	}
 	for _, s := range spec.SecurityContext.Sysctls {
 		if hostSysctl(s.Name, spec, nil) != nil {
-			return true
-		}
-	}
-	return false
-}
-
-func hasEmptyImageReference(volumes []v1.Volume) bool {
-	for i := range volumes {
-		if volumes[i].Image != nil && volumes[i].Image.Reference == "" {
 			return true
 		}
 	}

@@ -34,8 +34,11 @@ func ValidatePodResize(pod, old *v1.Pod, o Options) field.ErrorList {
 	if order := sameContainers(&pod.Spec, &old.Spec); len(order) > 0 {
 		return append(errs, order...)
 	}
-	errs = append(errs, resizeContainers(spec, &old.Spec)...)
+	errs = append(errs, keptResources(&pod.Spec, &old.Spec)...)
 	if len(errs) > 0 {
+		return errs
+	}
+	if errs = onlyCompute(spec, &old.Spec); len(errs) > 0 {
 		return errs
 	}
 	if !apiequality.Semantic.DeepEqual(*spec, old.Spec) {
@@ -152,9 +155,8 @@ func sameContainers(spec, old *v1.PodSpec) field.ErrorList {
 	return errs
 }
 
-// resizeContainers looks at the containers one by one and sets cpu and memory
-// of spec, a copy, to what they were.
-func resizeContainers(spec, old *v1.PodSpec) field.ErrorList {
+// keptResources refuses requests and limits that go away.
+func keptResources(spec, old *v1.PodSpec) field.ErrorList {
 	var errs field.ErrorList
 	for i := range old.InitContainers {
 		if isSidecar(&old.InitContainers[i]) {
@@ -164,6 +166,13 @@ func resizeContainers(spec, old *v1.PodSpec) field.ErrorList {
 	for i := range old.Containers {
 		errs = append(errs, resizeContainer(&spec.Containers[i], &old.Containers[i], specPath.Child("containers").Index(i).Child("resources"))...)
 	}
+	return errs
+}
+
+// onlyCompute refuses changes of containers beside their cpu and memory, which
+// it sets in spec, a copy, to what they were.
+func onlyCompute(spec, old *v1.PodSpec) field.ErrorList {
+	var errs field.ErrorList
 	for i := range spec.Containers {
 		c, was := &spec.Containers[i], &old.Containers[i]
 		resetCompute(c, was)
@@ -187,11 +196,8 @@ func resizeContainers(spec, old *v1.PodSpec) field.ErrorList {
 	return errs
 }
 
-// resetCompute sets cpu, memory and the resize policy to what they were.
-func resetCompute(c, old *v1.Container) {
-	c.Resources = *withComputeOf(&c.Resources, &old.Resources)
-	c.ResizePolicy = old.ResizePolicy
-}
+// resetCompute sets cpu and memory to what they were.
+func resetCompute(c, old *v1.Container) { c.Resources = *withComputeOf(&c.Resources, &old.Resources) }
 
 // resizeContainer refuses requests and limits that go away.
 func resizeContainer(c, old *v1.Container, path *field.Path) field.ErrorList {

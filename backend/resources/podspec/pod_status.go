@@ -100,6 +100,9 @@ func validateNomination(pod, old *v1.Pod) field.ErrorList {
 // no spec here, never do.
 func stateTransitions(statuses, old []v1.ContainerStatus, spec *v1.PodSpec, containers []v1.Container, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
+	if restartsAll(spec) {
+		return nil
+	}
 	for i := range old {
 		ended := old[i].State.Terminated
 		if ended == nil {
@@ -116,6 +119,24 @@ func stateTransitions(statuses, old []v1.ContainerStatus, spec *v1.PodSpec, cont
 		}
 	}
 	return errs
+}
+
+// restartsAll tells that a rule of some container may restart all of them,
+// whatever their own policies are.
+func restartsAll(spec *v1.PodSpec) bool {
+	if spec == nil {
+		return false
+	}
+	for _, containers := range [][]v1.Container{spec.InitContainers, spec.Containers} {
+		for i := range containers {
+			for _, rule := range containers[i].RestartPolicyRules {
+				if rule.Action == v1.ContainerRestartRuleActionRestartAllContainers {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // restarts tells whether a container that ended with an exit code starts again.

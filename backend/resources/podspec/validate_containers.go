@@ -22,7 +22,7 @@ var (
 	resizePolicies     = []v1.ResourceResizeRestartPolicy{v1.NotRequired, v1.RestartContainer}
 	containerPolicies  = []v1.ContainerRestartPolicy{v1.ContainerRestartPolicyAlways, v1.ContainerRestartPolicyNever, v1.ContainerRestartPolicyOnFailure}
 	exitCodeOperators  = []v1.ContainerRestartRuleOnExitCodesOperator{v1.ContainerRestartRuleOnExitCodesOpIn, v1.ContainerRestartRuleOnExitCodesOpNotIn}
-	restartRuleActions = []v1.ContainerRestartRuleAction{v1.ContainerRestartRuleActionRestart}
+	restartRuleActions = []v1.ContainerRestartRuleAction{v1.ContainerRestartRuleActionRestart, v1.ContainerRestartRuleActionRestartAllContainers}
 )
 
 const (
@@ -275,18 +275,11 @@ func validateRestart(c *v1.Container, path *field.Path) field.ErrorList {
 	return errs
 }
 
-// validateInitRestart is validateRestart for an init container: one that always
-// restarts is a sidecar and needs no rules.
+// validateInitRestart is validateRestart for an init container.
 func validateInitRestart(c *v1.Container, path *field.Path) field.ErrorList {
-	switch {
-	case c.RestartPolicy == nil:
+	if c.RestartPolicy == nil {
 		if len(c.RestartPolicyRules) > 0 {
 			return field.ErrorList{field.Required(path.Child("restartPolicy"), "must specify restartPolicy when restart rules are used")}
-		}
-		return nil
-	case isSidecar(c):
-		if len(c.RestartPolicyRules) > 0 {
-			return field.ErrorList{field.Forbidden(path.Child("restartPolicyRules"), "restartPolicyRules are not allowed for init containers with restart policy Always")}
 		}
 		return nil
 	}

@@ -208,10 +208,13 @@ func validatePersistentGlusterfs(s *v1.GlusterfsPersistentVolumeSource, at *fiel
 
 func validatePersistentISCSI(s *v1.ISCSIPersistentVolumeSource, name string, at *field.Path) field.ErrorList {
 	errs := required(s.TargetPortal, at.Child("targetPortal"))
+	if s.InitiatorName != nil && len(name+":"+s.TargetPortal) > 64 {
+		errs = append(errs, field.Invalid(at.Child("targetportal"), s.TargetPortal, "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is specified."))
+	}
 	if s.IQN == "" {
 		errs = append(errs, field.Required(at.Child("iqn"), ""))
 	} else {
-		errs = append(errs, iscsiName(s.IQN, at.Child("iqn"))...)
+		errs = append(errs, iscsiName(s.IQN, persistentNames, at.Child("iqn"))...)
 	}
 	if s.Lun < 0 || s.Lun > 255 {
 		errs = append(errs, field.Invalid(at.Child("lun"), s.Lun, validation.InclusiveRangeError(0, 255)))
@@ -223,10 +226,7 @@ func validatePersistentISCSI(s *v1.ISCSIPersistentVolumeSource, name string, at 
 		errs = append(errs, required(s.SecretRef.Name, at.Child("secretRef", "name"))...)
 	}
 	if s.InitiatorName != nil {
-		errs = append(errs, iscsiName(*s.InitiatorName, at.Child("initiatorname"))...)
-		if len(name+":"+s.TargetPortal) > 64 {
-			errs = append(errs, field.Invalid(at.Child("targetportal"), s.TargetPortal, "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is specified."))
-		}
+		errs = append(errs, iscsiName(*s.InitiatorName, persistentNames, at.Child("initiatorname"))...)
 	}
 	return errs
 }

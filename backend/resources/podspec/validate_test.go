@@ -68,7 +68,7 @@ func TestInvalidContainers(t *testing.T) {
 		`.securityContext.windowsOptions.runAsUserName: Invalid value: "a\\b\\c": runAsUserName cannot contain more than one backslash`)
 	f(`{name: c, image: i, restartPolicyRules: [{action: Stop}]}`,
 		".restartPolicy: Required value: must specify restartPolicy when restart rules are used",
-		`.restartPolicyRules[0].action: Unsupported value: "Stop": supported values: "Restart"`,
+		`.restartPolicyRules[0].action: Unsupported value: "Stop": supported values: "Restart", "RestartAllContainers"`,
 		".restartPolicyRules[0].exitCodes: Required value: must be specified")
 	f(`{name: c, image: i, resizePolicy: [{resourceName: gpu, restartPolicy: ''}, {resourceName: gpu, restartPolicy: NotRequired}]}`,
 		`.resizePolicy: Unsupported value: "gpu": supported values: "cpu", "memory"`,
@@ -258,7 +258,7 @@ func TestInvalidSpecs(t *testing.T) {
 	f(`{initContainers: [{name: i, image: i, resizePolicy: [{resourceName: cpu, restartPolicy: RestartContainer}], ports: [{containerPort: 1, hostPort: 1}, {containerPort: 2, hostPort: 1}]}, {name: s, image: i, restartPolicy: Always, restartPolicyRules: [{action: Restart}]}]}`,
 		`spec.initContainers[0].ports[1].hostPort: Duplicate value: "TCP//1"`,
 		`spec.initContainers[0].resizePolicy[0].restartPolicy: Invalid value: "RestartContainer": must not be set to 'RestartContainer' for non-sidecar initContainers`,
-		"spec.initContainers[1].restartPolicyRules: Forbidden: restartPolicyRules are not allowed for init containers with restart policy Always")
+		"spec.initContainers[1].restartPolicyRules[0].exitCodes: Required value: must be specified")
 }
 
 func TestInvalidAnnotations(t *testing.T) {

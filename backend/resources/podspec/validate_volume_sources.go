@@ -47,6 +47,12 @@ func validateNFS(s *v1.NFSVolumeSource, at *field.Path) field.ErrorList {
 	return errs
 }
 
+// What is wrong with names of iSCSI, as volumes of pods and PersistentVolumes say it.
+const (
+	inlineNames     = "must be valid format starting with iqn, eui, or naa"
+	persistentNames = "must be valid format"
+)
+
 // iSCSI knows three kinds of names.
 var iscsiNames = map[string]*regexp.Regexp{
 	"iqn": regexp.MustCompile(`iqn\.\d{4}-\d{2}\.([[:alnum:]-.]+)(:[^,;*&$|\s]+)$`),
@@ -54,7 +60,8 @@ var iscsiNames = map[string]*regexp.Regexp{
 	"naa": regexp.MustCompile(`^naa.[[:alnum:]]{32}$`),
 }
 
-func iscsiName(name string, at *field.Path) field.ErrorList {
+// iscsiName looks at a name; unlike is what to say of one of no known kind.
+func iscsiName(name, unlike string, at *field.Path) field.ErrorList {
 	for kind, pattern := range iscsiNames {
 		if !strings.HasPrefix(name, kind) {
 			continue
@@ -62,9 +69,9 @@ func iscsiName(name string, at *field.Path) field.ErrorList {
 		if pattern.MatchString(name) {
 			return nil
 		}
-		return field.ErrorList{field.Invalid(at, name, "must be valid format")}
+		return field.ErrorList{field.Invalid(at, name, persistentNames)}
 	}
-	return field.ErrorList{field.Invalid(at, name, "must be valid format starting with iqn, eui, or naa")}
+	return field.ErrorList{field.Invalid(at, name, unlike)}
 }
 
 func validateISCSI(s *v1.ISCSIVolumeSource, at *field.Path) field.ErrorList {
@@ -72,7 +79,7 @@ func validateISCSI(s *v1.ISCSIVolumeSource, at *field.Path) field.ErrorList {
 	if s.IQN == "" {
 		errs = append(errs, field.Required(at.Child("iqn"), ""))
 	} else {
-		errs = append(errs, iscsiName(s.IQN, at.Child("iqn"))...)
+		errs = append(errs, iscsiName(s.IQN, inlineNames, at.Child("iqn"))...)
 	}
 	if s.Lun < 0 || s.Lun > 255 {
 		errs = append(errs, field.Invalid(at.Child("lun"), s.Lun, validation.InclusiveRangeError(0, 255)))
@@ -81,7 +88,7 @@ func validateISCSI(s *v1.ISCSIVolumeSource, at *field.Path) field.ErrorList {
 		errs = append(errs, field.Required(at.Child("secretRef"), ""))
 	}
 	if s.InitiatorName != nil {
-		errs = append(errs, iscsiName(*s.InitiatorName, at.Child("initiatorname"))...)
+		errs = append(errs, iscsiName(*s.InitiatorName, inlineNames, at.Child("initiatorname"))...)
 	}
 	return errs
 }
@@ -217,8 +224,7 @@ func ValidateCSIDriverName(name string, at *field.Path) field.ErrorList {
 	if len(name) > maxDriverNameLength {
 		errs = append(errs, field.TooLong(at, "", maxDriverNameLength))
 	}
-	lower := strings.ToLower(name)
-	return append(errs, validate.Messages(at, lower, validation.IsDNS1123Subdomain(lower))...)
+	return append(errs, validate.Messages(at, name, validation.IsDNS1123Subdomain(strings.ToLower(name)))...)
 }
 
 // templateMetadataFields are the metadata that templates of objects other than

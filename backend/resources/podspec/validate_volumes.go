@@ -173,7 +173,7 @@ func (v *specValidator) validateVolumeSource(vol *v1.Volume, meta *metav1.Object
 	})
 	source(s.Image != nil, "image", "image", func(p *field.Path) field.ErrorList {
 		var errs field.ErrorList
-		if !v.AllowEmptyImageReference {
+		if v.Pod {
 			errs = required(s.Image.Reference, p.Child("reference"))
 		}
 		return append(errs, oneOfRequired(p.Child("pullPolicy"), s.Image.PullPolicy, pullPolicies)...)

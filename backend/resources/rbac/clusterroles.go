@@ -36,7 +36,6 @@ func clusterRoles() registry.Resource {
 					AllowInvalidLabelValueInSelector: hasInvalidSelectorValue(old),
 				})
 			},
-			Canonicalize:          func(r *rbacv1.ClusterRole) { r.Rules = withoutEmpty(r.Rules) },
 			AllowCreateOnUpdate:   true,
 			ValidatesMetaOnUpdate: true,
 		}.Strategy(),

@@ -32,14 +32,6 @@ func TestRules(t *testing.T) {
 		`rules[0].resources: Required value: resource rules must supply at least one resource`)
 }
 
-func TestNoRulesAreNull(t *testing.T) {
-	k := roleKind(t)
-	role := k.New("rules: []")
-	if k.Strategy.Canonicalize(role); role.Rules != nil {
-		t.Error("an empty list is kept")
-	}
-}
-
 func TestClusterRoles(t *testing.T) {
 	k := resourcetest.Of[*rbacv1.ClusterRole](t, Resources(&registry.Env{}), "clusterroles")
 	k.Create(`rules: [{verbs: [get], nonResourceURLs: [/healthz, /livez/*]}]`)

@@ -29,7 +29,6 @@ func roles() registry.Resource {
 			ValidateName:          path.ValidatePathSegmentName,
 			Validate:              func(_ context.Context, r *rbacv1.Role) field.ErrorList { return validateRole(r) },
 			ValidateUpdate:        func(_ context.Context, r, _ *rbacv1.Role) field.ErrorList { return validateRole(r) },
-			Canonicalize:          func(r *rbacv1.Role) { r.Rules = withoutEmpty(r.Rules) },
 			AllowCreateOnUpdate:   true,
 			ValidatesMetaOnUpdate: true,
 		}.Strategy(),

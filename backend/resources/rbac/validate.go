@@ -99,12 +99,3 @@ func validateSubject(s *rbacv1.Subject, namespaced bool, at *field.Path) field.E
 	}
 	return errs
 }
-
-// withoutEmpty gives nil for no rules: that is how they are stored and shown,
-// whether a client sent an empty list or none.
-func withoutEmpty(rules []rbacv1.PolicyRule) []rbacv1.PolicyRule {
-	if len(rules) == 0 {
-		return nil
-	}
-	return rules
-}

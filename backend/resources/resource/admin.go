@@ -11,9 +11,9 @@ import (
 )
 
 // validateAdminAccess lets administrators' access to devices be asked for only
-// in namespaces that are labelled for it.
-func validateAdminAccess(ctx context.Context, r *registry.Registry, namespace string, requests []resourcev1.DeviceRequest) field.ErrorList {
-	at := adminRequest(requests)
+// in namespaces that are labelled for it. The path says where it is asked for,
+// nil if nowhere.
+func validateAdminAccess(ctx context.Context, r *registry.Registry, namespace string, at *field.Path) field.ErrorList {
 	if at == nil {
 		return nil
 	}
@@ -37,6 +37,20 @@ func adminRequest(requests []resourcev1.DeviceRequest) *field.Path {
 	for i, r := range requests {
 		if r.Exactly != nil && r.Exactly.AdminAccess != nil && *r.Exactly.AdminAccess {
 			return field.NewPath("spec", "devices", "requests").Index(i).Child("adminAccess")
+		}
+	}
+	return nil
+}
+
+// adminResult gives the path of the first device that is allocated for
+// administrators' access, nil if there is none.
+func adminResult(a *resourcev1.AllocationResult) *field.Path {
+	if a == nil {
+		return nil
+	}
+	for i, r := range a.Devices.Results {
+		if r.AdminAccess != nil && *r.AdminAccess {
+			return field.NewPath("status", "allocation", "devices", "results").Index(i).Child("adminAccess")
 		}
 	}
 	return nil

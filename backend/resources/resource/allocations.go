@@ -17,17 +17,6 @@ import (
 // deviceID names a device, or a share of one that several claims have.
 type deviceID struct{ Driver, Pool, Device, ShareID string }
 
-func (d deviceID) String() string {
-	s := d.Driver + "/" + d.Pool + "/" + d.Device
-	if d.ShareID != "" {
-		s += "/" + d.ShareID
-	}
-	return s
-}
-
-// MarshalText is how errors show the device.
-func (d deviceID) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
-
 func statusID(d *resourcev1.AllocatedDeviceStatus) deviceID {
 	id := deviceID{Driver: d.Driver, Pool: d.Pool, Device: d.Device}
 	if d.ShareID != nil {

@@ -113,7 +113,7 @@ func TestClaimStatus(t *testing.T) {
 		t.Errorf("got %v", errs)
 	}
 	resourcetest.Expect(t, status.ValidateUpdate(ctx, change(old, `devices: [{driver: d.example.com, pool: p, device: one}]`), old),
-		`status.devices[0]: Invalid value: "d.example.com/p/one": must be an allocated device in the claim`)
+		`status.devices[0]: Invalid value: {"Driver":"d.example.com","Pool":"p","Device":"one","ShareID":""}: must be an allocated device in the claim`)
 }
 
 func TestSlice(t *testing.T) {

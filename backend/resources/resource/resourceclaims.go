@@ -26,11 +26,14 @@ func resourceClaims(env *registry.Env) registry.Resource {
 			metav1.ResetObjectMetaForStatus(&c.ObjectMeta, &old.ObjectMeta)
 			dropDeallocated(c, old)
 		},
-		ValidateUpdate: func(_ context.Context, c, old *resourcev1.ResourceClaim) field.ErrorList {
-			return validateClaimStatus(c, old, field.NewPath("status"))
+		ValidateUpdate: func(ctx context.Context, c, old *resourcev1.ResourceClaim) field.ErrorList {
+			var errs field.ErrorList
+			if adminResult(old.Status.Allocation) == nil {
+				errs = validateAdminAccess(ctx, env.Registry, c.Namespace, adminResult(c.Status.Allocation))
+			}
+			return append(errs, validateClaimStatus(c, old, field.NewPath("status"))...)
 		},
-		Canonicalize: canonicalClaim,
-		ResetFields:  map[string][]string{group + "/v1": {"spec"}},
+		ResetFields: map[string][]string{group + "/v1": {"spec"}},
 	}.Strategy()
 	return registry.Resource{
 		Group:      group,
@@ -50,7 +53,7 @@ func resourceClaims(env *registry.Env) registry.Resource {
 			ValidateName:     apivalidation.NameIsDNSSubdomain,
 			PrepareForCreate: func(_ context.Context, c *resourcev1.ResourceClaim) { c.Status = resourcev1.ResourceClaimStatus{} },
 			Validate: func(ctx context.Context, c *resourcev1.ResourceClaim) field.ErrorList {
-				errs := validateAdminAccess(ctx, env.Registry, c.Namespace, c.Spec.Devices.Requests)
+				errs := validateAdminAccess(ctx, env.Registry, c.Namespace, adminRequest(c.Spec.Devices.Requests))
 				return append(errs, validateClaim(&c.Spec.Devices, field.NewPath("spec", "devices"))...)
 			},
 			PrepareForUpdate: func(_ context.Context, c, old *resourcev1.ResourceClaim) { c.Status = old.Status },
@@ -58,7 +61,6 @@ func resourceClaims(env *registry.Env) registry.Resource {
 				errs := validateClaim(&c.Spec.Devices, field.NewPath("spec", "devices"))
 				return append(errs, unchanged(c.Spec, old.Spec)...)
 			},
-			Canonicalize:          canonicalClaim,
 			ResetFields:           map[string][]string{group + "/v1": {"status"}},
 			ValidatesMetaOnUpdate: true,
 			DeleteReturnsObject:   true,
@@ -83,18 +85,6 @@ func unchanged[T any](spec, old T) field.ErrorList {
 		return nil
 	}
 	return field.ErrorList{field.Invalid(field.NewPath("spec"), validate.Internal(spec), apivalidation.FieldImmutableErrorMsg)}
-}
-
-// canonicalClaim drops empty lists that would show: they are stored as none.
-func canonicalClaim(c *resourcev1.ResourceClaim) {
-	if len(c.Spec.Devices.Requests) == 0 {
-		c.Spec.Devices.Requests = nil
-	}
-	for i := range c.Status.Devices {
-		if len(c.Status.Devices[i].Conditions) == 0 {
-			c.Status.Devices[i].Conditions = nil
-		}
-	}
 }
 
 func state(c *resourcev1.ResourceClaim) string {

@@ -35,7 +35,7 @@ func resourceClaimTemplates(env *registry.Env) registry.Resource {
 		Strategy: registry.For[*resourcev1.ResourceClaimTemplate]{
 			ValidateName: apivalidation.NameIsDNSSubdomain,
 			Validate: func(ctx context.Context, t *resourcev1.ResourceClaimTemplate) field.ErrorList {
-				errs := validateAdminAccess(ctx, env.Registry, t.Namespace, t.Spec.Spec.Devices.Requests)
+				errs := validateAdminAccess(ctx, env.Registry, t.Namespace, adminRequest(t.Spec.Spec.Devices.Requests))
 				return append(errs, validateTemplate(t)...)
 			},
 			ValidateUpdate: func(_ context.Context, t, old *resourcev1.ResourceClaimTemplate) field.ErrorList {
@@ -43,11 +43,6 @@ func resourceClaimTemplates(env *registry.Env) registry.Resource {
 			},
 			ValidatesMetaOnUpdate: true,
 			DeleteReturnsObject:   true,
-			Canonicalize: func(t *resourcev1.ResourceClaimTemplate) {
-				if len(t.Spec.Spec.Devices.Requests) == 0 {
-					t.Spec.Spec.Devices.Requests = nil
-				}
-			},
 		}.Strategy(),
 		Columns: []registry.Column{printers.Name, printers.Age},
 		Cells: registry.Row(func(t *resourcev1.ResourceClaimTemplate, now registry.Clock) []any {

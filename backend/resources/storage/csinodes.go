@@ -35,7 +35,6 @@ func csiNodes() registry.Resource {
 			ValidateUpdate: func(_ context.Context, n, old *storagev1.CSINode) field.ErrorList {
 				return validateCSINodeUpdate(n, old)
 			},
-			Canonicalize:           canonicalCSINode,
 			ValidatesMetaOnUpdate:  true,
 			RequireResourceVersion: true,
 			DeleteReturnsObject:    true,
@@ -48,18 +47,6 @@ func csiNodes() registry.Resource {
 		Cells: registry.Row(func(n *storagev1.CSINode, now registry.Clock) []any {
 			return []any{n.Name, int64(len(n.Spec.Drivers)), printers.Since(n.CreationTimestamp, now)}
 		}),
-	}
-}
-
-// canonicalCSINode drops empty lists: they are stored and shown as none.
-func canonicalCSINode(n *storagev1.CSINode) {
-	if len(n.Spec.Drivers) == 0 {
-		n.Spec.Drivers = nil
-	}
-	for i := range n.Spec.Drivers {
-		if len(n.Spec.Drivers[i].TopologyKeys) == 0 {
-			n.Spec.Drivers[i].TopologyKeys = nil
-		}
 	}
 }
 

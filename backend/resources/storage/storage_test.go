@@ -111,10 +111,6 @@ func TestCSINodes(t *testing.T) {
 	k.Update("spec: {drivers: [{name: d, nodeID: one}]}", "spec: {drivers: [{name: d, nodeID: two}]}",
 		`spec.drivers: Invalid value: {"Name":"d","NodeID":"two","TopologyKeys":null,"Allocatable":null}: field is immutable`)
 	k.Row("{metadata: {name: n1}, spec: {drivers: [{name: d, nodeID: x}]}}", "n1 | 1 | <unknown>")
-	n := k.New("spec: {drivers: []}")
-	if k.Strategy.Canonicalize(n); n.Spec.Drivers != nil {
-		t.Error("an empty list is kept")
-	}
 }
 
 func TestCSIStorageCapacities(t *testing.T) {

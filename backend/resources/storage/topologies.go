@@ -13,7 +13,9 @@ import (
 // one another.
 func validateAllowedTopologies(terms []corev1.TopologySelectorTerm, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	var seen []map[string]sets.Set[string]
+	// Kubernetes compares each with as many empty ones as there are terms too, so
+	// that none may be empty.
+	seen := make([]map[string]sets.Set[string], len(terms))
 	for i := range terms {
 		term, termErrs := validateTopologyTerm(&terms[i], at.Index(i))
 		errs = append(errs, termErrs...)

@@ -41,7 +41,7 @@ func toleration(t *corev1.Toleration, path *field.Path) field.ErrorList {
 		}
 	case corev1.TolerationOpExists:
 		if t.Value != "" {
-			errs = append(errs, field.Invalid(path.Child("operator"), Internal(*t), "value must be empty when `operator` is 'Exists'"))
+			errs = append(errs, field.Invalid(path.Child("operator"), t.Value, "value must be empty when `operator` is 'Exists'"))
 		}
 	default:
 		errs = append(errs, field.NotSupported(path.Child("operator"), t.Operator, tolerationOperators))

@@ -52,7 +52,7 @@ func serve(t *testing.T, p *pair, host string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: injector{proxy: "proxy:1"}, ReadHeaderTimeout: time.Second}
+	server := &http.Server{Handler: injector{proxy: "proxy:1"}, ReadHeaderTimeout: time.Minute}
 	go server.Serve(l) //nolint:errcheck // it ends with the test
 	t.Cleanup(func() { server.Close() })
 	_, port, err := net.SplitHostPort(l.Addr().String())

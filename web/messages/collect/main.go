@@ -13,21 +13,20 @@ import (
 	"os"
 	"slices"
 	"strings"
-
-	"pilothouse/web/messages"
 )
 
 func main() {
 	out := flag.String("out", "", "the file to write")
+	scripts := flag.String("scripts", "", "the file to write with the messages of scripts alone")
 	root := flag.String("root", "../..", "the folder of the module")
 	flag.Parse()
-	if err := run(*root, *out); err != nil {
+	if err := run(*root, *out, *scripts); err != nil {
 		fmt.Fprintln(os.Stderr, "collect:", err)
 		os.Exit(1)
 	}
 }
 
-func run(root, out string) error {
+func run(root, out, scripts string) error {
 	l := list{}
 	if err := l.goCode(root); err != nil {
 		return err
@@ -42,7 +41,23 @@ func run(root, out string) error {
 	if err := os.WriteFile(out, raw, 0o644); err != nil {
 		return err
 	}
+	if err := os.WriteFile(scripts, l.ofScripts(), 0o644); err != nil {
+		return err
+	}
 	return translations(out)
+}
+
+// ofScripts is the texts that scripts have, one JSON string a line.
+func (l list) ofScripts() []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	for _, text := range slices.Sorted(maps.Keys(l)) {
+		if slices.ContainsFunc(l[text].In, func(file string) bool { return strings.HasPrefix(file, sources) }) {
+			e.Encode(text) // a string into memory does not fail
+		}
+	}
+	return b.Bytes()
 }
 
 // encode writes one message a line, so that versions of the file merge.
@@ -57,11 +72,11 @@ func encode[V any](l map[string]V) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		entry, err := plain(l[text])
+		value, err := plain(l[text])
 		if err != nil {
 			return nil, err
 		}
-		b.WriteString("  " + key + ": " + entry)
+		b.WriteString("  " + key + ": " + value)
 	}
 	b.WriteString("\n}\n")
 	return b.Bytes(), nil
@@ -77,7 +92,15 @@ func plain(v any) (string, error) {
 }
 
 // list is the messages by their English texts.
-type list map[string]messages.Entry
+type list map[string]entry
+
+// entry is a message in catalogue/en.json.
+type entry struct {
+	// One is the form for one, of messages about a number.
+	One string `json:"one,omitempty"`
+	// In are the files that have the message.
+	In []string `json:"in"`
+}
 
 func (l list) add(text, one, file string) error {
 	if text == "" {

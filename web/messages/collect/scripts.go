@@ -16,9 +16,12 @@ var (
 	quoted = regexp.MustCompile(`^\s*(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|` + "`((?:[^`\\\\$\n]|\\\\.)*)`)")
 )
 
+// sources is where scripts are.
+const sources = "static/src/"
+
 // scripts collects from the dashboard's scripts.
 func (l list) scripts(root string) error {
-	files, err := filepath.Glob(filepath.Join(root, "static/src/*.js"))
+	files, err := filepath.Glob(filepath.Join(root, sources+"*.js"))
 	if err != nil {
 		return err
 	}
@@ -30,7 +33,7 @@ func (l list) scripts(root string) error {
 		if filepath.Base(f) == "messages.js" {
 			continue // what msg and msgs are
 		}
-		if err := l.script(string(raw), "static/src/"+filepath.Base(f)); err != nil {
+		if err := l.script(string(raw), sources+filepath.Base(f)); err != nil {
 			return err
 		}
 	}

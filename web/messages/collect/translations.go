@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -34,8 +36,27 @@ func translations(english string) error {
 		if err := os.WriteFile(file, raw, 0o644); err != nil {
 			return err
 		}
+		if err := os.WriteFile(file+".gz", compressed(raw), 0o644); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// compressed is what the program holds of a catalogue: a third.
+func compressed(raw []byte) []byte {
+	var b bytes.Buffer
+	w, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err == nil {
+		_, err = w.Write(raw)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		panic("BUG: gzip into memory: " + err.Error())
+	}
+	return b.Bytes()
 }
 
 func entries(text string) (map[string]any, error) {

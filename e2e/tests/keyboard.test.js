@@ -1,0 +1,122 @@
+// R9: the dashboard by its keys, and none of them where one types.
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { base, config, type } from '../configmaps.js'
+import { cluster } from '../fixture.js'
+import { Server, context, done, live, login, quit, unhurried } from '../harness.js'
+
+let server
+before(async () => {
+  server = await Server.start()
+  await cluster(server, 20)
+})
+after(async () => {
+  await quit()
+  await server.stop()
+})
+
+const read = (name) => server.api('GET', `${base}/${name}`)
+
+test('R9: no key of the help fires in an input, a text, a choice or the editor', async () => {
+  await server.create(base, config({ a: 'b' }, 'typing'))
+  const c = await context()
+  const page = await login(server, c, 'token-admin', `/ui${base}`)
+  await live(page)
+  await page.press('body', 'j')
+  await page.evaluate(() => {
+    for (const name of ['input', 'textarea', 'select']) document.querySelector('#main').append(Object.assign(document.createElement(name), { id: 'typed-' + name }))
+    window.fired = []
+    addEventListener('keydown', (e) => { if (e.defaultPrevented) window.fired.push(e.target.id + ' ' + e.key) })
+  })
+  await page.press('body', '?')
+  const listed = (await page.$$eval('#help kbd', (l) => l.map((k) => k.textContent))).filter((k) => k.length === 1)
+  await page.keyboard.press('Escape')
+  assert.ok(listed.length > 15, listed.join(' '))
+  const keys = [...new Set([...listed, 'l', 's', 'L', 'u', '+', 'ArrowDown', 'ArrowUp', 'Home', 'End', 'Enter', 'Delete'])]
+  const address = page.url()
+  await page.evaluate(() => { window.fired = [] })
+  for (const id of ['typed-input', 'typed-textarea', 'typed-select']) {
+    await page.focus('#' + id)
+    for (const k of keys) await page.keyboard.press(k)
+    assert.equal(await page.evaluate(() => document.activeElement.id), id)
+  }
+  assert.deepEqual(await page.evaluate(() => window.fired), [])
+  assert.equal(page.url(), address)
+  assert.equal(await page.$('dialog[open], details[data-menu][open]'), null)
+  assert.equal((await page.inputValue('#typed-input')), keys.filter((k) => k.length === 1).join(''))
+  await page.goto(server.url + `/ui${base}/typing?edit=1`)
+  await page.waitForSelector('.cm-content')
+  await page.click('.cm-content')
+  await page.keyboard.press('Control+End')
+  for (const k of listed) await page.keyboard.press(k)
+  for (const k of ['Home', 'End', 'ArrowUp', 'ArrowDown', 'Enter', 'Delete', 'Control+k']) await page.keyboard.press(k)
+  assert.match(page.url(), /typing[?]edit=1$/)
+  assert.equal(await page.$('dialog[open], details[data-menu][open]'), null)
+  assert.ok(await page.evaluate(() => document.activeElement.matches('.cm-content')))
+  assert.ok((await page.inputValue('textarea[name=text]')).includes(listed.join('')), 'they are typed')
+  await done(c)
+})
+
+test('R9: all of it works by keyboard', async () => {
+  await server.create(base, config({ level: 'info' }, 'keyboard'))
+  const c = await context()
+  await unhurried(c)
+  const page = await login(server, c)
+  const key = (k) => page.keyboard.press(k)
+  await key('Control+k')
+  await page.keyboard.insertText('configmaps -n shop keyboard')
+  await page.waitForSelector('#palette [role=option][aria-selected=true] >> text=configmaps keyboard')
+  await key('Enter')
+  await page.waitForURL(/configmaps\?q=keyboard/)
+  await live(page)
+  const help = async () => {
+    await key('?')
+    const keys = await page.$$eval('#help dt', (l) => l.map((dt) => dt.innerText.trim()))
+    await key('Escape')
+    return keys
+  }
+  const before = await help()
+  assert.ok(!before.includes('Enter') && !before.includes('x') && !before.includes('u'), 'keys that do nothing now are not listed')
+  await key('j')
+  const after = await help()
+  assert.ok(['Enter', 'x', 'X', 'e', 'y', 'd', 'Delete', '/', 'n', 'g', '?'].every((k) => after.includes(k)), after.join(' '))
+  await page.focus('[data-body] a[data-open]')
+  await key('Enter')
+  await page.waitForSelector('#panel [data-object]')
+  assert.match(page.url(), /sel=/)
+  await key('y')
+  await page.waitForSelector('#panel [data-testid=yaml]')
+  await key('Escape')
+  assert.ok(await page.isHidden('#panel'))
+  await key('e')
+  await type(page, 'level: info', 'level: debug')
+  await key('Control+s')
+  await page.waitForSelector('.diff .ins')
+  await key('Control+s')
+  await page.waitForURL(/tab=yaml/)
+  assert.equal((await read('keyboard')).data.level, 'debug')
+  await key('Delete')
+  await page.waitForURL(/delete=1/)
+  await page.focus('[data-testid=confirm]')
+  await key('Enter')
+  await page.waitForURL(/configmaps$/)
+  await page.waitForSelector('[data-work=held] [data-undo]')
+  await key('u')
+  await page.waitForSelector('[data-work=kept]')
+  assert.equal((await read('keyboard')).data.level, 'debug')
+  await key('g')
+  await key('d')
+  await page.waitForURL(/deployments$/)
+  await live(page)
+  await key('?')
+  assert.match(await page.textContent('#help'), /Next row/)
+  await key('Escape')
+  await key('/')
+  await page.keyboard.type('jjj')
+  assert.equal(await page.inputValue('#filter'), 'jjj')
+  await key('Escape')
+  await key('g')
+  await key('n')
+  await page.waitForURL(/nodes/)
+  await done(c)
+})

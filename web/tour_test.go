@@ -54,6 +54,7 @@ func toured(t *testing.T) *apitest.Server {
 		s.Admin().Post("/api/v1/namespaces", map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": ns}}).Must(201)
 	}
 	for _, ns := range []string{"shop", "hush-ns"} {
+		until(t, func() bool { return s.Admin().Get("/api/v1/namespaces/"+ns+"/serviceaccounts/default").Code == 200 })
 		name := map[string]string{"shop": "gateway", "hush-ns": "hush-config"}[ns]
 		s.Admin().Post("/api/v1/namespaces/"+ns+"/configmaps", map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": name}}).Must(201)
 		s.Admin().Post("/api/v1/namespaces/"+ns+"/secrets", map[string]any{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": "hush-secret"}, "stringData": map[string]any{"a": "hush-value"}}).Must(201)

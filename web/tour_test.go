@@ -61,6 +61,9 @@ func toured(t *testing.T) *apitest.Server {
 	}
 	bind(s, "/clusterrolebindings", "viewer", "view", "viewer")
 	bind(s, "/namespaces/shop/rolebindings", "shopper", "view", "shopper")
+	for _, user := range []string{"viewer", "shopper"} {
+		until(t, func() bool { return s.As(user).Get("/api/v1/namespaces/shop/configmaps").Code == 200 })
+	}
 	return s
 }
 

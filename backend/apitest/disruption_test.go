@@ -68,8 +68,8 @@ func TestBudgetsOfDisruptions(t *testing.T) {
 	c.Post(pods, `{"metadata":{"name":"strange","labels":{"app":"strange"},"ownerReferences":[{"apiVersion":"batch/v1","kind":"Job","name":"j","uid":"`+string(job.GetUID())+`","controller":true}]},"spec":{"containers":[{"name":"c","image":"i"}]}}`).Must(201)
 	newBudget(c, "strange", "strange", `"maxUnavailable":1`)
 	awaits(t, "0/0 of 0, 0 may go, 0 go, SyncFailed", describeBudget(c, "strange"))
-	webPod(c, "alone", "", "10.1.1.1", "True")
-	c.Patch(pods+"/alone", `{"metadata":{"labels":{"app":"alone"}}}`).Must(200)
+	c.Post(pods, `{"metadata":{"name":"alone","labels":{"app":"alone"}},"spec":{"containers":[{"name":"c","image":"i"}]}}`).Must(201)
+	webPodStatus(c, "alone", "10.1.1.1", "True")
 	newBudget(c, "alone", "alone", `"maxUnavailable":1`)
 	awaits(t, "UnmanagedPods", func() string {
 		var events corev1.EventList

@@ -140,7 +140,13 @@ func TestPodsAreBoundWhereTheyFit(t *testing.T) {
 		return strings.Join(all, " ")
 	})
 	create("late", "")
-	awaits(t, "0/1 nodes are available: 1 node(s) were unschedulable.", why("late"))
+	awaits(t, "0/1 nodes are available: 1 node(s) were unschedulable.", func() string {
+		if podOf(c, "late").Spec.NodeName != "" { // bound before the scheduler had heard of it
+			c.Delete(pods + "/late?gracePeriodSeconds=0").Must(200)
+			create("late", "")
+		}
+		return why("late")()
+	})
 	awaits(t, "FailedScheduling", func() string {
 		var list corev1.EventList
 		c.Get("/api/v1/namespaces/default/events?fieldSelector=involvedObject.name=late,reason=FailedScheduling").Must(200).Into(&list)

@@ -100,7 +100,7 @@ func configMaps() Resource {
 				}
 				return errs
 			},
-			ValidatesMetaOnUpdate: true,
+			ValidatesMetaOnUpdate: 1,
 		}.Strategy(),
 	}
 }

@@ -118,15 +118,20 @@ func finalizerFaults(finalizers []string) (errs field.ErrorList) {
 	return errs
 }
 
-// validateUpdatedMeta checks the metadata of an update. Kubernetes does so
-// twice, once for every kind and once for the kind in question, and clients
+// validateUpdatedMeta checks the metadata of an update. Kubernetes does so once
+// for every kind and as often again as the kind in question wants, and clients
 // get causes in that number.
 func (s *Store) validateUpdatedMeta(obj, old scheme.Object, st *Strategy) field.ErrorList {
 	now, before := readMeta{obj, scheme.ManagedFields(obj)}, readMeta{old, scheme.ManagedFields(old)}
 	errs := apivalidation.ValidateObjectMetaAccessor(now, s.resource.Namespaced, pathSegment, metadataPath)
 	errs = append(errs, apivalidation.ValidateObjectMetaAccessorUpdate(now, before, metadataPath)...)
-	errs = append(errs, apivalidation.ValidateObjectMetaAccessorUpdate(now, before, metadataPath)...)
-	if st.ValidatesMetaOnUpdate {
+	if !st.SkipsMetaChanges {
+		errs = append(errs, apivalidation.ValidateObjectMetaAccessorUpdate(now, before, metadataPath)...)
+		if s.strictFinalizers() {
+			errs = append(errs, finalizerFaults(obj.GetFinalizers())...)
+		}
+	}
+	for range st.ValidatesMetaOnUpdate {
 		errs = append(errs, s.validateNewMeta(obj)...)
 	}
 	return errs

@@ -36,11 +36,14 @@ type Strategy struct {
 	// Canonicalize brings a valid object into its one form before it is stored.
 	Canonicalize func(obj scheme.Object)
 
-	// ValidatesMetaOnUpdate tells that the kind's own check of an update looks
-	// at all of the metadata again (ConfigMap, Secret, Service, Pod,
-	// ServiceAccount, PersistentVolumeClaim), so that clients get those causes
-	// twice, as from Kubernetes.
-	ValidatesMetaOnUpdate bool
+	// ValidatesMetaOnUpdate is how often the kind's own check of an update looks
+	// at all of the metadata again, so that clients get those causes as often as
+	// from Kubernetes (once for ConfigMaps, Secrets and many more, twice for
+	// PersistentVolumes).
+	ValidatesMetaOnUpdate int
+	// SkipsMetaChanges tells that the kind's own check of an update does not
+	// compare its metadata with the old one's once more, which most do.
+	SkipsMetaChanges bool
 
 	// AllowCreateOnUpdate lets PUT create.
 	AllowCreateOnUpdate bool
@@ -99,7 +102,8 @@ type For[T scheme.Object] struct {
 	ValidateUpdate           func(ctx context.Context, obj, old T) field.ErrorList
 	WarningsOnUpdate         func(ctx context.Context, obj, old T) []string
 	Canonicalize             func(obj T)
-	ValidatesMetaOnUpdate    bool
+	ValidatesMetaOnUpdate    int
+	SkipsMetaChanges         bool
 	AllowCreateOnUpdate      bool
 	RequireResourceVersion   bool
 	Grace                    func(ctx context.Context, obj T, options *metav1.DeleteOptions) bool
@@ -120,6 +124,7 @@ func (f For[T]) Strategy() Strategy {
 	s := Strategy{
 		ValidateName:           f.ValidateName,
 		ValidatesMetaOnUpdate:  f.ValidatesMetaOnUpdate,
+		SkipsMetaChanges:       f.SkipsMetaChanges,
 		AllowCreateOnUpdate:    f.AllowCreateOnUpdate,
 		RequireResourceVersion: f.RequireResourceVersion,
 		DeleteReturnsObject:    f.DeleteReturnsObject,

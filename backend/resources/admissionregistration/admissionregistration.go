@@ -37,9 +37,11 @@ func Resources(env *registry.Env) []registry.Resource {
 func configuration[T scheme.Object](spec func(T) any, validate func(obj, old T) field.ErrorList) registry.For[T] {
 	var none T
 	return registry.For[T]{
-		ValidateName:     apivalidation.NameIsDNSSubdomain,
-		PrepareForCreate: func(_ context.Context, obj T) { obj.SetGeneration(1) },
-		Validate:         func(_ context.Context, obj T) field.ErrorList { return validate(obj, none) },
+		ValidatesMetaOnUpdate: 1,
+		SkipsMetaChanges:      true,
+		ValidateName:          apivalidation.NameIsDNSSubdomain,
+		PrepareForCreate:      func(_ context.Context, obj T) { obj.SetGeneration(1) },
+		Validate:              func(_ context.Context, obj T) field.ErrorList { return validate(obj, none) },
 		PrepareForUpdate: func(_ context.Context, obj, old T) {
 			if !equality.Semantic.DeepEqual(spec(obj), spec(old)) {
 				obj.SetGeneration(old.GetGeneration() + 1)

@@ -62,7 +62,7 @@ func apiServices(clock registry.Clock) registry.Resource {
 			ValidateUpdate: func(_ context.Context, s, _ *apiregistrationv1.APIService) field.ErrorList {
 				return validateAPIService(s)
 			},
-			ValidatesMetaOnUpdate:  true,
+			ValidatesMetaOnUpdate:  1,
 			RequireResourceVersion: true,
 			ResetFields:            map[string][]string{group + "/v1": {"status"}},
 		}.Strategy(),

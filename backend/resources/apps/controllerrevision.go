@@ -6,6 +6,7 @@ import (
 
 	"pilothouse/backend/registry"
 	"pilothouse/backend/resources/printers"
+	"pilothouse/backend/resources/validate"
 	"pilothouse/backend/scheme"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -26,11 +27,17 @@ func controllerRevisionResource(env *registry.Env) registry.Resource {
 		Namespaced: true,
 		Versions:   []registry.Version{{Name: "v1", New: func() scheme.Object { return &appsv1.ControllerRevision{} }}},
 		Strategy: registry.For[*appsv1.ControllerRevision]{
+			ValidatesMetaOnUpdate: 1,
 			Validate: func(_ context.Context, r *appsv1.ControllerRevision) field.ErrorList {
 				return validateControllerRevision(r)
 			},
 			ValidateUpdate: func(_ context.Context, r, old *appsv1.ControllerRevision) field.ErrorList {
-				return append(validateControllerRevision(r), apivalidation.ValidateImmutableField(r.Data, old.Data, field.NewPath("data"))...)
+				// An update without data changes it, which says it all.
+				errs := apivalidation.ValidateNonnegativeField(r.Revision, field.NewPath("revision"))
+				if validate.SameRaw(&r.Data, &old.Data) {
+					return errs
+				}
+				return append(errs, apivalidation.ValidateImmutableField(r.Data, old.Data, field.NewPath("data"))...)
 			},
 		}.Strategy(),
 		Columns: []registry.Column{

@@ -68,6 +68,10 @@ func daemonSetResource(env *registry.Env) registry.Resource {
 }
 
 func setDaemonSetDefaults(d *appsv1.DaemonSet) {
+	// Whoever sends a DaemonSet is the manager of its template's generation, too.
+	if _, there := d.Annotations[appsv1.DeprecatedTemplateGeneration]; !there {
+		setTemplateGeneration(d, 0)
+	}
 	u := &d.Spec.UpdateStrategy
 	if u.Type == "" {
 		u.Type = appsv1.RollingUpdateDaemonSetStrategyType

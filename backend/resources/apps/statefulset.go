@@ -170,7 +170,7 @@ func statefulSetStatusStrategy() registry.For[*appsv1.StatefulSet] {
 func statefulSetWarnings(s *appsv1.StatefulSetSpec) []string {
 	var warnings []string
 	for i := range s.VolumeClaimTemplates {
-		warnings = append(warnings, podspec.ClaimSpecWarnings(&s.VolumeClaimTemplates[i].Spec, specPath.Child("volumeClaimTemplates").Index(i).Child("Spec"))...)
+		warnings = append(warnings, podspec.ClaimSpecWarnings(&s.VolumeClaimTemplates[i].Spec, specPath.Child("volumeClaimTemplates").Index(i))...)
 	}
 	if l := s.RevisionHistoryLimit; l != nil && *l < 0 {
 		warnings = append(warnings, "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended")
@@ -217,7 +217,7 @@ func validateStatefulSet(s, old *appsv1.StatefulSetSpec, o podspec.Options) fiel
 		errs = append(errs, field.Invalid(specPath.Child("selector"), s.Selector, ""))
 	} else {
 		errs = append(errs, podspec.SelectorMatches(&s.Template, selector, templatePath)...)
-		if old == nil || !podspec.SameTemplate(&s.Template, &old.Template) {
+		if old == nil || !podspec.SameTemplate(&s.Template, &old.Template) || !apiequality.Semantic.DeepEqual(s.VolumeClaimTemplates, old.VolumeClaimTemplates) {
 			errs = append(errs, podspec.ValidateTemplate(asControlled(s), templatePath, o)...)
 		}
 	}

@@ -95,6 +95,6 @@ func TestStatefulSetWarnings(t *testing.T) {
 	}
 	s.Spec.VolumeClaimTemplates[0].Spec.Resources.Requests["storage"] = quantity("1500m")
 	expect(t, "warnings", statefulSets.strategy.WarningsOnCreate(t.Context(), s),
-		append([]string{`spec.volumeClaimTemplates[0].Spec.resources.requests[storage]: fractional byte value "1500m" is invalid, must be an integer`}, want...))
+		append([]string{`spec.volumeClaimTemplates[0].resources.requests[storage]: fractional byte value "1500m" is invalid, must be an integer`}, want...))
 	expect(t, "update", statefulSets.strategy.WarningsOnUpdate(t.Context(), s, s)[1:], want)
 }

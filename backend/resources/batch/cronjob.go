@@ -136,6 +136,7 @@ func cronJobStrategy(env *registry.Env) registry.For[*batchv1.CronJob] {
 
 func cronJobStatusStrategy() registry.For[*batchv1.CronJob] {
 	return registry.For[*batchv1.CronJob]{
+		SkipsMetaChanges: true,
 		PrepareForUpdate: func(_ context.Context, c, old *batchv1.CronJob) { c.Spec = old.Spec },
 		ResetFields:      map[string][]string{"batch/v1": {"spec"}},
 	}

@@ -113,6 +113,7 @@ func setFailurePolicyDefaults(p *batchv1.PodFailurePolicy) {
 func jobStrategy(env *registry.Env) registry.For[*batchv1.Job] {
 	path := field.NewPath("spec")
 	return registry.For[*batchv1.Job]{
+		ValidatesMetaOnUpdate: 1,
 		PrepareForCreate: func(_ context.Context, j *batchv1.Job) {
 			if !manual(j) {
 				generateSelector(j)

@@ -197,7 +197,9 @@ func validateJobRestartPolicy(s *batchv1.JobSpec, path *field.Path) field.ErrorL
 func validateJobUpdate(j, old *batchv1.Job, o podspec.Options) field.ErrorList {
 	path := field.NewPath("spec")
 	s, was := &j.Spec, &old.Spec
-	errs := validateJobWithSelector(s, path, o)
+	errs := append(validateGeneratedSelector(j), validateJobWithSelector(s, path, o)...)
+	// Twice, as upstream does: clients see both.
+	errs = append(errs, validateJobWithSelector(s, path, o)...)
 	errs = append(errs, completionsUpdate(s, was, path)...)
 	errs = append(errs, apivalidation.ValidateImmutableField(s.Selector, was.Selector, path.Child("selector"))...)
 	errs = append(errs, templateUpdate(j, old, path.Child("template"))...)

@@ -28,7 +28,7 @@ func strategy() registry.Strategy {
 		ValidateUpdate: func(_ context.Context, r, old *csr) field.ErrorList {
 			return validateRequestUpdate(r, old, mayChange{})
 		},
-		ValidatesMetaOnUpdate: true,
+		ValidatesMetaOnUpdate: 1,
 		ResetFields:           map[string][]string{group + "/v1": {"spec", "status"}},
 	}.Strategy()
 }
@@ -64,7 +64,7 @@ func statusStrategy(clock registry.Clock) registry.Strategy {
 		ValidateUpdate: func(_ context.Context, r, old *csr) field.ErrorList {
 			return validateRequestUpdate(r, old, mayChange{certificate: true})
 		},
-		ValidatesMetaOnUpdate: true,
+		ValidatesMetaOnUpdate: 1,
 		ResetFields:           map[string][]string{group + "/v1": {"spec"}},
 	}.Strategy()
 }
@@ -80,7 +80,7 @@ func approvalStrategy(clock registry.Clock) registry.Strategy {
 		ValidateUpdate: func(_ context.Context, r, old *csr) field.ErrorList {
 			return validateRequestUpdate(r, old, mayChange{approval: true})
 		},
-		ValidatesMetaOnUpdate: true,
+		ValidatesMetaOnUpdate: 1,
 		ResetFields:           map[string][]string{group + "/v1": {"spec", "status.certificate"}},
 	}.Strategy()
 }

@@ -24,7 +24,7 @@ func configMapResource(env *registry.Env) registry.Resource {
 		Namespaced: true,
 		Versions:   []registry.Version{{Name: "v1", New: func() scheme.Object { return &corev1.ConfigMap{} }}},
 		Strategy: registry.For[*corev1.ConfigMap]{
-			ValidatesMetaOnUpdate: true,
+			ValidatesMetaOnUpdate: 1,
 			Validate:              func(_ context.Context, c *corev1.ConfigMap) field.ErrorList { return validateConfigMap(c) },
 			ValidateUpdate:        validateConfigMapUpdate,
 		}.Strategy(),

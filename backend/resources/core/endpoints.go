@@ -34,7 +34,7 @@ func endpointsResource(env *registry.Env) registry.Resource {
 		}},
 		ListKind: "EndpointsList",
 		Strategy: registry.For[*corev1.Endpoints]{
-			ValidatesMetaOnUpdate: true,
+			ValidatesMetaOnUpdate: 1,
 			Validate:              func(_ context.Context, e *corev1.Endpoints) field.ErrorList { return validateSubsets(e.Subsets) },
 			ValidateUpdate: func(_ context.Context, e, old *corev1.Endpoints) field.ErrorList {
 				if apiequality.Semantic.DeepEqual(e.Subsets, old.Subsets) {

@@ -25,6 +25,8 @@ func limitRangeResource(env *registry.Env) registry.Resource {
 			Default: registry.Typed(defaultLimitRange),
 		}},
 		Strategy: registry.For[*corev1.LimitRange]{
+			ValidatesMetaOnUpdate: 1,
+			SkipsMetaChanges:      true,
 			PrepareForCreate: func(_ context.Context, l *corev1.LimitRange) {
 				if l.Name == "" {
 					l.Name = string(uuid.NewUUID())

@@ -25,7 +25,8 @@ func namespaceResource(env *registry.Env) registry.Resource {
 		ResetFields:      map[string][]string{"v1": {"status"}},
 	})
 	main := namespaceView(registry.For[*corev1.Namespace]{
-		PrepareForCreate: prepareNamespace,
+		ValidatesMetaOnUpdate: 1,
+		PrepareForCreate:      prepareNamespace,
 		PrepareForUpdate: func(_ context.Context, ns, old *corev1.Namespace) {
 			ns.Spec.Finalizers = old.Spec.Finalizers
 			ns.Status = old.Status
@@ -74,7 +75,6 @@ func namespaceResource(env *registry.Env) registry.Resource {
 // namespaceView adds to a strategy what all ways to write a namespace share:
 // the label with its name, and that it stays while spec.finalizers has any.
 func namespaceView(f registry.For[*corev1.Namespace]) registry.Strategy {
-	f.ValidatesMetaOnUpdate = true
 	f.ValidateName = apivalidation.ValidateNamespaceName
 	f.Canonicalize = setNameLabel
 	f.ShouldDeleteDuringUpdate = func(_ context.Context, ns, _ *corev1.Namespace) bool {

@@ -37,7 +37,7 @@ func nodeResource(env *registry.Env) registry.Resource {
 			Default: registry.Typed(defaultNode),
 		}},
 		Strategy: registry.For[*corev1.Node]{
-			ValidatesMetaOnUpdate: true,
+			ValidatesMetaOnUpdate: 1,
 			// Configuration through the API is gone: nothing keeps its fields.
 			PrepareForCreate: func(_ context.Context, n *corev1.Node) { n.Spec.ConfigSource, n.Status.Config = nil, nil },
 			PrepareForUpdate: func(_ context.Context, n, old *corev1.Node) {

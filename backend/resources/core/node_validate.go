@@ -77,11 +77,6 @@ func validatePodCIDRs(n, old *corev1.Node) field.ErrorList {
 	if !dual || len(cidrs) > 2 {
 		errs = append(errs, field.Invalid(path, cidrs, "may specify no more than one CIDR for each IP family"))
 	}
-	for i, c := range cidrs {
-		if slices.Contains(cidrs[:i], c) {
-			errs = append(errs, field.Duplicate(path.Index(i), c))
-		}
-	}
 	return errs
 }
 

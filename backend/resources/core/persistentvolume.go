@@ -2,7 +2,6 @@ package core
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -43,13 +42,15 @@ func persistentVolumeResource(env *registry.Env) registry.Resource {
 			PrepareForCreate: func(_ context.Context, pv *corev1.PersistentVolume) {
 				pv.Status = corev1.PersistentVolumeStatus{Phase: corev1.VolumePending, LastPhaseTransitionTime: now()}
 			},
-			PrepareForUpdate:    func(_ context.Context, pv, old *corev1.PersistentVolume) { pv.Status = old.Status },
-			Validate:            func(_ context.Context, pv *corev1.PersistentVolume) field.ErrorList { return validateVolume(pv, nil) },
-			ValidateUpdate:      validateVolumeUpdate,
-			WarningsOnCreate:    func(_ context.Context, pv *corev1.PersistentVolume) []string { return volumeWarnings(pv) },
-			WarningsOnUpdate:    func(_ context.Context, pv, _ *corev1.PersistentVolume) []string { return volumeWarnings(pv) },
-			DeleteReturnsObject: true,
-			ResetFields:         map[string][]string{"v1": {"status"}},
+			PrepareForUpdate:      func(_ context.Context, pv, old *corev1.PersistentVolume) { pv.Status = old.Status },
+			Validate:              func(_ context.Context, pv *corev1.PersistentVolume) field.ErrorList { return validateVolume(pv, nil) },
+			ValidateUpdate:        validateVolumeUpdate,
+			WarningsOnCreate:      func(_ context.Context, pv *corev1.PersistentVolume) []string { return volumeWarnings(pv) },
+			WarningsOnUpdate:      func(_ context.Context, pv, _ *corev1.PersistentVolume) []string { return volumeWarnings(pv) },
+			ValidatesMetaOnUpdate: 2,
+			SkipsMetaChanges:      true,
+			DeleteReturnsObject:   true,
+			ResetFields:           map[string][]string{"v1": {"status"}},
 		}.Strategy(),
 		Columns: []registry.Column{
 			printers.Name,
@@ -174,15 +175,7 @@ func volumeWarnings(pv *corev1.PersistentVolume) []string {
 			add(specPath.Child(s.name), s.since)
 		}
 	}
-	size := spec.Capacity[corev1.ResourceStorage]
-	if size.MilliValue()%1000 != 0 {
-		add(specPath.Child("capacity").Key(string(corev1.ResourceStorage)), fractionalBytes(&size))
-	}
 	return out
 }
 
 const storageClassAnnotationWarning = `deprecated since v1.8; use "storageClassName" attribute instead`
-
-func fractionalBytes(size fmt.Stringer) string {
-	return fmt.Sprintf("fractional byte value %q is invalid, must be an integer", size.String())
-}

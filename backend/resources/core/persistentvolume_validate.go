@@ -34,6 +34,8 @@ func takesMountOptions(s *corev1.PersistentVolumeSpec) bool {
 
 func validateVolumeUpdate(_ context.Context, pv, old *corev1.PersistentVolume) field.ErrorList {
 	errs := validateVolume(pv, old)
+	// Twice, as upstream does: clients see both.
+	errs = append(errs, errs...)
 	source := pv.Spec.PersistentVolumeSource
 	if was, is := old.Spec.CSI, source.CSI; was != nil && was.ControllerExpandSecretRef == nil && is != nil {
 		// It may be added later.

@@ -36,7 +36,7 @@ func persistentVolumeClaimResource(env *registry.Env) registry.Resource {
 			}),
 		}},
 		Strategy: registry.For[*corev1.PersistentVolumeClaim]{
-			ValidatesMetaOnUpdate: true,
+			ValidatesMetaOnUpdate: 1,
 			PrepareForCreate: func(_ context.Context, c *corev1.PersistentVolumeClaim) {
 				c.Status = corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimPending}
 				prepareDataSources(&c.Spec, nil)

@@ -41,7 +41,8 @@ func podResource(env *registry.Env) registry.Resource {
 
 func podStrategy(env *registry.Env) registry.For[*corev1.Pod] {
 	return registry.For[*corev1.Pod]{
-		PrepareForCreate: preparePodForCreate,
+		ValidatesMetaOnUpdate: 1,
+		PrepareForCreate:      preparePodForCreate,
 		Validate: func(_ context.Context, pod *corev1.Pod) field.ErrorList {
 			return podspec.ValidatePodCreate(pod, podspec.ForCreate(env.AllowPrivileged))
 		},

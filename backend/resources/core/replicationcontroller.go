@@ -9,6 +9,7 @@ import (
 	"pilothouse/backend/resources/podspec"
 	"pilothouse/backend/resources/printers"
 	"pilothouse/backend/resources/scale"
+	"pilothouse/backend/resources/validate"
 	"pilothouse/backend/scheme"
 
 	corev1 "k8s.io/api/core/v1"
@@ -105,6 +106,7 @@ func replicationControllerStrategy(env *registry.Env) registry.For[*corev1.Repli
 		}
 	}
 	return registry.For[*corev1.ReplicationController]{
+		ValidateName: validate.WholeNameIsDNSSubdomain,
 		PrepareForCreate: func(_ context.Context, rc *corev1.ReplicationController) {
 			rc.Status = corev1.ReplicationControllerStatus{}
 			rc.Generation = 1

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"maps"
 	"reflect"
@@ -29,9 +30,11 @@ func secretResource(env *registry.Env) registry.Resource {
 			Default: registry.Typed(defaultSecret),
 		}},
 		Strategy: registry.For[*corev1.Secret]{
-			ValidatesMetaOnUpdate: true,
+			ValidatesMetaOnUpdate: 1,
 			Validate:              func(_ context.Context, s *corev1.Secret) field.ErrorList { return validateSecret(s) },
 			ValidateUpdate:        validateSecretUpdate,
+			WarningsOnCreate:      func(_ context.Context, s *corev1.Secret) []string { return secretWarnings(s) },
+			WarningsOnUpdate:      func(_ context.Context, s, _ *corev1.Secret) []string { return secretWarnings(s) },
 		}.Strategy(),
 		Columns: []registry.Column{
 			printers.Name,
@@ -58,6 +61,18 @@ func defaultSecret(s *corev1.Secret) {
 		s.Data[k] = []byte(v)
 	}
 	s.StringData = nil
+}
+
+// secretWarnings tells when the certificate of a Secret for TLS is none, or not
+// its key's.
+func secretWarnings(s *corev1.Secret) []string {
+	if s.Type != corev1.SecretTypeTLS {
+		return nil
+	}
+	if _, err := tls.X509KeyPair(s.Data[corev1.TLSCertKey], s.Data[corev1.TLSPrivateKeyKey]); err != nil {
+		return []string{err.Error()}
+	}
+	return nil
 }
 
 func validateSecret(s *corev1.Secret) field.ErrorList {

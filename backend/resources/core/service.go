@@ -37,12 +37,11 @@ func serviceResource(env *registry.Env) registry.Resource {
 			Default: registry.Typed(defaultService),
 		}},
 		Strategy: registry.For[*corev1.Service]{
-			ValidatesMetaOnUpdate: true,
-			ValidateName:          apivalidation.NameIsDNSLabel,
-			BeginCreate:           alloc.beginCreate,
-			BeginUpdate:           alloc.beginUpdate,
-			AfterDelete:           alloc.afterDelete,
-			PrepareForCreate:      func(_ context.Context, svc *corev1.Service) { svc.Status = corev1.ServiceStatus{} },
+			ValidateName:     apivalidation.NameIsDNSLabel,
+			BeginCreate:      alloc.beginCreate,
+			BeginUpdate:      alloc.beginUpdate,
+			AfterDelete:      alloc.afterDelete,
+			PrepareForCreate: func(_ context.Context, svc *corev1.Service) { svc.Status = corev1.ServiceStatus{} },
 			PrepareForUpdate: func(_ context.Context, svc, old *corev1.Service) {
 				svc.Status = old.Status
 				dropTypeDependentFields(svc, old)

@@ -228,7 +228,7 @@ func keepAllocated(svc, old *corev1.Service) {
 			spec.ClusterIPs = slices.Clone(was.ClusterIPs)
 		}
 	}
-	if needsNodePort(old) && needsNodePort(svc) {
+	if wantsNodePorts(old) && wantsNodePorts(svc) {
 		keepNodePorts(spec.Ports, was.Ports)
 	}
 	if needsHealthCheck(old) && needsHealthCheck(svc) {

@@ -252,7 +252,10 @@ func validateSourceRanges(svc, old *corev1.Service) field.ErrorList {
 	}
 	var existing []string
 	if old != nil {
-		existing = slices.Concat(old.Spec.LoadBalancerSourceRanges, strings.Split(old.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey], ","))
+		existing = slices.Clone(old.Spec.LoadBalancerSourceRanges)
+		if annotation, set := old.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey]; set {
+			existing = append(existing, strings.Split(annotation, ",")...)
+		}
 		for i := range existing {
 			existing[i] = strings.TrimSpace(existing[i])
 		}

@@ -20,7 +20,7 @@ func serviceAccountResource(env *registry.Env) registry.Resource {
 		Namespaced: true,
 		Versions:   []registry.Version{{Name: "v1", New: func() scheme.Object { return &corev1.ServiceAccount{} }}},
 		Strategy: registry.For[*corev1.ServiceAccount]{
-			ValidatesMetaOnUpdate: true,
+			ValidatesMetaOnUpdate: 1,
 			PrepareForCreate:      func(_ context.Context, sa *corev1.ServiceAccount) { cleanSecretReferences(sa) },
 			PrepareForUpdate:      func(_ context.Context, sa, _ *corev1.ServiceAccount) { cleanSecretReferences(sa) },
 			WarningsOnCreate:      func(_ context.Context, sa *corev1.ServiceAccount) []string { return serviceAccountWarnings(sa) },

@@ -22,6 +22,7 @@ import (
 // stricter rules than those through the core group.
 func Strategy() registry.Strategy {
 	return registry.For[*corev1.Event]{
+		SkipsMetaChanges: true,
 		// Older clients name events as they like.
 		ValidateName: path.ValidatePathSegmentName,
 		Validate: func(ctx context.Context, e *corev1.Event) field.ErrorList {

@@ -47,7 +47,9 @@ func flowSchemas() registry.Resource {
 			}),
 		}},
 		Strategy: registry.For[*flowcontrolv1.FlowSchema]{
-			ValidateName: apivalidation.NameIsDNSSubdomain,
+			ValidatesMetaOnUpdate: 1,
+			SkipsMetaChanges:      true,
+			ValidateName:          apivalidation.NameIsDNSSubdomain,
 			PrepareForCreate: func(_ context.Context, s *flowcontrolv1.FlowSchema) {
 				s.Status = flowcontrolv1.FlowSchemaStatus{}
 				s.Generation = 1

@@ -49,7 +49,9 @@ func priorityLevelConfigurations() registry.Resource {
 			Default: registry.Typed(defaultLevel),
 		}},
 		Strategy: registry.For[*level]{
-			ValidateName: apivalidation.NameIsDNSSubdomain,
+			ValidatesMetaOnUpdate: 1,
+			SkipsMetaChanges:      true,
+			ValidateName:          apivalidation.NameIsDNSSubdomain,
 			PrepareForCreate: func(_ context.Context, l *level) {
 				l.Status = flowcontrolv1.PriorityLevelConfigurationStatus{}
 				l.Generation = 1

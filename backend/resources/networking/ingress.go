@@ -32,7 +32,7 @@ func ingressResource(env *registry.Env) registry.Resource {
 		Namespaced: true,
 		Versions:   []registry.Version{{Name: "v1", New: func() scheme.Object { return &networkingv1.Ingress{} }}},
 		Strategy: registry.For[*networkingv1.Ingress]{
-			ValidatesMetaOnUpdate: true,
+			ValidatesMetaOnUpdate: 1,
 			PrepareForCreate: func(_ context.Context, in *networkingv1.Ingress) {
 				in.Generation = 1
 				in.Status = networkingv1.IngressStatus{}

@@ -30,7 +30,7 @@ func ingressClassResource(env *registry.Env) registry.Resource {
 			}),
 		}},
 		Strategy: registry.For[*networkingv1.IngressClass]{
-			ValidatesMetaOnUpdate: true,
+			ValidatesMetaOnUpdate: 1,
 			PrepareForCreate:      func(_ context.Context, c *networkingv1.IngressClass) { c.Generation = 1 },
 			PrepareForUpdate: func(_ context.Context, c, old *networkingv1.IngressClass) {
 				c.Generation = nextGeneration(old.Generation, c.Spec, old.Spec)

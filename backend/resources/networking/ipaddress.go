@@ -26,7 +26,7 @@ func ipAddressResource(env *registry.Env) registry.Resource {
 		ShortNames: []string{"ip"},
 		Versions:   []registry.Version{{Name: "v1", New: func() scheme.Object { return &networkingv1.IPAddress{} }}},
 		Strategy: registry.For[*networkingv1.IPAddress]{
-			ValidatesMetaOnUpdate: true,
+			ValidatesMetaOnUpdate: 1,
 			ValidateName:          ipAddressNameFaults,
 			Validate: func(_ context.Context, ip *networkingv1.IPAddress) field.ErrorList {
 				return validateParentRef(ip.Spec.ParentRef, specPath.Child("parentRef"))

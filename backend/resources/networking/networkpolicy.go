@@ -2,6 +2,7 @@ package networking
 
 import (
 	"context"
+	"reflect"
 
 	"pilothouse/backend/registry"
 	"pilothouse/backend/resources/printers"
@@ -30,7 +31,11 @@ func networkPolicyResource(env *registry.Env) registry.Resource {
 		Strategy: registry.For[*networkingv1.NetworkPolicy]{
 			PrepareForCreate: func(_ context.Context, p *networkingv1.NetworkPolicy) { p.Generation = 1 },
 			PrepareForUpdate: func(_ context.Context, p, old *networkingv1.NetworkPolicy) {
-				p.Generation = nextGeneration(old.Generation, p.Spec, old.Spec)
+				p.Generation = old.Generation
+				// An empty list is not the same as none here.
+				if !reflect.DeepEqual(p.Spec, old.Spec) {
+					p.Generation++
+				}
 			},
 			Validate: func(_ context.Context, p *networkingv1.NetworkPolicy) field.ErrorList {
 				return policyRules{}.validate(&p.Spec)

@@ -11,6 +11,7 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	netutils "k8s.io/utils/net"
@@ -18,8 +19,11 @@ import (
 
 func serviceCIDRResource(env *registry.Env) registry.Resource {
 	status := registry.For[*networkingv1.ServiceCIDR]{
-		PrepareForUpdate: func(_ context.Context, c, old *networkingv1.ServiceCIDR) { c.Spec = old.Spec },
-		ResetFields:      map[string][]string{"networking.k8s.io/v1": {"spec"}},
+		PrepareForUpdate: func(_ context.Context, c, old *networkingv1.ServiceCIDR) {
+			c.Spec = old.Spec
+			metav1.ResetObjectMetaForStatus(&c.ObjectMeta, &old.ObjectMeta)
+		},
+		ResetFields: map[string][]string{"networking.k8s.io/v1": {"spec"}},
 	}.Strategy()
 	return registry.Resource{
 		Group:    "networking.k8s.io",
@@ -28,9 +32,8 @@ func serviceCIDRResource(env *registry.Env) registry.Resource {
 		Kind:     "ServiceCIDR",
 		Versions: []registry.Version{{Name: "v1", New: func() scheme.Object { return &networkingv1.ServiceCIDR{} }}},
 		Strategy: registry.For[*networkingv1.ServiceCIDR]{
-			ValidatesMetaOnUpdate: true,
-			PrepareForCreate:      func(_ context.Context, c *networkingv1.ServiceCIDR) { c.Status = networkingv1.ServiceCIDRStatus{} },
-			PrepareForUpdate:      func(_ context.Context, c, old *networkingv1.ServiceCIDR) { c.Status = old.Status },
+			PrepareForCreate: func(_ context.Context, c *networkingv1.ServiceCIDR) { c.Status = networkingv1.ServiceCIDRStatus{} },
+			PrepareForUpdate: func(_ context.Context, c, old *networkingv1.ServiceCIDR) { c.Status = old.Status },
 			Validate: func(_ context.Context, c *networkingv1.ServiceCIDR) field.ErrorList {
 				return validateServiceCIDRs(&c.Spec)
 			},

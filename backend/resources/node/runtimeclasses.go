@@ -36,7 +36,7 @@ func runtimeClasses() registry.Resource {
 				return append(validateRuntimeClass(c), apivalidation.ValidateImmutableField(c.Handler, old.Handler, field.NewPath("handler"))...)
 			},
 			WarningsOnUpdate:       func(_ context.Context, c, _ *nodev1.RuntimeClass) []string { return warnings(c) },
-			ValidatesMetaOnUpdate:  true,
+			ValidatesMetaOnUpdate:  1,
 			AllowCreateOnUpdate:    true,
 			RequireResourceVersion: true,
 		}.Strategy(),

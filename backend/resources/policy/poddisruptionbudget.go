@@ -19,6 +19,7 @@ import (
 
 func podDisruptionBudgetResource(env *registry.Env) registry.Resource {
 	status := registry.For[*policyv1.PodDisruptionBudget]{
+		SkipsMetaChanges: true,
 		PrepareForUpdate: func(_ context.Context, b, old *policyv1.PodDisruptionBudget) { b.Spec = old.Spec },
 		ValidateUpdate: func(_ context.Context, b, _ *policyv1.PodDisruptionBudget) field.ErrorList {
 			return validateBudgetStatus(&b.Status)
@@ -35,6 +36,7 @@ func podDisruptionBudgetResource(env *registry.Env) registry.Resource {
 		Namespaced: true,
 		Versions:   []registry.Version{{Name: "v1", New: func() scheme.Object { return &policyv1.PodDisruptionBudget{} }}},
 		Strategy: registry.For[*policyv1.PodDisruptionBudget]{
+			SkipsMetaChanges: true,
 			// Kubernetes never gave these names a rule of their own.
 			ValidateName: path.ValidatePathSegmentName,
 			PrepareForCreate: func(_ context.Context, b *policyv1.PodDisruptionBudget) {

@@ -40,7 +40,7 @@ func clusterRoleBindings() registry.Resource {
 				return append(errs, validateSameRoleRef(b.RoleRef, old.RoleRef)...)
 			},
 			AllowCreateOnUpdate:   true,
-			ValidatesMetaOnUpdate: true,
+			ValidatesMetaOnUpdate: 1,
 		}.Strategy(),
 		Columns: bindingColumns(rbacv1beta1.ClusterRoleBinding{}.SwaggerDoc()["roleRef"], "clusterRoleBinding"),
 		Cells: registry.Row(func(b *rbacv1.ClusterRoleBinding, now registry.Clock) []any {

@@ -37,7 +37,7 @@ func clusterRoles() registry.Resource {
 				})
 			},
 			AllowCreateOnUpdate:   true,
-			ValidatesMetaOnUpdate: true,
+			ValidatesMetaOnUpdate: 1,
 		}.Strategy(),
 		Columns: printers.DefaultColumns,
 		Cells: registry.Row(func(r *rbacv1.ClusterRole, _ registry.Clock) []any {

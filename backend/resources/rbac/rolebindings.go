@@ -40,7 +40,7 @@ func roleBindings() registry.Resource {
 				return append(errs, validateSameRoleRef(b.RoleRef, old.RoleRef)...)
 			},
 			AllowCreateOnUpdate:   true,
-			ValidatesMetaOnUpdate: true,
+			ValidatesMetaOnUpdate: 1,
 		}.Strategy(),
 		Columns: bindingColumns(rbacv1beta1.RoleBinding{}.SwaggerDoc()["roleRef"], "roleBinding"),
 		Cells: registry.Row(func(b *rbacv1.RoleBinding, now registry.Clock) []any {

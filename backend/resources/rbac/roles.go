@@ -30,7 +30,7 @@ func roles() registry.Resource {
 			Validate:              func(_ context.Context, r *rbacv1.Role) field.ErrorList { return validateRole(r) },
 			ValidateUpdate:        func(_ context.Context, r, _ *rbacv1.Role) field.ErrorList { return validateRole(r) },
 			AllowCreateOnUpdate:   true,
-			ValidatesMetaOnUpdate: true,
+			ValidatesMetaOnUpdate: 1,
 		}.Strategy(),
 		Columns: printers.DefaultColumns,
 		Cells: registry.Row(func(r *rbacv1.Role, _ registry.Clock) []any {

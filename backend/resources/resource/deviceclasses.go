@@ -12,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
@@ -28,7 +27,7 @@ func deviceClasses() registry.Resource {
 			New:  func() scheme.Object { return &resourcev1.DeviceClass{} },
 		}},
 		Strategy: registry.For[*resourcev1.DeviceClass]{
-			ValidateName:     apivalidation.NameIsDNSSubdomain,
+			ValidateName:     validate.WholeNameIsDNSSubdomain,
 			PrepareForCreate: func(_ context.Context, c *resourcev1.DeviceClass) { c.Generation = 1 },
 			Validate: func(_ context.Context, c *resourcev1.DeviceClass) field.ErrorList {
 				return validateClassSpec(&c.Spec, field.NewPath("spec"))
@@ -39,11 +38,9 @@ func deviceClasses() registry.Resource {
 				}
 			},
 			ValidateUpdate: func(_ context.Context, c, _ *resourcev1.DeviceClass) field.ErrorList {
-				// Twice, as upstream does: clients see both.
-				errs := validateClassSpec(&c.Spec, field.NewPath("spec"))
-				return append(errs, errs...)
+				return validateClassSpec(&c.Spec, field.NewPath("spec"))
 			},
-			ValidatesMetaOnUpdate: true,
+			ValidatesMetaOnUpdate: 1,
 			DeleteReturnsObject:   true,
 		}.Strategy(),
 		Columns: []registry.Column{printers.Name, printers.Age},

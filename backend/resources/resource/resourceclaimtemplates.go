@@ -39,9 +39,10 @@ func resourceClaimTemplates(env *registry.Env) registry.Resource {
 				return append(errs, validateTemplate(t)...)
 			},
 			ValidateUpdate: func(_ context.Context, t, old *resourcev1.ResourceClaimTemplate) field.ErrorList {
-				return append(validateTemplate(t), unchanged(t.Spec, old.Spec)...)
+				sameParameters(t.Spec.Spec.Devices.Config, old.Spec.Spec.Devices.Config)
+				return unchanged(t.Spec, old.Spec)
 			},
-			ValidatesMetaOnUpdate: true,
+			ValidatesMetaOnUpdate: 1,
 			DeleteReturnsObject:   true,
 		}.Strategy(),
 		Columns: []registry.Column{printers.Name, printers.Age},

@@ -35,7 +35,8 @@ func csiNodes() registry.Resource {
 			ValidateUpdate: func(_ context.Context, n, old *storagev1.CSINode) field.ErrorList {
 				return validateCSINodeUpdate(n, old)
 			},
-			ValidatesMetaOnUpdate:  true,
+			ValidatesMetaOnUpdate:  1,
+			SkipsMetaChanges:       true,
 			RequireResourceVersion: true,
 			DeleteReturnsObject:    true,
 		}.Strategy(),

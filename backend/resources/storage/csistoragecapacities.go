@@ -43,7 +43,7 @@ func csiStorageCapacities() registry.Resource {
 			WarningsOnUpdate: func(_ context.Context, c, _ *storagev1.CSIStorageCapacity) []string {
 				return storageCapacityWarnings(c)
 			},
-			ValidatesMetaOnUpdate:  true,
+			ValidatesMetaOnUpdate:  1,
 			RequireResourceVersion: true,
 		}.Strategy(),
 		Columns: printers.DefaultColumns,

@@ -45,7 +45,7 @@ func storageClasses() registry.Resource {
 				return validateStorageClassUpdate(c, old)
 			},
 			WarningsOnUpdate:      func(_ context.Context, c, _ *storagev1.StorageClass) []string { return storageClassWarnings(c) },
-			ValidatesMetaOnUpdate: true,
+			ValidatesMetaOnUpdate: 1,
 			DeleteReturnsObject:   true,
 		}.Strategy(),
 		Columns: []registry.Column{

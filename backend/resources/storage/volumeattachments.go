@@ -30,7 +30,8 @@ func volumeAttachments() registry.Resource {
 			return validateAttachmentUpdate(a, old)
 		},
 		ResetFields:            map[string][]string{group + "/v1": {"metadata", "spec"}},
-		ValidatesMetaOnUpdate:  true,
+		ValidatesMetaOnUpdate:  1,
+		SkipsMetaChanges:       true,
 		RequireResourceVersion: true,
 	}.Strategy()
 	attacher := printers.Column("Attacher", doc["attacher"])
@@ -57,7 +58,8 @@ func volumeAttachments() registry.Resource {
 				return validateAttachmentUpdate(a, old)
 			},
 			ResetFields:            map[string][]string{group + "/v1": {"status"}},
-			ValidatesMetaOnUpdate:  true,
+			ValidatesMetaOnUpdate:  1,
+			SkipsMetaChanges:       true,
 			RequireResourceVersion: true,
 			DeleteReturnsObject:    true,
 		}.Strategy(),

@@ -34,7 +34,7 @@ func volumeAttributesClasses() registry.Resource {
 			ValidateUpdate: func(_ context.Context, c, old *storagev1.VolumeAttributesClass) field.ErrorList {
 				return validateAttributesClassUpdate(c, old)
 			},
-			ValidatesMetaOnUpdate: true,
+			ValidatesMetaOnUpdate: 1,
 			DeleteReturnsObject:   true,
 		}.Strategy(),
 		Columns: []registry.Column{
@@ -57,10 +57,8 @@ func validateAttributesClass(c *storagev1.VolumeAttributesClass) field.ErrorList
 	return append(errs, validateParameters(c.Parameters, false, field.NewPath("parameters"))...)
 }
 
-// validateAttributesClassUpdate checks the class before and after the update's
-// own rules: upstream does it twice too, and clients see both.
 func validateAttributesClassUpdate(c, old *storagev1.VolumeAttributesClass) field.ErrorList {
-	errs := validateAttributesClass(c)
+	var errs field.ErrorList
 	if c.DriverName != old.DriverName {
 		errs = append(errs, field.Forbidden(field.NewPath("driverName"), "updates to driverName are forbidden."))
 	}

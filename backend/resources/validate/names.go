@@ -1,6 +1,8 @@
 package validate
 
 import (
+	"k8s.io/apimachinery/pkg/api/validate/content"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -27,4 +29,13 @@ func DNSSubdomain(value string, path *field.Path) field.ErrorList {
 // QualifiedName wants a name with an optional prefix of a DNS subdomain.
 func QualifiedName(value string, path *field.Path) field.ErrorList {
 	return Messages(path, value, validation.IsQualifiedName(value))
+}
+
+// WholeNameIsDNSSubdomain is the rule for names of kinds that look at whole
+// names only: what a name is to be generated from may be anything.
+func WholeNameIsDNSSubdomain(name string, prefix bool) []string {
+	if prefix {
+		return path.IsValidPathSegmentPrefix(name)
+	}
+	return content.IsDNS1123Subdomain(name)
 }

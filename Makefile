@@ -34,8 +34,8 @@ test: ## everything that CI runs
 	$(GO) vet ./...
 	$(GO) build $(BUILD) -o $(BIN) .
 	$(MAKE) e2e-modules
-	$(GO) test -timeout 20m ./...
-	$(GO) test -timeout 20m -race -short $(RACE)
+	GO=$(GO) .ci/go-test -timeout 20m -- ./...
+	GO=$(GO) .ci/go-test -timeout 20m -race -short -- $(RACE)
 	$(MAKE) e2e
 
 test-short: ## the quick part of the tests
@@ -72,7 +72,7 @@ lint: ## formatting, vet, and golangci-lint where it is installed
 e2e-modules: ## what e2e has in Go modules of its own: Helm, an API server, a controller
 	@for m in $(filter-out e2e/kubernetes/go.mod,$(wildcard e2e/*/go.mod)); do \
 		echo "$$(dirname $$m)"; \
-		(cd "$$(dirname $$m)" && $(GO) vet ./... && $(GO) build -o /dev/null ./... tool && $(GO) test -timeout 20m ./...) || exit 1; \
+		(cd "$$(dirname $$m)" && $(GO) vet ./... && $(GO) build -o /dev/null ./... tool && GO=$(GO) $(CURDIR)/.ci/go-test -timeout 20m -- ./...) || exit 1; \
 	done
 
 e2e-real: ## CoreDNS, metrics-server, cert-manager, Flux and Argo CD on the server; not in test: builds for half an hour

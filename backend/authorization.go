@@ -119,6 +119,9 @@ func (a *authorization) rules(u *request.User, namespace string) (rules []rbacv1
 		more, missing := a.policy.RulesFor(u, namespace)
 		rules, faults = append(rules, more...), missing
 	}
+	if _, ok := node.Name(u); ok && slices.Contains(types, "Node") {
+		faults = append(faults, errors.New("node authorizer does not support user rule resolution"))
+	}
 	if slices.Contains(types, structured.Webhook) {
 		faults = append(faults, errors.New("webhook authorizer does not support user rule resolution"))
 	}

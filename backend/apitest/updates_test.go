@@ -1,6 +1,7 @@
 package apitest
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -106,4 +107,67 @@ func TestManagersOfDaemonSets(t *testing.T) {
 	if fields := string(a.Object().GetManagedFields()[0].FieldsV1.Raw); !strings.Contains(fields, `"f:metadata":{"f:annotations":{".":{},"f:deprecated.daemonset.template.generation":{}}}`) {
 		t.Error(fields)
 	}
+}
+
+// TestResultsWithoutAVersion: a merge patch that takes the version away leaves
+// nothing that Kubernetes could read.
+func TestResultsWithoutAVersion(t *testing.T) {
+	c := Start(t).Admin()
+	const path = "/api/v1/namespaces/default/configmaps"
+	c.Post(path, `{"metadata":{"name":"c"},"data":{"a":"b"}}`).Must(201)
+	check := func(query, patch string, code int, part string) {
+		t.Helper()
+		a := c.Do("PATCH", path+"/c?dryRun=All"+query, patch, "Content-Type", "application/merge-patch+json").Must(code)
+		if !strings.Contains(string(a.Body), part) {
+			t.Errorf("%s %s: %s", patch, query, a.Body)
+		}
+	}
+	check("", `{"apiVersion":null}`, 400, "the name of the object (c based on URL) was undeterminable: name must be provided")
+	check("&fieldValidation=Strict", `{"apiVersion":""}`, 422, `strict decoding error: unknown field \"data\", unknown field \"metadata\"`)
+	check("", `{"apiVersion":"a/b/c"}`, 422, "unexpected GroupVersion string: a/b/c")
+	check("&fieldValidation=Strict", `{"kind":null}`, 200, `"kind":"ConfigMap"`)
+}
+
+// TestAggregationIsForAdministrators: who may write roles that gather others has
+// all rights; an update without the rule is no way round it.
+func TestAggregationIsForAdministrators(t *testing.T) {
+	s := Start(t, Options{Users: []User{{Name: "ann"}}})
+	c, ann := s.Admin(), s.As("ann")
+	const roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+	c.Post(roles, `{"metadata":{"name":"writer"},"rules":[{"apiGroups":["rbac.authorization.k8s.io"],"resources":["*"],"verbs":["create","update"]}]}`).Must(201)
+	c.Post("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", `{"metadata":{"name":"w"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"writer"},"subjects":[{"kind":"User","name":"ann"}]}`).Must(201)
+	const rule = `,"aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"none":"x"}}]}`
+	c.Post(roles, `{"metadata":{"name":"sum"}`+rule+`}`).Must(201)
+	for _, a := range []*Answer{ann.Post(roles, `{"metadata":{"name":"mine"}`+rule+`}`), ann.Do("PUT", roles+"/sum", `{"metadata":{"name":"sum"}}`)} {
+		if a.Must(403); !strings.Contains(string(a.Body), "must have cluster-admin privileges to use the aggregationRule") {
+			t.Errorf("%s", a.Body)
+		}
+	}
+}
+
+// TestPodsAsClientsWriteThem: a negative time to end is the shortest, and resources
+// of the whole pod that name none are the pod's.
+func TestPodsAsClientsWriteThem(t *testing.T) {
+	c := Start(t).Admin()
+	c.Post("/api/v1/namespaces/default/serviceaccounts", `{"metadata":{"name":"default"}}`)
+	a := c.Post("/api/v1/namespaces/default/pods?dryRun=All", `{"metadata":{"name":"p"},"spec":{"terminationGracePeriodSeconds":-1,"resources":{},"containers":[{"name":"c","image":"i","resources":{"requests":{"cpu":"1"}}}]}}`).Must(201)
+	o := a.Object().Object
+	if grace, class := o["spec"].(map[string]any)["terminationGracePeriodSeconds"], o["status"].(map[string]any)["qosClass"]; fmt.Sprint(grace) != "1" || class != "BestEffort" || len(a.Header.Values("Warning")) > 0 {
+		t.Errorf("%v, %v, %q", grace, class, a.Header.Values("Warning"))
+	}
+}
+
+// TestNamesThatPoliciesSee: a policy sees the name that was made for an object.
+func TestNamesThatPoliciesSee(t *testing.T) {
+	c := Start(t).Admin()
+	const group = "/apis/admissionregistration.k8s.io/v1/"
+	c.Post(group+"validatingadmissionpolicies", `{"metadata":{"name":"p"},"spec":{"matchConstraints":{"resourceRules":[{"operations":["CREATE"],"apiGroups":[""],"apiVersions":["v1"],"resources":["configmaps"]}]},
+		"validations":[{"expression":"!request.name.startsWith('gen-')","message":"made"}]}}`).Must(201)
+	c.Post(group+"validatingadmissionpolicybindings", `{"metadata":{"name":"p"},"spec":{"policyName":"p","validationActions":["Deny"]}}`).Must(201)
+	eventually(t, func() string {
+		if a := c.Post("/api/v1/namespaces/default/configmaps?dryRun=All", `{"metadata":{"generateName":"gen-"}}`); a.Code != 422 {
+			return string(a.Body)
+		}
+		return ""
+	})
 }

@@ -36,6 +36,12 @@ func (c *call) newWrite(name string, options runtime.Object, dryRun []string) *w
 
 func (w *write) attributes(op admission.Operation, obj, old runtime.Object, options runtime.Object) *admission.Attributes {
 	c := w.c
+	name := w.name
+	if name == "" && op == admission.Create { // made of generateName meanwhile
+		if o, ok := obj.(metav1.Object); ok {
+			name = o.GetName()
+		}
+	}
 	return &admission.Attributes{
 		Operation:   op,
 		User:        c.r.User,
@@ -44,7 +50,7 @@ func (w *write) attributes(op admission.Operation, obj, old runtime.Object, opti
 		Resource:    c.v.gvr,
 		Subresource: c.subName(),
 		Namespace:   w.namespace(),
-		Name:        w.name,
+		Name:        name,
 		Object:      obj,
 		Old:         old,
 		Options:     options,

@@ -41,6 +41,9 @@ func (c *call) create(ctx context.Context) (*request.Response, error) {
 	if obj, err = w.mutateObject(ctx, admission.Create, obj, nil); err != nil {
 		return nil, err
 	}
+	if err := c.placeInNamespace(obj); err != nil { // a webhook may have moved it
+		return nil, err
+	}
 	defer w.drop()
 	result, err := c.e.Store.Create(ctx, obj, registry.CreateOptions{
 		DryRun:   w.dryRun,

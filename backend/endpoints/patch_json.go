@@ -1,6 +1,7 @@
 package endpoints
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,7 +10,9 @@ import (
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	kjson "sigs.k8s.io/json"
 )
 
@@ -22,6 +25,9 @@ func (p *patcher) json(current, next runtime.Object) error {
 	}
 	patched, faults, err := p.patchJSON(doc)
 	if err != nil {
+		return err
+	}
+	if known, err := p.versionless(doc, patched); known || err != nil {
 		return err
 	}
 	strict, err := p.readResult(patched, next)
@@ -45,6 +51,46 @@ func (p *patcher) json(current, next runtime.Object) error {
 		return nil
 	}
 	return p.strictFault(p.shown(doc, patched), faults)
+}
+
+// versionless is for results that do not say their version: Kubernetes reads
+// those as its internal form of the kind, whose fields have no names in JSON, so
+// that nothing is left of the object. known is false for all other results, and
+// for custom resources, which have no such form.
+func (p *patcher) versionless(doc, patched []byte) (known bool, err error) {
+	var head struct {
+		APIVersion *string `json:"apiVersion"`
+	}
+	if p.c.e.Resource.Dynamic || json.Unmarshal(patched, &head) != nil {
+		return false, nil
+	}
+	if head.APIVersion != nil && *head.APIVersion != "" {
+		if _, err := schema.ParseGroupVersion(*head.APIVersion); err != nil {
+			return true, badResult(p.shown(doc, patched), err)
+		}
+		return false, nil
+	}
+	if p.validation == scheme.Strict {
+		var faults []error
+		text := p.shown(doc, patched)
+		dec := json.NewDecoder(strings.NewReader(text))
+		_, _ = dec.Token()
+		for dec.More() {
+			key, err := dec.Token()
+			if err != nil {
+				break
+			}
+			if key != "kind" && key != "apiVersion" {
+				faults = append(faults, fmt.Errorf("unknown field %q", key))
+			}
+			var value json.RawMessage
+			if dec.Decode(&value) != nil {
+				break
+			}
+		}
+		return true, badResult(text, runtime.NewStrictDecodingError(faults))
+	}
+	return true, p.c.checkName(&metav1.ObjectMeta{})
 }
 
 // shown is the patched JSON as an error shows it: Kubernetes' library for merge

@@ -10,6 +10,10 @@ func SetPodDefaults(pod *v1.Pod) {
 	pod.Annotations = dropInitContainerAnnotations(pod.Annotations)
 	syncPodIPs(&pod.Status)
 	spec := &pod.Spec
+	// In pods, not in templates of them, a negative time is the shortest one.
+	if grace := spec.TerminationGracePeriodSeconds; grace != nil && *grace < 0 {
+		spec.TerminationGracePeriodSeconds = new(int64(1))
+	}
 	for i := range spec.Containers {
 		requestsFromLimits(&spec.Containers[i].Resources)
 	}

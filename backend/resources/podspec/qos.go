@@ -4,7 +4,6 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/sets"
-	resourcehelper "k8s.io/component-helpers/resource"
 )
 
 // QOSOf gives the quality of service class of a pod: the stored one, or what
@@ -23,7 +22,7 @@ func QOSOf(pod *v1.Pod) v1.PodQOSClass {
 func ComputeQOS(s *v1.PodSpec) v1.PodQOSClass {
 	requests, limits := v1.ResourceList{}, v1.ResourceList{}
 	limitedEverywhere := true
-	if resourcehelper.IsPodLevelResourcesSet(&v1.Pod{Spec: *s}) {
+	if s.Resources != nil {
 		addCompute(requests, s.Resources.Requests)
 		limitedEverywhere = addCompute(limits, s.Resources.Limits).HasAll(v1.ResourceMemory, v1.ResourceCPU)
 	} else {

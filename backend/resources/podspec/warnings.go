@@ -49,7 +49,7 @@ func specWarnings(path *field.Path, spec *v1.PodSpec, meta *metav1.ObjectMeta) [
 	w.spreadConstraints()
 	w.annotations()
 	w.volumes()
-	w.tokenPaths()
+	w.overlaps()
 	w.names()
 	w.fractions(spec.Overhead, path.Child("spec", "overhead"))
 	w.seccompAnnotation(v1.SeccompPodAnnotationKey, spec.SecurityContext != nil && spec.SecurityContext.SeccompProfile != nil)
@@ -179,52 +179,6 @@ func ClaimSpecWarnings(s *v1.PersistentVolumeClaimSpec, path *field.Path) []stri
 	w.fraction(s.Resources.Requests, v1.ResourceStorage, path.Child("resources", "requests"))
 	w.fraction(s.Resources.Limits, v1.ResourceStorage, path.Child("resources", "limits"))
 	return w.warnings
-}
-
-// tokenPaths warns of files of projected volumes at the path of a token,
-// whichever volume that is in.
-func (w *warner) tokenPaths() {
-	tokens := sets.Set[string]{}
-	for i := range w.spec.Volumes {
-		if p := w.spec.Volumes[i].Projected; p != nil {
-			for j := range p.Sources {
-				if t := p.Sources[j].ServiceAccountToken; t != nil {
-					tokens.Insert(t.Path)
-				}
-			}
-		}
-	}
-	if len(tokens) == 0 {
-		return
-	}
-	for i := range w.spec.Volumes {
-		if w.spec.Volumes[i].Projected == nil {
-			continue
-		}
-		sources := w.path.Child("spec", "volumes").Index(i).Child("projected", "sources")
-		look := func(name string, j int, file string) {
-			if tokens.Has(file) {
-				w.warn(sources.Child(name).Index(j), "has duplicated path with ServiceAccountToken %q", file)
-			}
-		}
-		for _, s := range w.spec.Volumes[i].Projected.Sources {
-			if s.ConfigMap != nil {
-				for j, item := range s.ConfigMap.Items {
-					look("configMap", j, item.Path)
-				}
-			}
-			if s.Secret != nil {
-				for j, item := range s.Secret.Items {
-					look("secrets", j, item.Path)
-				}
-			}
-			if s.DownwardAPI != nil {
-				for j, item := range s.DownwardAPI.Items {
-					look("downwardAPI", j, item.Path)
-				}
-			}
-		}
-	}
 }
 
 // names warns of addresses and pull secrets that are there twice or empty.

@@ -31,9 +31,12 @@ func TestPodWarnings(t *testing.T) {
 		"spec.volumes[1].cephfs: deprecated in v1.28, non-functional in v1.31+",
 		"spec.volumes[2].rbd: deprecated in v1.28, non-functional in v1.31+",
 		"spec.volumes[3].glusterfs: deprecated in v1.25, non-functional in v1.26+")
+	f(`spec: {volumes: [{name: a, configMap: {name: m, items: [{key: k, path: p/}, {key: l, path: p/q}, {key: m, path: pq}, {key: o, path: ''}]}}, {name: b, projected: {sources: [{}]}}]}`,
+		`volume "a" (ConfigMap "m"): overlapping paths: "p/q" with "p"`,
+		`volume "b" (Projected) has no sources provided`)
 	f(`spec: {volumes: [{name: a, projected: {sources: [{serviceAccountToken: {path: t}}, {configMap: {name: m, items: [{key: k, path: t}]}}]}}, {name: b, ephemeral: {volumeClaimTemplate: {spec: {resources: {requests: {storage: 1500m}}}}}}]}`,
 		`spec.volumes[1].ephemeral.volumeClaimTemplate.spec.resources.requests[storage]: fractional byte value "1500m" is invalid, must be an integer`,
-		`spec.volumes[0].projected.sources.configMap[0]: has duplicated path with ServiceAccountToken "t"`)
+		`volume "a" (Projected): overlapping paths: "t" (ConfigMap "m") with "t" (ServiceAccountToken)`)
 	f(`spec: {hostAliases: [{ip: 1.1.1.1}, {ip: 1.1.1.1}], imagePullSecrets: [{name: a}, {name: a}, {}], terminationGracePeriodSeconds: -1, overhead: {memory: 100m}}`,
 		`spec.hostAliases[1].ip: duplicate ip "1.1.1.1"`,
 		`spec.imagePullSecrets[1].name: duplicate name "a"`,

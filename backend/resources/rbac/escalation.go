@@ -72,21 +72,22 @@ func checkRole(resource string, rulesOf func(scheme.Object) ([]rbacv1.PolicyRule
 		}
 		rules, aggregated := rulesOf(obj)
 		if old != nil {
-			before, wasAggregated := rulesOf(old)
-			if equality.Semantic.DeepEqual(rules, before) && aggregated == wasAggregated {
-				return nil
-			}
+			_, was := rulesOf(old)
+			aggregated = aggregated || was
 		}
 		i := request.From(ctx).Info
 		if allowed(ctx, env, u, &request.Info{IsResource: true, Verb: "escalate", Group: group, Version: "*", Resource: resource, Name: i.Name, Namespace: i.Namespace}) {
 			return nil
 		}
-		if aggregated {
-			// Whoever may label roles decides what an aggregated one allows.
-			rules = append(slices.Clone(rules), everything...)
+		forbidden := func(err error) error {
+			return apierrors.NewForbidden(schema.GroupResource{Group: group, Resource: resource}, obj.GetName(), err)
 		}
 		if err := covered(ctx, env, u, obj.GetNamespace(), rules); err != nil {
-			return apierrors.NewForbidden(schema.GroupResource{Group: group, Resource: resource}, obj.GetName(), err)
+			return forbidden(err)
+		}
+		// Whoever may label roles decides what an aggregated one allows.
+		if aggregated && covered(ctx, env, u, obj.GetNamespace(), everything) != nil {
+			return forbidden(errors.New("must have cluster-admin privileges to use the aggregationRule"))
 		}
 		return nil
 	}
@@ -98,19 +99,13 @@ var everything = []rbacv1.PolicyRule{
 }
 
 // checkBinding is for RoleBindings and ClusterRoleBindings.
-func checkBinding(resource string, of func(scheme.Object) (rbacv1.RoleRef, []rbacv1.Subject)) grants {
-	return func(env *registry.Env, ctx context.Context, obj, old scheme.Object) error {
+func checkBinding(resource string, of func(scheme.Object) rbacv1.RoleRef) grants {
+	return func(env *registry.Env, ctx context.Context, obj, _ scheme.Object) error {
 		u := request.UserFrom(ctx)
 		if free(env, u) {
 			return nil
 		}
-		ref, subjects := of(obj)
-		if old != nil {
-			oldRef, oldSubjects := of(old)
-			if ref == oldRef && equality.Semantic.DeepEqual(subjects, oldSubjects) {
-				return nil
-			}
-		}
+		ref := of(obj)
 		namespace, roles := obj.GetNamespace(), "clusterroles"
 		roleNamespace := ""
 		if ref.Kind == "Role" {

@@ -16,18 +16,12 @@ const group = "rbac.authorization.k8s.io"
 func Resources(env *registry.Env) []registry.Resource {
 	return []registry.Resource{
 		guard(env, roles(), checkRole("roles", func(o scheme.Object) ([]rbacv1.PolicyRule, bool) { return o.(*rbacv1.Role).Rules, false })),
-		guard(env, roleBindings(), checkBinding("rolebindings", func(o scheme.Object) (rbacv1.RoleRef, []rbacv1.Subject) {
-			b := o.(*rbacv1.RoleBinding)
-			return b.RoleRef, b.Subjects
-		})),
+		guard(env, roleBindings(), checkBinding("rolebindings", func(o scheme.Object) rbacv1.RoleRef { return o.(*rbacv1.RoleBinding).RoleRef })),
 		guard(env, clusterRoles(), checkRole("clusterroles", func(o scheme.Object) ([]rbacv1.PolicyRule, bool) {
 			r := o.(*rbacv1.ClusterRole)
-			return r.Rules, r.AggregationRule != nil
+			return r.Rules, r.AggregationRule != nil && len(r.AggregationRule.ClusterRoleSelectors) > 0
 		})),
-		guard(env, clusterRoleBindings(), checkBinding("clusterrolebindings", func(o scheme.Object) (rbacv1.RoleRef, []rbacv1.Subject) {
-			b := o.(*rbacv1.ClusterRoleBinding)
-			return b.RoleRef, b.Subjects
-		})),
+		guard(env, clusterRoleBindings(), checkBinding("clusterrolebindings", func(o scheme.Object) rbacv1.RoleRef { return o.(*rbacv1.ClusterRoleBinding).RoleRef })),
 	}
 }
 

@@ -41,8 +41,7 @@ func TestPodWarnings(t *testing.T) {
 		`spec.hostAliases[1].ip: duplicate ip "1.1.1.1"`,
 		`spec.imagePullSecrets[1].name: duplicate name "a"`,
 		`spec.imagePullSecrets[2].name: invalid empty name ""`,
-		`spec.overhead[memory]: fractional byte value "100m" is invalid, must be an integer`,
-		"spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1")
+		`spec.overhead[memory]: fractional byte value "100m" is invalid, must be an integer`)
 	f(`spec: {containers: [{name: c, image: i, env: [{name: A, value: x}, {name: A, value: z}, {name: A, value: $(A)1}, {name: A, value: $(A)}]}]}`,
 		`spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply`,
 		`spec.containers[0].env[3]: hides previous definition of "A", which may be dropped when using apply`)

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"pilothouse/backend/metrics"
+	"pilothouse/backend/metrics/metricstest"
 	"pilothouse/backend/request"
 )
 
@@ -232,36 +231,16 @@ func TestUsersAreInterned(t *testing.T) {
 }
 
 func TestTheCacheIsCounted(t *testing.T) {
-	count := func(line string) string {
-		t.Helper()
-		text, _, err := metrics.Text()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for l := range strings.SplitSeq(string(text), "\n") {
-			if rest, ok := strings.CutPrefix(l, "authentication_token_cache_"+line+" "); ok {
-				return rest
-			}
-		}
-		return "0"
-	}
-	cacheRequests.Reset()
-	cacheFetches.Reset()
-	cacheHits, cacheMisses = cacheRequests.WithLabelValues("hit"), cacheRequests.WithLabelValues("miss")
-	fetchesGood, fetchesErred = cacheFetches.WithLabelValues("ok"), cacheFetches.WithLabelValues("error")
+	before := metricstest.Read(t)
 	c := NewCache(tokens, CacheOptions{Known: time.Hour})
 	for _, token := range []string{"good", "good", "good", "expired", "other"} {
 		c.AuthenticateToken(t.Context(), token, nil) //nolint:errcheck // only counted
 	}
-	for line, want := range map[string]string{
-		`request_total{status="hit"}`: "2", `request_total{status="miss"}`: "3",
-		`fetch_total{status="ok"}`: "2", `fetch_total{status="error"}`: "1",
-		`active_fetch_count{status="in_flight"}`: "0", `active_fetch_count{status="blocked"}`: "0",
-	} {
-		if got := count(line); got != want {
-			t.Errorf("%s is %s, want %s", line, got, want)
-		}
-	}
+	before.Grown(t,
+		`authentication_token_cache_request_total{status="hit"} 2`, `authentication_token_cache_request_total{status="miss"} 3`,
+		`authentication_token_cache_fetch_total{status="ok"} 2`, `authentication_token_cache_fetch_total{status="error"} 1`,
+		`authentication_token_cache_active_fetch_count{status="in_flight"} 0`, `authentication_token_cache_active_fetch_count{status="blocked"} 0`,
+	)
 }
 
 func BenchmarkCachedToken(b *testing.B) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,17 +25,19 @@ func scrape(t *testing.T) string {
 }
 
 func TestRequestsAreCountedByWhatTheyAre(t *testing.T) {
+	before := figures(t)
 	info := request.ParseInfo("GET", "/apis/apps/v1/namespaces/a/deployments", false, "")
 	done := RequestBegins(&info)
 	if !strings.Contains(scrape(t), `apiserver_current_inflight_requests{request_kind="readOnly"} 1`) {
 		t.Error("a request in flight is not counted")
 	}
 	done(200, 3*time.Millisecond)
-	text := scrape(t)
-	for _, want := range []string{
+	before.grown(t,
 		`apiserver_request_total{code="200",component="apiserver",dry_run="",group="apps",resource="deployments",scope="namespace",subresource="",verb="LIST",version="v1"} 1`,
 		`apiserver_request_duration_seconds_count{component="apiserver",group="apps",resource="deployments",scope="namespace",subresource="",verb="LIST",version="v1"} 1`,
-		`apiserver_current_inflight_requests{request_kind="readOnly"} 0`,
+		`apiserver_current_inflight_requests{request_kind="readOnly"} 0`)
+	text := scrape(t)
+	for _, want := range []string{
 		"go_goroutines ",
 		"process_resident_memory_bytes ",
 	} {
@@ -70,24 +73,48 @@ func TestUnknownPathsShareOneSeries(t *testing.T) {
 	}
 }
 
-func has(t *testing.T, lines ...string) {
+// growth is the values of all series. They are the process's: tests look at how
+// much they grow, as there may be an earlier run of the same test.
+type growth map[string]float64
+
+func figures(t *testing.T) growth {
 	t.Helper()
-	text := scrape(t)
+	all := growth{}
+	for line := range strings.Lines(scrape(t)) {
+		if at := strings.LastIndexByte(line, ' '); at > 0 {
+			if n, err := strconv.ParseFloat(strings.TrimSpace(line[at:]), 64); err == nil {
+				all[line[:at]] = n
+			}
+		}
+	}
+	return all
+}
+
+// grown checks by how much series have grown; a line is a series and the number.
+func (before growth) grown(t *testing.T, lines ...string) {
+	t.Helper()
+	now := figures(t)
 	for _, line := range lines {
-		if !strings.Contains(text, line) {
-			t.Errorf("%s is not there", line)
+		at := strings.LastIndexByte(line, ' ')
+		want, err := strconv.ParseFloat(line[at+1:], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := now[line[:at]] - before[line[:at]]; got < want-1e-6 || got > want+1e-6 {
+			t.Errorf("%s has grown by %v, not by %v", line[:at], got, want)
 		}
 	}
 }
 
 func TestQueuesAreMeasured(t *testing.T) {
+	before := figures(t)
 	q := NewQueue("tested", workqueue.NewTypedItemExponentialFailureRateLimiter[string](time.Nanosecond, time.Nanosecond))
 	q.Add("a")
 	q.Add("a") // it waits already
 	q.Add("b")
-	has(t, `workqueue_depth{name="tested"} 2`, `workqueue_adds_total{name="tested"} 2`, `workqueue_unfinished_work_seconds{name="tested"} 0`)
+	before.grown(t, `workqueue_depth{name="tested"} 2`, `workqueue_adds_total{name="tested"} 2`, `workqueue_unfinished_work_seconds{name="tested"} 0`)
 	key, _ := q.Get()
-	has(t, `workqueue_depth{name="tested"} 1`, `workqueue_queue_duration_seconds_count{name="tested"} 1`, `workqueue_work_duration_seconds_count{name="tested"} 0`)
+	before.grown(t, `workqueue_depth{name="tested"} 1`, `workqueue_queue_duration_seconds_count{name="tested"} 1`, `workqueue_work_duration_seconds_count{name="tested"} 0`)
 	if text := scrape(t); strings.Contains(text, `workqueue_longest_running_processor_seconds{name="tested"} 0`+"\n") {
 		t.Error("work that goes on takes no time")
 	}
@@ -97,7 +124,7 @@ func TestQueuesAreMeasured(t *testing.T) {
 		key, _ := q.Get()
 		q.Done(key)
 	}
-	has(t, `workqueue_depth{name="tested"} 0`, `workqueue_adds_total{name="tested"} 3`, `workqueue_retries_total{name="tested"} 1`,
+	before.grown(t, `workqueue_depth{name="tested"} 0`, `workqueue_adds_total{name="tested"} 3`, `workqueue_retries_total{name="tested"} 1`,
 		`workqueue_work_duration_seconds_count{name="tested"} 3`, `workqueue_longest_running_processor_seconds{name="tested"} 0`)
 	q.ShutDown()
 	if _, shut := q.Get(); !shut {
@@ -107,6 +134,7 @@ func TestQueuesAreMeasured(t *testing.T) {
 
 func TestWatchEventsAreCountedWithTheirSizes(t *testing.T) {
 	gvr := schema.GroupVersionResource{Group: "tested", Version: "v1", Resource: "things"}
+	before := figures(t)
 	w := WatchEventsOf(gvr)
 	if WatchEventsOf(gvr) != w {
 		t.Error("a resource has two counters")
@@ -114,7 +142,7 @@ func TestWatchEventsAreCountedWithTheirSizes(t *testing.T) {
 	for _, size := range []int{100, 1024, 1025, 1 << 20} {
 		w.Sent(size)
 	}
-	has(t, `apiserver_watch_events_total{group="tested",resource="things",version="v1"} 4`,
+	before.grown(t, `apiserver_watch_events_total{group="tested",resource="things",version="v1"} 4`,
 		`apiserver_watch_events_sizes_bucket{group="tested",resource="things",version="v1",le="1024"} 2`,
 		`apiserver_watch_events_sizes_bucket{group="tested",resource="things",version="v1",le="2048"} 3`,
 		`apiserver_watch_events_sizes_bucket{group="tested",resource="things",version="v1",le="131072"} 3`,
@@ -123,10 +151,11 @@ func TestWatchEventsAreCountedWithTheirSizes(t *testing.T) {
 }
 
 func TestCallsOfStorageAreCounted(t *testing.T) {
+	before := figures(t)
 	s := NewStorage("tested", "things")
 	s.Called(StorageCreate, time.Now().Add(-time.Millisecond), nil)
 	s.Called(StorageCreate, time.Now(), errors.New("no"))
-	has(t, `etcd_request_duration_seconds_count{group="tested",operation="create",resource="things"} 2`,
+	before.grown(t, `etcd_request_duration_seconds_count{group="tested",operation="create",resource="things"} 2`,
 		`etcd_requests_total{group="tested",operation="create",resource="things"} 2`,
 		`etcd_request_errors_total{group="tested",operation="create",resource="things"} 1`)
 }
@@ -149,8 +178,9 @@ func BenchmarkStorageCall(b *testing.B) {
 }
 
 func TestPanicsEndNoProcess(t *testing.T) {
+	before := figures(t)
 	Guarded("tested", func() { panic("boom") })()
-	has(t, `pilothouse_panics_total{in="tested"} 1`)
+	before.grown(t, `pilothouse_panics_total{in="tested"} 1`)
 	runs := 0
 	Kept(t.Context(), "tested", func() {
 		if runs++; runs == 1 {
@@ -166,5 +196,5 @@ func TestPanicsEndNoProcess(t *testing.T) {
 	if runs != 3 {
 		t.Errorf("it goes on after the end: %d", runs)
 	}
-	has(t, `pilothouse_panics_total{in="tested"} 3`)
+	before.grown(t, `pilothouse_panics_total{in="tested"} 3`)
 }

@@ -2,13 +2,12 @@ package policy_test
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"pilothouse/backend/apitest"
-	"pilothouse/backend/metrics"
+	"pilothouse/backend/metrics/metricstest"
 )
 
 const group = "/apis/admissionregistration.k8s.io/v1/"
@@ -79,9 +78,9 @@ func TestChecksAreCounted(t *testing.T) {
 	validating("counted-ignores", "object.data.missing == 'x'", "Ignore", "Deny")
 	validating("counted-denies", "false", "Fail", "Deny")
 	s.policy("Mutating", "counted-changes", `{reinvocationPolicy: Never, `+ofMaps+", "+own+`, mutations: [{patchType: JSONPatch, jsonPatch: {expression: "[JSONPatch{op: 'add', path: '/metadata/labels', value: {'by': 'policy'}}]"}}]}`, "")
-	before := counts(t)
+	before := metricstest.Read(t)
 	refused(t, s.try(configMaps+dry, configMap("counted", "")), 422, "counted-denies")
-	after := counts(t)
+	after := metricstest.Read(t)
 	for _, one := range []string{
 		`apiserver_validating_admission_policy_check_total{enforcement_action="warn",error_type="no_error",policy="counted-warns",policy_binding="counted-warns"}`,
 		`apiserver_validating_admission_policy_check_total{enforcement_action="audit",error_type="no_error",policy="counted-warns",policy_binding="counted-warns"}`,
@@ -95,24 +94,6 @@ func TestChecksAreCounted(t *testing.T) {
 			t.Errorf("%s: %v, then %v", one, before[one], after[one])
 		}
 	}
-}
-
-// counts are the values of all series, which are those of all tests.
-func counts(t *testing.T) map[string]float64 {
-	t.Helper()
-	text, _, err := metrics.Text()
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]float64{}
-	for line := range strings.Lines(string(text)) {
-		if at := strings.LastIndexByte(line, ' '); at > 0 {
-			if n, err := strconv.ParseFloat(strings.TrimSpace(line[at:]), 64); err == nil {
-				all[line[:at]] = n
-			}
-		}
-	}
-	return all
 }
 
 func TestValidating(t *testing.T) {

@@ -31,7 +31,9 @@ import (
 // what the storage holds.
 func (s *Server) loadRegistry() (err error) {
 	o := s.options
-	if s.registry, err = registry.New(registry.Options{Engine: s.engine, Server: s.noteName()}); err != nil {
+	if s.registry, err = registry.New(registry.Options{
+		Engine: s.engine, Server: s.noteName(), DeleteCollectionWorkers: o.Limits.DeleteCollectionWorkers,
+	}); err != nil {
 		return err
 	}
 	s.tokens, s.access, s.streams = &registry.Tokens{}, &registry.Access{}, &registry.Streams{}

@@ -12,7 +12,6 @@ var ignoredFlags = map[string]bool{
 	"apiserver-count":                             false,
 	"contention-profiling":                        true,
 	"default-watch-cache-size":                    false,
-	"delete-collection-workers":                   false,
 	"enable-logs-handler":                         true,
 	"endpoint-reconciler-type":                    false,
 	"etcd-compaction-interval":                    false,

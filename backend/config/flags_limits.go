@@ -21,6 +21,9 @@ type Limits struct {
 	// MinRequestTimeout is the least time after which a watch without a
 	// timeout of its own ends.
 	MinRequestTimeout int
+	// DeleteCollectionWorkers is how many objects of a collection are deleted at
+	// the same time.
+	DeleteCollectionWorkers int
 }
 
 func (o *Limits) addFlags(fs *pflag.FlagSet) {
@@ -30,6 +33,7 @@ func (o *Limits) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.FlowControl, "enable-priority-and-fairness", true, "Lets requests take turns by FlowSchemas and PriorityLevelConfigurations; the two limits above add up to the seats then.")
 	fs.DurationVar(&o.RequestTimeout, "request-timeout", time.Minute, "How long a request may take, unless it is a watch or a stream.")
 	fs.IntVar(&o.MinRequestTimeout, "min-request-timeout", 1800, "The least number of seconds after which a watch ends that names no timeout itself.")
+	fs.IntVar(&o.DeleteCollectionWorkers, "delete-collection-workers", 32, "How many objects of a collection that is deleted are deleted at the same time. 1 deletes them one after the other.")
 }
 
 func (o *Limits) check() error {
@@ -44,6 +48,8 @@ func (o *Limits) check() error {
 		return errors.New("--request-timeout must be positive")
 	case o.MinRequestTimeout < 0:
 		return errors.New("--min-request-timeout can not be negative value")
+	case o.DeleteCollectionWorkers < 1:
+		return errors.New("--delete-collection-workers must be at least 1")
 	}
 	return nil
 }

@@ -47,6 +47,9 @@ type Options struct {
 	// FutureWait is how long a read waits for a resourceVersion that is not
 	// there yet, 3 s when 0.
 	FutureWait time.Duration
+	// DeleteCollectionWorkers is how many objects of a collection are deleted at
+	// the same time; 0 is one after the other.
+	DeleteCollectionWorkers int
 }
 
 // New gives an empty Registry over an engine that has been opened and not been

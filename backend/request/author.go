@@ -31,6 +31,17 @@ func (r *Request) AuthorNote(server string) []byte {
 	if r == nil {
 		return nil
 	}
+	// One request may write much, and from several goroutines, which must not
+	// read headers at the same time.
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.author == nil {
+		r.author = r.writeAuthor(server)
+	}
+	return r.author
+}
+
+func (r *Request) writeAuthor(server string) []byte {
 	a := Author{AuditID: r.ID, Verb: r.Info.Verb, URI: cut(r.RawPath), From: cut(r.RemoteAddr), At: r.Received.UTC(), Server: server}
 	if r.Header != nil {
 		a.Agent = cut(r.Header.Get("User-Agent"))

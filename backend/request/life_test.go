@@ -2,6 +2,7 @@ package request
 
 import (
 	"encoding/json"
+	"sync"
 	"testing"
 	"time"
 
@@ -72,5 +73,31 @@ func TestDetailsAreBounded(t *testing.T) {
 	follow(now.Add(time.Second))
 	if taken != 4 {
 		t.Error(taken)
+	}
+}
+
+// countingHeader is a header that must not be read by two at once: the race
+// detector sees it.
+type countingHeader struct{ reads int }
+
+func (h *countingHeader) Get(string) string             { h.reads++; return "kubectl" }
+func (h *countingHeader) Values(string) []string        { return nil }
+func (h *countingHeader) Each(func(name, value string)) {}
+
+// A request that deletes a collection writes from several goroutines.
+func TestAuthorNoteIsWrittenOnce(t *testing.T) {
+	h := &countingHeader{}
+	r := &Request{ID: "one", Header: h, User: &User{Name: "jane"}}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if a, ok := ReadAuthor(r.AuthorNote("a")); !ok || a.User != "jane" || a.Agent != "kubectl" || a.Server != "a" {
+				t.Errorf("%+v %v", a, ok)
+			}
+		})
+	}
+	wg.Wait()
+	if h.reads != 1 {
+		t.Errorf("the header was read %d times", h.reads)
 	}
 }

@@ -76,6 +76,7 @@ type Request struct {
 	// bodies tells that the audit event has the body.
 	bodies    bool
 	note      *ObjectNote
+	author    []byte // what AuthorNote gives
 	life      *Life
 	wantsBody bool
 	readBody  []byte

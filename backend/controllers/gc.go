@@ -45,8 +45,10 @@ type collector struct {
 	owners     map[item][]metav1.OwnerReference // what dependents holds for an item, to take it out again
 }
 
-// collectors is the number of workers.
-const collectors = 4
+// collectors is the number of workers, Kubernetes' --concurrent-gc-syncs, and of
+// dependents that are orphaned at the same time. Most of their time they wait for
+// the disk, together.
+const collectors = 20
 
 func newCollector(d Deps) func(context.Context) error {
 	c := &collector{Deps: d, q: loop.NewQueue[item]("garbage_collector_attempt_to_delete"), dependents: map[types.UID]map[item]bool{}, waiting: map[item]bool{}, owners: map[item][]metav1.OwnerReference{}}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pilothouse/backend/client"
+	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/registry"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -202,7 +203,7 @@ func (c *collector) unblock(ctx context.Context, it item, owner types.UID) error
 // orphan takes the owner out of its dependents' references, then the finalizer
 // off the owner.
 func (c *collector) orphan(ctx context.Context, it item) error {
-	for _, d := range c.dependentsOf(it.uid) {
+	err := loop.Each(ctx, collectors, c.dependentsOf(it.uid), func(ctx context.Context, d item) error {
 		err := c.change(ctx, d, func(l *lifeline) (map[string]any, bool) {
 			refs := slices.DeleteFunc(slices.Clone(l.Metadata.OwnerReferences), func(r metav1.OwnerReference) bool { return r.UID == it.uid })
 			return map[string]any{"ownerReferences": refs}, len(refs) != len(l.Metadata.OwnerReferences)
@@ -210,6 +211,10 @@ func (c *collector) orphan(ctx context.Context, it item) error {
 		if err != nil {
 			return fmt.Errorf("orphan %s %s: %w", d.resource, d.name, err)
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return c.removeFinalizer(ctx, it, metav1.FinalizerOrphanDependents)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"pilothouse/backend/controllers/loop"
 	"pilothouse/backend/registry"
@@ -37,6 +38,7 @@ type terminator struct{ Deps }
 
 // remains is what deleting a namespace's content left behind.
 type remains struct {
+	mu         sync.Mutex // guards the fields below while resources are emptied
 	resources  map[schema.GroupResource]int
 	finalizers map[string]int
 	// failures are errors of deletes.
@@ -79,9 +81,37 @@ func ignoreNotFound(err error) error {
 	return err
 }
 
-// empty deletes everything in a namespace and counts what is still there.
+// atATime is how many resources of a namespace are emptied at the same time: most
+// of that is waiting for the disk.
+const atATime = 8
+
+// empty deletes everything in a namespace and counts what is still there. Pods go
+// first, and alone as long as there are any: what they use is there until they
+// have ended (OrderedNamespaceDeletion of Kubernetes).
 func (t *terminator) empty(ctx context.Context, name string) *remains {
 	left := &remains{resources: map[schema.GroupResource]int{}, finalizers: map[string]int{}}
+	entries := t.emptied()
+	podsFirst := slices.IndexFunc(entries, func(e *registry.Entry) bool { return e.GVR() == pods })
+	if podsFirst >= 0 {
+		t.emptyResource(ctx, entries[podsFirst], name, left)
+		if len(left.resources) > 0 || len(left.failures) > 0 {
+			return left
+		}
+	}
+	err := loop.Each(ctx, atATime, entries, func(ctx context.Context, e *registry.Entry) error {
+		t.emptyResource(ctx, e, name, left)
+		return nil
+	})
+	if err != nil {
+		left.failed(err)
+	}
+	t.emptyRemote(ctx, name, left)
+	return left
+}
+
+// emptied are the resources here whose objects are in namespaces, one version of
+// each.
+func (t *terminator) emptied() (entries []*registry.Entry) {
 	seen := map[*registry.Store]bool{}
 	for _, group := range t.Registry.Table().Groups() {
 		for _, version := range group.Versions {
@@ -90,12 +120,11 @@ func (t *terminator) empty(ctx context.Context, name string) *remains {
 					continue
 				}
 				seen[e.Store] = true
-				t.emptyResource(ctx, e, name, left)
+				entries = append(entries, e)
 			}
 		}
 	}
-	t.emptyRemote(ctx, name, left)
-	return left
+	return entries
 }
 
 func can(r *registry.Resource, verb string) bool { return loop.Can(r, verb) }
@@ -104,7 +133,7 @@ func (t *terminator) emptyResource(ctx context.Context, e *registry.Entry, name 
 	gr := e.Resource.GroupResource()
 	list, err := e.Store.List(ctx, registry.ListOptions{Namespace: name, Limit: 1})
 	if err != nil {
-		left.failures = append(left.failures, err)
+		left.failed(err)
 		return
 	}
 	if len(list.Items) == 0 {
@@ -112,13 +141,15 @@ func (t *terminator) emptyResource(ctx context.Context, e *registry.Entry, name 
 	}
 	background := metav1.DeletePropagationBackground
 	if err := t.Client.DeleteCollection(ctx, e.GVR(), name, &metav1.DeleteOptions{PropagationPolicy: &background}, metav1.ListOptions{}); err != nil {
-		left.failures = append(left.failures, fmt.Errorf("%s: %w", gr, err))
+		left.failed(fmt.Errorf("%s: %w", gr, err))
 	}
 	list, err = e.Store.List(ctx, registry.ListOptions{Namespace: name})
 	if err != nil {
-		left.failures = append(left.failures, err)
+		left.failed(err)
 		return
 	}
+	left.mu.Lock()
+	defer left.mu.Unlock()
 	for _, o := range list.Items {
 		left.resources[gr]++
 		var meta struct {
@@ -132,6 +163,12 @@ func (t *terminator) emptyResource(ctx context.Context, e *registry.Entry, name 
 			}
 		}
 	}
+}
+
+func (r *remains) failed(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failures = append(r.failures, err)
 }
 
 // report writes the conditions that say how far the deletion is, in the words

@@ -32,6 +32,10 @@ const (
 	nodeQuarantine = 40 * time.Second
 )
 
+// removers is how many pods are removed at the same time: most of that is waiting
+// for the disk, and that they do together.
+const removers = 16
+
 // podCollector removes pods that nobody else will: ended ones when there are too
 // many, those of a node that went away, those that are being deleted and never
 // had a node. A node counts as gone only when it was seen before: pods may be
@@ -59,7 +63,7 @@ func newPodCollector(d Deps) func(context.Context) error {
 	return func(ctx context.Context) error {
 		return loop.Together(ctx, pods.Run, gone.Run, c.count,
 			func(ctx context.Context) error { return c.nodes.Work(ctx, 1, c.orphaned) },
-			func(ctx context.Context) error { return c.pods.Work(ctx, 1, c.unscheduled) })
+			func(ctx context.Context) error { return c.pods.Work(ctx, removers, c.unscheduled) })
 	}
 }
 
@@ -98,11 +102,15 @@ func hasEnded(store *registry.Store, o *watchcache.Object) bool {
 func (c *podCollector) count(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if c.ended.Swap(false) {
-			for _, p := range c.tooMany() {
-				if err := c.remove(ctx, p, nil); err != nil {
+			err := loop.Each(ctx, removers, c.tooMany(), func(ctx context.Context, p *corev1.Pod) error {
+				err := c.remove(ctx, p, nil)
+				if err != nil {
 					klog.ErrorS(err, "Ended pod cannot be removed", "pod", klog.KObj(p))
-					c.ended.Store(true)
 				}
+				return err
+			})
+			if err != nil {
+				c.ended.Store(true)
 			}
 		}
 		loop.Wait(ctx, podCheckPeriod)
@@ -180,24 +188,28 @@ var goneCondition = &corev1.PodCondition{
 
 // removeAll removes the pods of a node that want chooses.
 func (c *podCollector) removeAll(ctx context.Context, node string, condition *corev1.PodCondition, want func(*corev1.Pod) bool) error {
-	var first error
-	for _, p := range c.podsThat(func(s *registry.Store, o *watchcache.Object) bool { return loop.Field(s, o, "spec.nodeName") == node }) {
-		if !want(p) {
-			continue
-		}
-		if err := c.remove(ctx, p, condition); err != nil && first == nil {
-			first = err
-		}
-	}
-	return first
+	all := c.podsThat(func(s *registry.Store, o *watchcache.Object) bool { return loop.Field(s, o, "spec.nodeName") == node })
+	return loop.Each(ctx, removers, slices.DeleteFunc(all, func(p *corev1.Pod) bool { return !want(p) }), func(ctx context.Context, p *corev1.Pod) error {
+		return c.remove(ctx, p, condition)
+	})
 }
 
 // unscheduled removes a pod that is being deleted and on no node.
 func (c *podCollector) unscheduled(ctx context.Context, key types.NamespacedName) error {
-	for _, p := range c.podsThat(func(_ *registry.Store, o *watchcache.Object) bool { return loop.NameOf(o) == key }) {
-		if p.DeletionTimestamp != nil && p.Spec.NodeName == "" {
-			return c.remove(ctx, p, nil)
-		}
+	store := c.Registry.Store("", "pods")
+	if store == nil {
+		return nil
+	}
+	o := store.Peek(key.Namespace, key.Name)
+	if o == nil {
+		return nil
+	}
+	obj, err := store.Decode(o)
+	if err != nil {
+		return err
+	}
+	if p := obj.(*corev1.Pod); p.DeletionTimestamp != nil && p.Spec.NodeName == "" {
+		return c.remove(ctx, p, nil)
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ package loop
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"pilothouse/backend/admission/quota"
@@ -65,6 +67,32 @@ func Wait(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-t.C:
 	}
+}
+
+// Each calls do for every item, so many at a time, and gives the first error in
+// the order of the items; an error keeps nobody from being next. So what each of
+// them writes is synced together. When ctx ends no more are begun.
+func Each[T any](ctx context.Context, workers int, items []T, do func(context.Context, T) error) error {
+	if len(items) == 0 {
+		return nil
+	}
+	var next atomic.Int64
+	errs := make([]error, len(items))
+	var wg sync.WaitGroup
+	for range min(workers, len(items)) {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(items)) && ctx.Err() == nil; i = next.Add(1) - 1 {
+				errs[i] = Protect(ctx, func(ctx context.Context) error { return do(ctx, items[i]) })
+			}
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
 }
 
 // Together runs functions until the first one returns, ends the others and

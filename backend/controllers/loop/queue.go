@@ -49,6 +49,10 @@ func (q *Queue[K]) Work(ctx context.Context, workers int, do func(context.Contex
 				if shut {
 					return ctx.Err()
 				}
+				if ctx.Err() != nil { // what still waits would only fail
+					q.q.Done(key)
+					return ctx.Err()
+				}
 				err := Protect(ctx, func(ctx context.Context) error { return do(ctx, key) })
 				q.q.Done(key)
 				if err == nil {

@@ -288,7 +288,8 @@ func (s *Server) shutdown() {
 	}
 }
 
-// Close ends everything and closes the storage. It is idempotent.
+// Close ends everything and closes the storage: first whoever makes requests, then
+// what records them, then what they read and write. It is idempotent.
 func (s *Server) Close() {
 	s.stop()
 	if s.http != nil {
@@ -310,12 +311,16 @@ func (s *Server) Close() {
 	}
 }
 
-// backgroundGrace is how long controllers and the like may take to end.
+// backgroundGrace is how long controllers, the dashboard and the like may take to
+// end.
 const backgroundGrace = 10 * time.Second
 
 func (s *Server) waitForBackground() {
 	ended := make(chan struct{})
 	go metrics.Guarded("server", func() {
+		if s.dashboard != nil {
+			s.dashboard.Close() // it asks the API, too
+		}
 		s.background.Wait()
 		close(ended)
 	})()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"pilothouse/backend/config"
+	"pilothouse/backend/metrics/metricstest"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -186,5 +188,76 @@ func TestAuditWhileTheWebhookIsOut(t *testing.T) {
 	}
 	if out != 0 {
 		t.Error("there was no outage")
+	}
+}
+
+// A stop loses no event: of every write that was answered, whoever made it, the
+// next server's journal has one, also when clients and controllers are at work
+// until the last moment.
+func TestAStopLosesNoEvent(t *testing.T) {
+	dir := t.TempDir()
+	before := metricstest.Read(t)
+	s := Start(t, Options{DataDir: dir})
+	const maps = "/api/v1/namespaces/default/configmaps"
+	var mu sync.Mutex
+	answered := map[string]bool{}
+	var writers sync.WaitGroup
+	for i := range 8 {
+		c := s.Admin()
+		writers.Go(func() {
+			for n := range 500 {
+				name := fmt.Sprintf("w%d-%d", i, n)
+				// An owner that is not there: the collector deletes it.
+				body := `{"metadata":{"name":"` + name + `","ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"none","uid":"none"}]}}`
+				r, err := http.NewRequestWithContext(t.Context(), "POST", s.URL()+maps, strings.NewReader(body))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				r.Header.Set("Content-Type", "application/json")
+				p, err := c.s.admin.Do(r)
+				if err != nil {
+					return // the server has stopped
+				}
+				code := p.StatusCode
+				io.Copy(io.Discard, p.Body) //nolint:errcheck // the code is all
+				p.Body.Close()
+				if code == 201 {
+					mu.Lock()
+					answered[name] = true
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	eventually(t, func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		if n := len(answered); n < 300 {
+			return fmt.Sprintf("%d writes", n)
+		}
+		return ""
+	})
+	s.Stop()
+	writers.Wait()
+	before.Grown(t, `apiserver_audit_error_total{plugin="journal"} 0`)
+
+	s = Start(t, Options{DataDir: dir})
+	events := s.Admin().Get("/debug/audit?verb=create&resource=configmaps&namespace=default&limit=5000").Must(200)
+	var list struct{ Events []auditv1.Event }
+	if err := json.Unmarshal(events.Body, &list); err != nil {
+		t.Fatal(err)
+	}
+	kept := map[string]bool{}
+	for _, e := range list.Events {
+		if e.ObjectRef != nil {
+			kept[e.ObjectRef.Name] = true
+		}
+	}
+	for name := range answered {
+		if !kept[name] {
+			t.Errorf("the event of %s is lost; %d of %d are there", name, len(kept), len(answered))
+			return
+		}
 	}
 }

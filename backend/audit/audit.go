@@ -8,10 +8,13 @@ package audit
 import (
 	"context"
 	"errors"
+	"sync/atomic"
+	"time"
 
 	"pilothouse/backend/request"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
 )
 
 // Sink is where events go. Write may be called by many at once; e is only valid
@@ -35,13 +38,27 @@ type Options struct {
 }
 
 // Auditor makes events of requests. Its Filter and Failure are filters.
-type Auditor struct{ Options }
+type Auditor struct {
+	Options
+
+	// open is how many requests have a record that is not finished. idle is told
+	// when there is none, from when closing is set.
+	open    atomic.Int64
+	closing atomic.Bool
+	idle    chan struct{}
+}
 
 // New gives an Auditor.
-func New(o Options) *Auditor { return &Auditor{o} }
+func New(o Options) *Auditor { return &Auditor{Options: o, idle: make(chan struct{}, 1)} }
 
-// Close closes the sinks; events after it are lost.
+// openGrace is how long Close waits for requests that were cut off and have not
+// ended yet.
+const openGrace = 2 * time.Second
+
+// Close waits a moment for the events of requests that have begun, and closes the
+// sinks; events after it are lost.
 func (a *Auditor) Close(ctx context.Context) error {
+	a.wait(ctx)
 	var errs []error
 	for _, s := range a.Sinks {
 		errs = append(errs, s.Close(ctx))
@@ -50,6 +67,30 @@ func (a *Auditor) Close(ctx context.Context) error {
 		errs = append(errs, a.Journal.Close(ctx))
 	}
 	return errors.Join(errs...)
+}
+
+func (a *Auditor) wait(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, openGrace)
+	defer cancel()
+	a.closing.Store(true)
+	for a.open.Load() > 0 {
+		select {
+		case <-a.idle:
+		case <-ctx.Done():
+			klog.InfoS("Requests do not end, their audit events will be lost", "requests", a.open.Load())
+			return
+		}
+	}
+}
+
+// ended takes a request out of those that Close waits for.
+func (a *Auditor) ended() {
+	if a.open.Add(-1) == 0 && a.closing.Load() {
+		select {
+		case a.idle <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // write gives an event to all sinks; an error tells that one did not take it.

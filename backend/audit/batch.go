@@ -49,6 +49,8 @@ type batcher struct {
 	filing *batch
 	held   int // events that wait or are being sent
 	closed bool
+	// late tells that an event has come after the end.
+	late bool
 
 	wake    chan struct{} // there is a full batch
 	closing chan struct{}
@@ -81,13 +83,16 @@ var errFull = errors.New("audit buffer queue blocked")
 func (b *batcher) Write(e *Event) error {
 	line := b.to.encode(e)
 	b.mu.Lock()
-	if b.closed || b.held >= b.o.BufferSize {
-		err := errFull
-		if b.closed {
-			err = errClosed
-		}
+	if b.closed {
+		first := !b.late
+		b.late = true
 		b.mu.Unlock()
-		lose(b.plugin, 1, err)
+		loseLate(b.plugin, first)
+		return nil
+	}
+	if b.held >= b.o.BufferSize {
+		b.mu.Unlock()
+		lose(b.plugin, 1, errFull)
 		return nil
 	}
 	b.held++

@@ -30,6 +30,7 @@ func (a *Auditor) Filter(next request.Handler) request.Handler {
 		if err := rec.emit(auditv1.StageRequestReceived); err != nil {
 			rejected.Inc()
 			klog.ErrorS(err, "Request is refused, it cannot be audited", "audit-ID", r.ID)
+			rec.release()
 			return refusal(r), nil
 		}
 		defer rec.onPanic()
@@ -108,6 +109,7 @@ const maxRoom = 64 << 10
 func (a *Auditor) begin(r *request.Request, c *Config) *record {
 	rec := records.Get().(*record)
 	rec.a, rec.r, rec.c = a, r, c
+	a.open.Add(1)
 	rec.level = c.Level
 	if c.Level == auditv1.LevelNone {
 		rec.level = auditv1.LevelMetadata // as the journal keeps it
@@ -134,6 +136,7 @@ func (a *Auditor) begin(r *request.Request, c *Config) *record {
 
 // release gives the record back; nothing may use it any more.
 func (rec *record) release() {
+	defer rec.a.ended()
 	room, notes := rec.room, rec.annotations[:0]
 	if cap(room) > maxRoom {
 		room = nil

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"gopkg.in/natefinch/lumberjack.v2"
 )
@@ -159,12 +160,16 @@ type blocking struct {
 	plugin string
 	to     destination
 	strict bool
+	late   atomic.Bool // an event has come after the end
 }
 
 // Write sends the event.
 func (b *blocking) Write(e *Event) error {
 	err := b.to.send(context.Background(), b.to.encode(e), 1)
-	if err != nil {
+	switch {
+	case errors.Is(err, errClosed):
+		loseLate(b.plugin, !b.late.Swap(true))
+	case err != nil:
 		lose(b.plugin, 1, err)
 	}
 	if !b.strict {

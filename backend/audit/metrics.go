@@ -33,6 +33,15 @@ var (
 	}()
 )
 
+// loseLate counts an event that came after the end. Only the first is logged:
+// whatever still makes requests then makes many.
+func loseLate(plugin string, first bool) {
+	lost.WithLabelValues(plugin).Inc()
+	if first {
+		klog.ErrorS(errClosed, "An audit event is lost, as will be those after it", "plugin", plugin)
+	}
+}
+
 // lose counts events that a plugin could not keep.
 func lose(plugin string, n int, err error) {
 	lost.WithLabelValues(plugin).Add(float64(n))

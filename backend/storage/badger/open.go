@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
+	"runtime/debug"
+	"sync"
 
 	"pilothouse/backend/storage"
 
@@ -74,7 +77,7 @@ func open(o Options) (*Engine, error) {
 	if err := removeEmpty(o.Dir); err != nil {
 		return nil, err
 	}
-	db, err := badgerdb.OpenManaged(badgerOptions(o.Dir, o.sizes))
+	db, err := openOnNewMemory(badgerOptions(o.Dir, o.sizes))
 	if err != nil {
 		return nil, fmt.Errorf("open the database in %s: %w", o.Dir, err)
 	}
@@ -85,6 +88,24 @@ func open(o Options) (*Engine, error) {
 		return nil, errors.Join(fmt.Errorf("open the database in %s: %w", o.Dir, err), db.Close())
 	}
 	return e, nil
+}
+
+// collecting is held while the garbage collector is off.
+var collecting sync.Mutex
+
+// openOnNewMemory opens the database so that its memory table, of whose 20 MB
+// little is in use for long, lies where nothing was before. Go clears memory that
+// was used, and that makes all of it resident; whether the table begins in such
+// memory was a matter of when garbage was collected. So what would be taken first
+// is taken away before, and nothing is freed meanwhile.
+func openOnNewMemory(o badgerdb.Options) (*badgerdb.DB, error) {
+	collecting.Lock()
+	defer collecting.Unlock()
+	percent := debug.SetGCPercent(-1)
+	defer debug.SetGCPercent(percent)
+	used := make([]byte, o.MemTableSize/10*13) // a table with its room for one batch
+	defer runtime.KeepAlive(used)
+	return badgerdb.OpenManaged(o)
 }
 
 func (o Options) withDefaults() Options {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/debug"
-	"sync"
 
 	"pilothouse/backend/storage"
 
@@ -90,21 +88,14 @@ func open(o Options) (*Engine, error) {
 	return e, nil
 }
 
-// collecting is held while the garbage collector is off.
-var collecting sync.Mutex
-
 // openOnNewMemory opens the database so that its memory table, of whose 20 MB
 // little is in use for long, lies where nothing was before. Go clears memory that
-// was used, and that makes all of it resident; whether the table begins in such
-// memory was a matter of when garbage was collected. So what would be taken first
-// is taken away before, and nothing is freed meanwhile.
+// was used, and that makes all of it resident, also when only the first page was;
+// whether the table begins in such a page is a matter of when garbage was
+// collected. So that place is taken before, and given back after.
 func openOnNewMemory(o badgerdb.Options) (*badgerdb.DB, error) {
-	collecting.Lock()
-	defer collecting.Unlock()
-	percent := debug.SetGCPercent(-1)
-	defer debug.SetGCPercent(percent)
-	used := make([]byte, o.MemTableSize/10*13) // a table with its room for one batch
-	defer runtime.KeepAlive(used)
+	place := make([]byte, o.MemTableSize/10*13) // a table with its room for one batch
+	defer runtime.KeepAlive(place)
 	return badgerdb.OpenManaged(o)
 }
 

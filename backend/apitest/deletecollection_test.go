@@ -93,7 +93,9 @@ func TestANamespaceLosesItsPodsFirst(t *testing.T) {
 		}
 		return ""
 	})
-	deleting := func(path string) bool { return strings.Contains(string(c.Get(path).Must(200).Body), `"deletionTimestamp"`) }
+	deleting := func(path string) bool {
+		return strings.Contains(string(c.Get(path).Must(200).Body), `"deletionTimestamp"`)
+	}
 	if !deleting(space+"/pods/p") || deleting(space+"/configmaps/m") {
 		t.Errorf("the pod is being deleted: %v, its config map: %v", deleting(space+"/pods/p"), deleting(space+"/configmaps/m"))
 	}

@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"sync"
 
+	"pilothouse/backend/metrics"
+
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -57,7 +59,7 @@ func inOrder(n, workers int, do func(int) error) error {
 	f := &file{n: n, do: do}
 	var wg sync.WaitGroup
 	for range workers {
-		wg.Go(f.work)
+		wg.Go(metrics.Guarded("registry", f.work))
 	}
 	wg.Wait()
 	if f.panicked != nil {

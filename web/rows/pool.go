@@ -81,7 +81,6 @@ func (p *Pool) Open(ctx context.Context, c *client.Client, key Key, q Query) (*V
 		p.release(s)
 		return nil, err
 	}
-	v.pool = p
 	return v, nil
 }
 
@@ -111,7 +110,7 @@ func (p *Pool) acquire(c *client.Client, key Key) *Source {
 		s = nil
 	}
 	if s == nil {
-		s = &Source{key: key, client: c, loaded: make(chan struct{}), rows: map[string]*Row{}, errs: map[string]error{}, views: map[string]*View{}}
+		s = &Source{pool: p, key: key, client: c, loaded: make(chan struct{}), rows: map[string]*Row{}, errs: map[string]error{}, views: map[string]*View{}}
 		ctx, cancel := context.WithCancel(p.ctx)
 		s.cancel = cancel
 		p.sources[k] = s

@@ -67,6 +67,7 @@ type State struct {
 // Source is the rows of one resource, kept up to date by a list and a watch
 // that are made as one user.
 type Source struct {
+	pool   *Pool
 	key    Key
 	client *client.Client
 	cancel context.CancelFunc

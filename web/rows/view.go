@@ -17,7 +17,6 @@ const pace = 50 * time.Millisecond
 // View is the rows of a Source that a Query picks, in its order. Tabs that ask
 // for the same share one.
 type View struct {
-	pool   *Pool
 	source *Source
 	name   string
 	query  Query
@@ -193,7 +192,7 @@ func (v *View) Close() {
 		delete(s.views, v.name)
 	}
 	s.mu.Unlock()
-	v.pool.release(s)
+	s.pool.release(s)
 }
 
 // Columns gives the columns and the index of the one that shows the age of

@@ -410,6 +410,29 @@ func TestTabsOfAUserShareASource(t *testing.T) {
 	}
 }
 
+// A View that is opened and closed by many at once, as by a search over many types,
+// is nobody's in particular (told by the race detector).
+func TestAViewIsOpenedByManyAtOnce(t *testing.T) {
+	a := newAPI()
+	a.set("p", "x")
+	p, v := open(t, a, Query{})
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			same, err := p.Open(t.Context(), client.New(a.serve, &request.User{Name: "ann"}, "test"), Key{GVR: pods}, Query{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if same != v {
+				t.Error("a View of its own")
+			}
+			same.Close()
+		})
+	}
+	all.Wait()
+}
+
 func TestARefusalIsTold(t *testing.T) {
 	a := newAPI()
 	a.refuse = apierrors.NewForbidden(pods.GroupResource(), "", errors.New("no"))

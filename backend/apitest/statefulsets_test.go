@@ -98,6 +98,8 @@ func TestStatefulSetsInParallel(t *testing.T) {
 	c := working(t, "statefulset-controller")
 	newStatefulSet(c, "p", `"replicas":3,"podManagementPolicy":"Parallel","updateStrategy":{"type":"OnDelete"},`)
 	awaits(t, "p-0:one p-1:one p-2:one", namesAndImages(c, "app=p"))
+	// A set whose template changes before its first status has no earlier revision.
+	awaits(t, "replicas=3 ready=0 current=3 updated=3 same=true", describeStatefulSet(c, "p"))
 	c.Patch(statefulSets+"/p", `{"spec":{"template":{"spec":{"containers":[{"name":"c","image":"two"}]}}}}`).Must(200)
 	awaits(t, "replicas=3 ready=0 current=3 updated=0 same=false", describeStatefulSet(c, "p")) // the loop knows the new template
 	c.Do("DELETE", pods+"/p-1", `{"gracePeriodSeconds":0}`).Must(200)

@@ -2,6 +2,7 @@ package podspec
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	v1 "k8s.io/api/core/v1"
@@ -16,12 +17,6 @@ func (f volumeFile) String() string {
 		return fmt.Sprintf("%q", f.path)
 	}
 	return fmt.Sprintf("%q (%s)", f.path, f.source)
-}
-
-// hides tells that one of two files is at the other's place or below it.
-func (f volumeFile) hides(other volumeFile) bool {
-	a, b := f.path+"/", other.path+"/"
-	return f.path != "" && other.path != "" && (strings.HasPrefix(a, b) || strings.HasPrefix(b, a))
 }
 
 // overlaps warns of files of one volume that are in each other's way.
@@ -49,13 +44,37 @@ func (w *warner) overlaps() {
 	}
 }
 
+// maxOverlaps is how many warnings are made of a volume's files: far more than an
+// answer has room for, and few beside what a pod of 3 MB could ask for.
+const maxOverlaps = 256
+
+// maxPath is PATH_MAX of Linux: a longer one is no file's.
+const maxPath = 4096
+
+// overlapping warns of files at the place of an earlier one, above it or below it.
 func (w *warner) overlapping(volume, kind string, files []volumeFile) {
-	for i := range files {
-		files[i].path = strings.TrimRight(files[i].path, "/")
-		for _, earlier := range files[:i] {
-			if files[i].hides(earlier) {
-				w.warnings = append(w.warnings, fmt.Sprintf("volume %q (%s): overlapping paths: %s with %s", volume, kind, files[i], earlier))
+	at, below := map[string][]int{}, map[string][]int{}
+	made := 0
+	for i, f := range files {
+		f.path = strings.TrimRight(f.path, "/")
+		if files[i] = f; f.path == "" || len(f.path) > maxPath {
+			continue
+		}
+		meets := slices.Concat(at[f.path], below[f.path])
+		for end := range f.path {
+			if f.path[end] == '/' {
+				dir := f.path[:end]
+				meets = append(meets, at[dir]...)
+				below[dir] = append(below[dir], i)
 			}
+		}
+		at[f.path] = append(at[f.path], i)
+		slices.Sort(meets)
+		for _, earlier := range meets {
+			if made++; made > maxOverlaps {
+				return
+			}
+			w.warnings = append(w.warnings, fmt.Sprintf("volume %q (%s): overlapping paths: %s with %s", volume, kind, f, files[earlier]))
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package podspec
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	v1 "k8s.io/api/core/v1"
@@ -100,5 +102,27 @@ func TestMergeLabelKeys(t *testing.T) {
 	want := `[{"matchExpressions":[{"key":"a","operator":"In","values":["x"]}]},null,{"matchExpressions":[{"key":"a","operator":"In","values":["x"]},{"key":"b","operator":"NotIn","values":["z"]}]}]`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestFilesInEachOthersWayAreToldInOrder(t *testing.T) {
+	warnings := func(paths ...string) []string {
+		w := &warner{}
+		var all []volumeFile
+		for _, p := range paths {
+			all = append(all, volumeFile{path: p})
+		}
+		w.overlapping("v", "X", all)
+		return w.warnings
+	}
+	expect(t, "above and below", warnings("a/b/c", "a", "x", "a/b", "a//b", strings.Repeat("a/", maxPath)), []string{
+		`volume "v" (X): overlapping paths: "a" with "a/b/c"`,
+		`volume "v" (X): overlapping paths: "a/b" with "a/b/c"`,
+		`volume "v" (X): overlapping paths: "a/b" with "a"`,
+		`volume "v" (X): overlapping paths: "a//b" with "a"`,
+	})
+	// A pod has room for a hundred thousand files at one place.
+	if n := len(warnings(slices.Repeat([]string{"a"}, 100_000)...)); n != maxOverlaps {
+		t.Errorf("%d warnings", n)
 	}
 }

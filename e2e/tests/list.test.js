@@ -388,10 +388,15 @@ async function fresh(c, page) {
   const copy = await c.newPage()
   await copy.goto(page.url())
   const text = (p) => p.$$eval('[data-body] tr[data-uid]', (l) => l.slice(0, 60).map((tr) => [tr.dataset.uid, ...[...tr.cells].filter((td) => !td.querySelector('time')).map((td) => td.textContent)].join(' ')).join('\n'))
-  const expected = await text(copy)
-  const count = await copy.textContent('[data-testid=count]')
+  const state = async (p) => [await text(p), await p.textContent('[data-testid=count]')].join('\n')
+  let expected = await state(copy)
+  await until(async () => {
+    if (await state(page) === expected) return true
+    await copy.reload() // pods may have gone meanwhile
+    expected = await state(copy)
+    return false
+  })
   await copy.close()
-  await until(async () => await text(page) === expected && await page.textContent('[data-testid=count]') === count)
   return Date.now() - began
 }
 

@@ -16,7 +16,7 @@ BUILD = -trimpath -ldflags='-s -w' $(foreach p,$(SMALL),-gcflags='pilothouse/$(p
 RACE = ./backend/server/... ./backend/storage/... ./backend/watchcache/... ./backend/registry/... \
        ./backend/request/... ./backend/authz/... ./backend/authn/... ./backend/pki/... ./backend/informer/... \
        ./backend/admission/quota/... ./backend/admission/webhook/... ./backend/apitest ./backend/node ./backend/scheduler \
-       ./backend/stream ./web/session/... ./web/terminal ./web/logs ./web/live ./web/rows ./web
+       ./backend/stream ./web/session/... ./web/terminal ./web/logs ./web/live ./web/rows ./web/jobs ./web/lifetime ./web/capacity ./web
 
 .DEFAULT_GOAL := help
 .PHONY: help build run test test-short race bench fuzz generate generate-check lint e2e e2e-modules e2e-real e2e-kubernetes lighthouse static static-check e2e-short

@@ -139,8 +139,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer func() {
 		cancel()
+		wg.Wait() // these begin workers
 		a.running.Wait()
-		wg.Wait()
 		if err := a.Runtime.Close(); err != nil {
 			klog.ErrorS(err, "The runtime does not close", "node", a.Name)
 		}

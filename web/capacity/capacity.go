@@ -14,6 +14,7 @@ import (
 	"pilothouse/backend/client"
 	"pilothouse/backend/informer"
 	"pilothouse/backend/metrics"
+	"pilothouse/web/lifetime"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -50,8 +51,9 @@ type State struct {
 
 // Ledger keeps the sums. It is safe for concurrent use.
 type Ledger struct {
-	ctx    context.Context
-	client func() *client.Client
+	ctx     context.Context
+	running *lifetime.Group
+	client  func() *client.Client
 
 	mu      sync.Mutex // guards the fields below
 	stop    context.CancelFunc
@@ -64,14 +66,15 @@ type Ledger struct {
 	used    map[string]Amounts
 	version uint64
 	state   *State // of the version, nil when it has not been asked for
-	running sync.WaitGroup
 }
 
 // New gives a Ledger that ends with ctx. The client is asked for when it is needed
 // first; it may see all pods and nodes.
-func New(ctx context.Context, c func() *client.Client) *Ledger { return &Ledger{ctx: ctx, client: c} }
+func New(ctx context.Context, c func() *client.Client) *Ledger {
+	return &Ledger{ctx: ctx, running: lifetime.New(ctx), client: c}
+}
 
-// Wait returns when all that the ledger does has ended; its ctx has to end first.
+// Wait returns when the Ledger's ctx has ended, and all that it does.
 func (l *Ledger) Wait() { l.running.Wait() }
 
 var (

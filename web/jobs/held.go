@@ -13,15 +13,15 @@ const (
 	toldFailedFor = 10 * time.Minute
 )
 
-// hold takes down that a job waits, and for what. t.mu is held.
-func (t *Table) hold(j *Job) {
-	j.uids = make(map[string]struct{}, len(j.Items))
-	for _, item := range j.Items {
+// uids are those of the objects of items.
+func uids(items []Item) map[string]struct{} {
+	out := make(map[string]struct{}, len(items))
+	for _, item := range items {
 		if item.UID != "" {
-			j.uids[item.UID] = struct{}{}
+			out[item.UID] = struct{}{}
 		}
 	}
-	t.held[j.Owner] = append(t.held[j.Owner], j)
+	return out
 }
 
 // await waits as long as the job is held, and tells whether it is to be done.

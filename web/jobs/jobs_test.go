@@ -77,13 +77,15 @@ func TestACancelledJobBeginsNothingMore(t *testing.T) {
 func TestJobsAreBounded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	table := New(ctx)
-	stuck := []Item{{Run: func(ctx context.Context) (string, error) { <-ctx.Done(); return "", nil }}}
+	stuck := func() []Item {
+		return []Item{{Run: func(ctx context.Context) (string, error) { <-ctx.Done(); return "", nil }}}
+	}
 	for range maxRunning {
-		if _, err := table.Start(Work{Owner: "ann", Items: stuck}); err != nil {
+		if _, err := table.Start(Work{Owner: "ann", Items: stuck()}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := table.Start(Work{Owner: "ann", Items: stuck}); !errors.Is(err, ErrBusy) {
+	if _, err := table.Start(Work{Owner: "ann", Items: stuck()}); !errors.Is(err, ErrBusy) {
 		t.Errorf("got %v", err)
 	}
 	cancel()

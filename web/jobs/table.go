@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pilothouse/backend/metrics"
+	"pilothouse/web/lifetime"
 	"pilothouse/web/messages"
 )
 
@@ -51,16 +52,15 @@ type Table struct {
 	watchers map[string]map[int]func()
 	next     int
 
-	running sync.WaitGroup
+	running *lifetime.Group
 }
 
 // New gives an empty Table whose jobs end with ctx.
 func New(ctx context.Context) *Table {
-	return &Table{ctx: ctx, hurry: make(chan struct{}), jobs: map[string]*Job{}, held: map[string][]*Job{}, watchers: map[string]map[int]func(){}}
+	return &Table{ctx: ctx, running: lifetime.New(ctx), hurry: make(chan struct{}), jobs: map[string]*Job{}, held: map[string][]*Job{}, watchers: map[string]map[int]func(){}}
 }
 
-// Wait returns when no job is running any more; the Table's ctx has to end
-// first.
+// Wait returns when the Table's ctx has ended, and every job.
 func (t *Table) Wait() { t.running.Wait() }
 
 // Start begins a job, or has it wait.
@@ -86,14 +86,21 @@ func (t *Table) add(w Work) (*Job, error) {
 		ID: hex.EncodeToString(id), Work: w, table: t, cancel: cancel, now: make(chan struct{}), over: make(chan struct{}), began: time.Now(),
 		held: w.Hold > 0, running: true, until: time.Now().Add(w.Hold), states: slices.Repeat([]State{Waiting}, len(w.Items)), notes: map[int]string{}, watchers: map[int]func(){},
 	}
-	t.jobs[j.ID] = j
-	if w.Hold > 0 {
-		t.hold(j)
+	if j.held {
+		j.uids = uids(j.Items)
 	}
-	t.running.Go(metrics.Guarded("dashboard", func() {
+	began := t.running.Go(metrics.Guarded("dashboard", func() {
 		defer cancel()
 		j.run(ctx)
 	}))
+	if !began {
+		cancel()
+		return nil, ErrStopping
+	}
+	t.jobs[j.ID] = j
+	if w.Hold > 0 {
+		t.held[w.Owner] = append(t.held[w.Owner], j)
+	}
 	return j, nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"pilothouse/backend/client"
 	"pilothouse/backend/metrics"
+	"pilothouse/web/lifetime"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -22,11 +23,11 @@ const linger = 30 * time.Second
 
 // Pool holds the Sources that are in use. It is safe for concurrent use.
 type Pool struct {
-	ctx context.Context
+	ctx     context.Context
+	running *lifetime.Group
 
 	mu      sync.Mutex // guards the fields below
 	sources map[poolKey]*Source
-	running sync.WaitGroup
 	linger  time.Duration
 }
 
@@ -37,10 +38,10 @@ type poolKey struct {
 
 // NewPool gives an empty Pool whose Sources end with ctx.
 func NewPool(ctx context.Context) *Pool {
-	return &Pool{ctx: ctx, sources: map[poolKey]*Source{}, linger: linger}
+	return &Pool{ctx: ctx, running: lifetime.New(ctx), sources: map[poolKey]*Source{}, linger: linger}
 }
 
-// Wait returns when every Source has ended; the Pool's ctx has to end first.
+// Wait returns when the Pool's ctx has ended, and every Source.
 func (p *Pool) Wait() { p.running.Wait() }
 
 // identity tells clients with different rights apart.
@@ -114,7 +115,10 @@ func (p *Pool) acquire(c *client.Client, key Key) *Source {
 		ctx, cancel := context.WithCancel(p.ctx)
 		s.cancel = cancel
 		p.sources[k] = s
-		p.running.Go(metrics.Guarded("dashboard", func() { s.run(ctx) }))
+		if !p.running.Go(metrics.Guarded("dashboard", func() { s.run(ctx) })) {
+			s.state.Err = p.ctx.Err()
+			close(s.loaded)
+		}
 	}
 	s.users++
 	if s.idle != nil {

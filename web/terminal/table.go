@@ -9,6 +9,7 @@ import (
 
 	"pilothouse/backend/client"
 	"pilothouse/backend/metrics"
+	"pilothouse/web/lifetime"
 	"pilothouse/web/messages"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -30,11 +31,14 @@ const (
 // ErrTooMany refuses another terminal.
 var ErrTooMany = messages.Errorf("there are too many shells open; close one of them")
 
+// ErrStopping refuses a terminal that would begin when the server ends.
+var ErrStopping = messages.Errorf("the server is stopping")
+
 // Table holds the terminals that are open.
 type Table struct {
 	ctx     context.Context
 	grace   time.Duration
-	running sync.WaitGroup
+	running *lifetime.Group
 
 	mu   sync.Mutex // guards open
 	open map[string]*Terminal
@@ -42,12 +46,12 @@ type Table struct {
 
 // New gives an empty Table, whose terminals end with ctx.
 func New(ctx context.Context) *Table {
-	t := &Table{ctx: ctx, grace: grace, open: map[string]*Terminal{}}
+	t := &Table{ctx: ctx, running: lifetime.New(ctx), grace: grace, open: map[string]*Terminal{}}
 	t.running.Go(metrics.Kept(ctx, "terminal", t.sweep))
 	return t
 }
 
-// Wait waits until nothing of the table goes on, after its ctx has ended.
+// Wait returns when the Table's ctx has ended, and all that it does.
 func (t *Table) Wait() { t.running.Wait() }
 
 // Len is how many terminals there are.
@@ -77,7 +81,10 @@ func (t *Table) Open(c *client.Client, owner Owner, target Target) (*Terminal, e
 		end()
 		return nil, err
 	}
-	t.running.Go(metrics.Guarded("terminal", func() { k.run(ctx) }))
+	if !t.running.Go(metrics.Guarded("terminal", func() { k.run(ctx) })) {
+		t.Close(k)
+		return nil, ErrStopping
+	}
 	t.follow(ctx, k, owner)
 	return k, nil
 }

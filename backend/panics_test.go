@@ -21,7 +21,7 @@ var guards = map[string]bool{
 var unguarded = map[string]string{
 	"backend/commands/proxy/proxy.go: func": "a command of its own that imports nothing of the server's; http.Server's Shutdown and Close",
 	"backend/metrics/panics.go":             "the guard itself",
-	"web/lifetime/lifetime.go":             "what its callers give it is looked at where they do",
+	"web/lifetime/lifetime.go":              "what its callers give it is looked at where they do",
 }
 
 // harmless are what a func that only ends something calls.

@@ -65,6 +65,9 @@ func TestAnswersOfReviews(t *testing.T) {
 	if spec := rules.Object["spec"].(map[string]any); len(spec) > 0 || rules.GetManagedFields() != nil {
 		t.Errorf("more than a status: %v", rules.Object)
 	}
+	node := c.Do("POST", reviews+"selfsubjectrulesreviews", `{"spec":{"namespace":"default"}}`, "Impersonate-User", "system:node:n", "Impersonate-Group", "system:nodes", "Impersonate-Group", "system:authenticated").Must(201)
+	check(node, `"incomplete":true`)
+	check(node, `"evaluationError":"node authorizer does not support user rule resolution"`)
 	c.Do("POST", "/apis/authentication.k8s.io/v1/tokenreviews", `{"spec":{"token":"x"}}`, "Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").Must(406)
 }
 

@@ -337,6 +337,15 @@ func TestMutating(t *testing.T) {
 			s.t.Errorf("called %q, got %s", got, a.Body)
 		}
 	})
+	s.sub("an object is not moved", func(s *server) {
+		s.create("/api/v1/namespaces", "{apiVersion: v1, kind: Namespace, metadata: {name: elsewhere}}")
+		s.h.review("/f", patching(`[{"op":"replace","path":"/metadata/namespace","value":"elsewhere"}]`))
+		s.webhook("Mutating", "f", ", objectSelector: {matchLabels: {move: me}}")
+		moved := "{apiVersion: v1, kind: ConfigMap, metadata: {name: moved, labels: {move: me}}}"
+		s.refused(s.try(configMaps, moved), 400, "the namespace of the provided object does not match the namespace sent on the request")
+		s.Get(configMaps + "/moved").Must(404)
+		s.Get("/api/v1/namespaces/elsewhere/configmaps/moved").Must(404)
+	})
 	s.sub("a change that another webhook's selector sees", func(s *server) {
 		s.h.review("/d", patching(`[{"op":"add","path":"/metadata/labels","value":{"by":"d"}}]`))
 		s.h.review("/e", patching(`[{"op":"add","path":"/metadata/labels/and","value":"e"}]`))

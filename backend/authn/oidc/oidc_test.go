@@ -72,12 +72,7 @@ func TestKeyRotationAndOutage(t *testing.T) {
 	p.rotate("2", jose.RS256)
 	later(a)
 	check(t, a, "second key", p.token(nil), "s-1", "")
-	// The library keeps new keys a moment after it has answered with them.
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if _, err := a.AuthenticateToken(t.Context(), old, nil); err != nil {
-			break
-		}
-	}
+	becomes(t, a, old, false)
 	check(t, a, "first key after its end", old, "", "failed to verify")
 
 	p.setDown(true)
@@ -86,13 +81,27 @@ func TestKeyRotationAndOutage(t *testing.T) {
 	later(a)
 	check(t, a, "unknown key while the provider is away", p.token(nil), "", "fetching keys")
 	p.setDown(false)
-	// The library keeps an answer for a moment, also when it was none.
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if _, err := a.AuthenticateToken(t.Context(), p.token(nil), nil); err == nil {
-			break
+	becomes(t, a, p.token(nil), true)
+	check(t, a, "unknown key when it is back", p.token(nil), "s-1", "")
+}
+
+// becomes waits until a token is good, or no longer: the library keeps the answer
+// to its last request for keys a moment after it was used, and tells nobody when
+// it lets go of it.
+func becomes(t *testing.T, a *Authenticator, token string, good bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for again := time.Tick(time.Millisecond); ; {
+		if _, err := a.AuthenticateToken(ctx, token, nil); (err == nil) == good {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("the token does not become good=%v", good)
+		case <-again:
 		}
 	}
-	check(t, a, "unknown key when it is back", p.token(nil), "s-1", "")
 }
 
 // later makes the pause between two requests for keys be over.

@@ -13,7 +13,7 @@ const dir = mkdtempSync(join(tmpdir(), 'pilothouse-run-'))
 
 // The time that each test may take is that of its whole file, too: a slow machine
 // needs many minutes for those with all pages.
-const most = 30 * 60_000
+const most = 15 * 60_000
 
 // failures are the tests of a file that fail, null when none does; the file itself
 // when it fails without any of them.

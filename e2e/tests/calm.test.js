@@ -270,6 +270,43 @@ test('R8: one timer counts ages, and touches only those that change', async () =
   await done(c)
 })
 
+test('R6: times in cells run on, and what tells of the same moment again is no change', async () => {
+  const c = await context()
+  const ago = (seconds) => new Date(Date.now() - seconds * 1000).toISOString().replace(/\..*/, 'Z')
+  await server.create('/api/v1/namespaces', { metadata: { name: 'clocks' } })
+  const base = '/api/v1/namespaces/clocks'
+  await server.create(base + '/pods', { metadata: { name: 'again' }, spec: { nodeName: 'nowhere', containers: [{ name: 'c', image: 'i' }] } })
+  const restarted = (labels) => server.api('PATCH', base + '/pods/again/status', { metadata: { labels }, status: { containerStatuses: [{ name: 'c', image: 'i', imageID: 'i', ready: true, restartCount: 4, lastState: { terminated: { exitCode: 1, finishedAt } } }] } }, 'application/strategic-merge-patch+json')
+  const finishedAt = ago(20)
+  await restarted({})
+  await server.create(base + '/events', { metadata: { name: 'seen' }, involvedObject: { kind: 'Pod', namespace: 'clocks', name: 'again' }, reason: 'Seen', message: 'seen', type: 'Normal', firstTimestamp: ago(20), lastTimestamp: ago(20), count: 1 })
+  const page = await login(server, c, 'token-admin', '/ui' + base + '/events')
+  const runs = async (row, pattern) => {
+    const cell = `[data-body] tr:has-text("${row}") td:has(time):not(.age)`
+    const text = () => page.textContent(cell)
+    const first = await text()
+    assert.match(first, pattern)
+    await until(async () => await text() !== first)
+    assert.match(await text(), pattern)
+    assert.match(await page.getAttribute(cell + ' time', 'title'), /^about \d{4}-/)
+  }
+  await live(page)
+  await runs('again', /^\d+s$/)
+  await page.goto(server.url + '/ui' + base + '/pods')
+  await live(page)
+  await runs('again', /^4 \(\d+s ago\)$/)
+  await page.evaluate(() => {
+    window.flashed = false
+    new MutationObserver((l) => { for (const m of l) for (const n of m.addedNodes) window.flashed ||= n.nodeType === 1 && n.matches('td.flash') && n.querySelector('time') !== null }).observe(document.querySelector('[data-body]'), { subtree: true, childList: true })
+  })
+  const version = () => page.getAttribute('[data-body] tr', 'data-v')
+  const was = await version()
+  await restarted({ a: 'b' })
+  await until(async () => await version() !== was)
+  assert.equal(await page.evaluate(() => window.flashed), false)
+  await done(c)
+})
+
 // contrast is that of two colours by WCAG.
 const contrast = (a, b) => {
   const l = (c) => c.map((v) => v / 255).map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)).reduce((s, v, i) => s + v * [0.2126, 0.7152, 0.0722][i], 0)

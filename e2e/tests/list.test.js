@@ -395,7 +395,7 @@ async function fresh(c, page) {
     await copy.reload() // pods may have gone meanwhile
     expected = await state(copy)
     return false
-  })
+  }).catch(async () => assert.equal(await state(page), expected))
   await copy.close()
   return Date.now() - began
 }

@@ -137,13 +137,15 @@ test('R9: the help lists the keys that do something, and no others, on every kin
   const c = await context()
   await c.addInitScript(() => {
     if (location.protocol === 'http:') sessionStorage.removeItem('dock') // what a key has opened there
+    // Escape only is to try to go back: a page that does comes in the way of the next one.
+    history.back = () => {}
     const was = Event.prototype.preventDefault
     Event.prototype.preventDefault = function () {
       if (this.type === 'keydown') sessionStorage.taken = '1'
       was.call(this)
     }
   })
-  let page = await login(server, c)
+  const page = await login(server, c)
   const kinds = {
     list: [`/ui${base}`, async () => {
       await live(page)
@@ -172,14 +174,7 @@ test('R9: the help lists the keys that do something, and no others, on every kin
       await page.keyboard.press(key)
       const taken = await until(() => page.evaluate(() => sessionStorage.taken ?? 'no').catch(() => ''))
       assert.equal(taken === '1', listed.includes(key.replace('Control+', 'Ctrl ').replace('Arrow', '')) || (kind === 'lines of logs' && key === '1'), `${kind}: ${key} of ${listed}`)
-      if (key === 'Escape') {
-        // It may be going back yet, which comes in the way of another navigation.
-        const was = page
-        page = await c.newPage()
-        await was.close()
-        await page.goto(server.url + '/readyz') // the one to go back to
-      }
-      if (taken === '1' || key === 'Escape') await open()
+      if (taken === '1') await open()
     }
   }
   await done(c)

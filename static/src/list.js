@@ -32,7 +32,15 @@ function same(a, b) {
   const [x, y] = [a.firstChild, b.firstChild]
   if (x?.nodeName === 'TIME') return x.dateTime === y?.dateTime
   if (plain(a) && plain(b)) return x.data === y.data && a.title === b.title
-  return a.innerHTML === b.innerHTML
+  return timeless(a) === timeless(b)
+}
+
+// timeless is what a cell holds, without the texts of its ages.
+function timeless(cell) {
+  if (!$('time', cell)) return cell.innerHTML
+  const copy = cell.cloneNode(true)
+  for (const t of $$('time', copy)) t.textContent = ''
+  return copy.innerHTML
 }
 
 // plain tells whether a cell holds one piece of text.

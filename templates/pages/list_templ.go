@@ -313,14 +313,12 @@ func Row(r view.Row) templ.Component {
 				out_.Text("<td class=\"name\" data-l=\"", c.Label)
 				out_.Text("\"><a href=\"", r.Href)
 				out_.Text("\" data-open title=\"", c.Text)
-				out_.Text("\">", c.Text)
+				out_.Part(ctx, "\">", text(c))
 				out_.Raw("</a></td>")
-			} else if c.Time != "" {
+			} else if c.Time != "" && !c.About {
 				out_.Text("<td class=\"age\" data-l=\"", c.Label)
-				out_.Text("\"><time datetime=\"", c.Time)
-				out_.Text("\" title=\"", c.Time)
-				out_.Text("\">", c.Text)
-				out_.Raw("</time></td>")
+				out_.Part(ctx, "\">", text(c))
+				out_.Raw("</td>")
 			} else if c.Tone != "" {
 				out_.Text("<td data-l=\"", c.Label)
 				out_.Text("\" title=\"", c.Text)
@@ -333,20 +331,25 @@ func Row(r view.Row) templ.Component {
 				out_.Raw("</a></td>")
 			} else if c.Note != "" {
 				out_.Text("<td class=\"num noted\" data-l=\"", c.Label)
-				out_.Text("\">", c.Text)
-				out_.Text("<small>", " "+c.Note)
-				out_.Raw("</small></td>")
+				out_.Part(ctx, "\">", noted(c))
+				out_.Raw("</td>")
+			} else if c.About {
+				var var112 = []any{templ.KV("num", c.Num), templ.KV("noted", c.Noted)}
+				out_.Text("<td class=\"", html.Classes(var112))
+				out_.Text("\" data-l=\"", c.Label)
+				out_.Part(ctx, "\">", text(c))
+				out_.Raw("</td>")
 			} else if c.Num {
-				var var118 = []any{"num", templ.KV("noted", c.Noted)}
-				out_.Text("<td class=\"", html.Classes(var118))
+				var var115 = []any{"num", templ.KV("noted", c.Noted)}
+				out_.Text("<td class=\"", html.Classes(var115))
 				out_.Text("\" data-l=\"", c.Label)
 				out_.Text("\">", c.Text)
 				out_.Raw("</td>")
 			} else {
-				var var122 = []any{templ.KV("dim", c.Text == "<none>")}
+				var var119 = []any{templ.KV("dim", c.Text == "<none>")}
 				out_.Text("<td data-l=\"", c.Label)
 				out_.Text("\" title=\"", c.Text)
-				out_.Text("\" class=\"", html.Classes(var122))
+				out_.Text("\" class=\"", html.Classes(var119))
 				out_.Text("\">", c.Text)
 				out_.Raw("</td>")
 			}

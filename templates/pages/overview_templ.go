@@ -225,6 +225,56 @@ func exact(time string) templ.Component {
 	})
 }
 
+// clock is the age of a cell, which the browser keeps counting.
+//
+//go:noinline
+func clock(c view.Cell, age string) templ.Component {
+	return html.Component(func(ctx context.Context, out_ *html.Writer) {
+		out_.Text("", c.Lead)
+		out_.Text("<time datetime=\"", c.Time)
+		out_.Text("\" title=\"", clockTitle(ctx, c))
+		out_.Text("\">", age)
+		out_.Text("</time>", c.Tail)
+	})
+}
+
+func clockTitle(ctx context.Context, c view.Cell) string {
+	if c.About {
+		return messages.T(ctx, "about %s", c.Time)
+	}
+	return c.Time
+}
+
+// text is the text of a cell.
+//
+//go:noinline
+func text(c view.Cell) templ.Component {
+	return html.Component(func(ctx context.Context, out_ *html.Writer) {
+		if c.Time != "" {
+			out_.Part(ctx, "", clock(c, c.Text))
+		} else {
+			out_.Text("", c.Text)
+		}
+	})
+}
+
+// noted is a number with what it says besides.
+//
+//go:noinline
+func noted(c view.Cell) templ.Component {
+	return html.Component(func(ctx context.Context, out_ *html.Writer) {
+		if c.Time != "" {
+			out_.Text("", c.Text)
+			out_.Part(ctx, "<small>", clock(c, c.Note))
+			out_.Raw("</small>")
+		} else {
+			out_.Text("", c.Text)
+			out_.Text("<small>", " "+c.Note)
+			out_.Raw("</small>")
+		}
+	})
+}
+
 // value is a cell outside of a list.
 //
 //go:noinline
@@ -245,15 +295,10 @@ func value(c view.Cell) templ.Component {
 			if c.Held {
 				out_.Part(ctx, "", held())
 			}
-		} else if c.Time != "" {
-			out_.Text("<time datetime=\"", c.Time)
-			out_.Text("\" title=\"", c.Time)
-			out_.Text("\">", c.Text)
-			out_.Raw("</time>")
 		} else if c.Note != "" {
-			out_.Text("", c.Text)
-			out_.Text("<small>", " "+c.Note)
-			out_.Raw("</small>")
+			out_.Part(ctx, "", noted(c))
+		} else if c.Time != "" {
+			out_.Part(ctx, "", text(c))
 		} else if c.Tone == "" {
 			out_.Part(ctx, "", templates.Breaking(c.Text))
 		} else {

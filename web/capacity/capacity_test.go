@@ -121,6 +121,12 @@ func TestSumsFollowEveryChange(t *testing.T) {
 	check("a pod is gone", s.All.Requests, Amounts{1000, 3 * gi, 1})
 
 	// Whoever looks costs the API nothing, and what has not changed is not summed up anew.
+	const all = 5 // two lists, their watches and the metrics
+	for end := time.Now().Add(30 * time.Second); a.requests.Load() < all; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d requests of %d", a.requests.Load(), all)
+		}
+	}
 	asked := a.requests.Load()
 	for range 100 {
 		again, err := l.State(ctx)

@@ -123,7 +123,7 @@ func (sh *shape) add(c shapeColumn, sample []*rows.Row) {
 	case c.Name == "Message":
 		most = maxTextWidth
 	}
-	if c.age {
+	if c.age || c.Type == "date" {
 		width = max(width, 8)
 	}
 	if sh.noted && c.Name == "Restarts" {
@@ -304,7 +304,22 @@ func (sh *shape) cell(r *rows.Row, c shapeColumn) view.Cell {
 			v.Href = sh.link(r, c, v.Text)
 		}
 	}
+	if k := r.Clock(c.index); k != nil && v.Time == "" && v.Tone == view.Quiet {
+		clock(&v, cellOf(r, c.index), k)
+	}
 	return v
+}
+
+// clock has the age in a cell's text, or in its note, run on.
+func clock(v *view.Cell, text string, k *rows.Clock) {
+	v.Time, v.About = k.Since.UTC().Format(time.RFC3339), true
+	v.Lead, v.Tail = text[:k.From], text[k.To:]
+	shown := &v.Text
+	if v.Note != "" {
+		v.Lead = strings.TrimPrefix(v.Lead, v.Text)
+		shown = &v.Note
+	}
+	*shown = age(time.Since(k.Since))
 }
 
 // link is where a cell leads that names another object, or that of a label: to

@@ -209,7 +209,7 @@ func One(ctx context.Context, c *client.Client, key Key, name string) ([]Column,
 	if len(t.Rows) == 0 {
 		return t.Columns, &Row{Namespace: key.Namespace, Name: name}, nil
 	}
-	return t.Columns, t.Rows[0].row(), nil
+	return t.Columns, t.Rows[0].row(hands(key.GVR, t.Columns)), nil
 }
 
 // Pick gives at most limit rows that selectors choose, once, with the number of
@@ -219,8 +219,9 @@ func Pick(ctx context.Context, c *client.Client, key Key, labels string, limit i
 	if err != nil {
 		return nil, nil, 0, err
 	}
+	hands := hands(key.GVR, t.Columns)
 	for i := range t.Rows {
-		list = append(list, t.Rows[i].row())
+		list = append(list, t.Rows[i].row(hands))
 	}
 	return t.Columns, list, len(list) + int(t.Metadata.RemainingItemCount), nil
 }

@@ -33,6 +33,8 @@ type Row struct {
 	Labels   labels.Set
 	// Cells are the values in the order of the columns, as kubectl prints them.
 	Cells []string
+	// Clocks are the parts of the cells that run on; few rows have any.
+	Clocks []Clock
 
 	// search is what a text filter looks at, in lower case.
 	search string
@@ -91,7 +93,8 @@ func decode(raw []byte) (*table, error) {
 	return t, nil
 }
 
-func (t *tableRow) row() *Row {
+// row makes a Row of what the API said just now; hands are those of its columns.
+func (t *tableRow) row(hands []hand) *Row {
 	m := &t.Object.Metadata
 	r := &Row{
 		UID: m.UID, Namespace: m.Namespace, Name: m.Name, Version: m.ResourceVersion, Created: m.CreationTimestamp,
@@ -112,6 +115,7 @@ func (t *tableRow) row() *Row {
 		search.WriteString(" " + k + "=" + v)
 	}
 	r.search = strings.ToLower(search.String())
+	r.wind(hands, time.Now())
 	return r
 }
 

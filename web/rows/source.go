@@ -76,6 +76,7 @@ type Source struct {
 
 	mu      sync.Mutex // guards the fields below
 	columns []Column
+	hands   []hand // of the columns
 	ageCol  int
 	rows    map[string]*Row
 	ordered []*Row // rows in the API's own order
@@ -147,8 +148,9 @@ func (s *Source) list(ctx context.Context, namespace string) (version string, er
 		if columns == nil {
 			columns = t.Columns
 		}
+		hands := hands(s.key.GVR, columns)
 		for i := range t.Rows {
-			r := t.Rows[i].row()
+			r := t.Rows[i].row(hands)
 			rows[r.UID] = r
 		}
 		version = t.Metadata.ResourceVersion
@@ -186,13 +188,16 @@ func (s *Source) replace(namespace string, columns []Column, rows map[string]*Ro
 			}
 		}
 	}
-	s.columns, s.rows = columns, rows
+	s.columns, s.hands, s.rows = columns, hands(s.key.GVR, columns), rows
 	s.ageCol = AgeColumn(columns, slices.Collect(maps.Values(rows)))
 	for uid, was := range old {
 		now := rows[uid]
 		if now != nil && now.Version == was.Version && now.Version != "" && sameColumns {
 			rows[uid] = was
 			continue
+		}
+		if now != nil {
+			now.keep(was)
 		}
 		s.tell(was, now)
 	}
@@ -331,8 +336,11 @@ func (s *Source) event(line []byte) (version string, err error) {
 	if err != nil {
 		return "", err
 	}
+	s.mu.Lock()
+	hands := s.hands
+	s.mu.Unlock()
 	for i := range t.Rows {
-		r := t.Rows[i].row()
+		r := t.Rows[i].row(hands)
 		version = r.Version
 		s.apply(e.Type, r)
 	}
@@ -360,6 +368,9 @@ func (s *Source) apply(t watch.EventType, r *Row) {
 		s.put(was, nil)
 		r = nil
 	} else {
+		if was != nil {
+			r.keep(was)
+		}
 		s.rows[r.UID] = r
 		s.put(was, r)
 		s.state.Version = r.Version

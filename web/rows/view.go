@@ -98,10 +98,12 @@ func (v *View) order() error {
 		if !strings.EqualFold(c.Name, v.query.Sort) {
 			continue
 		}
-		switch i {
-		case v.source.ageCol:
+		switch {
+		case i == v.source.ageCol:
 			v.text, v.key = age, as
-		case 0:
+		case v.source.hands[i] == whole:
+			v.text, v.key = func(r *Row) string { return moment(r, i) }, as
+		case i == 0:
 			v.text = func(r *Row) string { return r.Name }
 		default:
 			v.text = func(r *Row) string {
@@ -117,6 +119,15 @@ func (v *View) order() error {
 }
 
 func age(r *Row) string { return timeKey(r.Created) }
+
+// moment is what a row is ordered by in a column of times: the rows of one list were
+// read at different moments.
+func moment(r *Row, cell int) string {
+	if c := r.Clock(cell); c != nil {
+		return timeKey(c.Since)
+	}
+	return timeKey(time.Time{})
+}
 
 func (v *View) entry(r *Row) entry {
 	if v.text == nil {

@@ -32,16 +32,17 @@ type api struct {
 	cut     chan struct{}
 	refuse  error
 	expired bool
+	column  string // of the values
 }
 
 func newAPI() *api {
-	return &api{objects: map[string]string{}, changed: make(chan struct{}), cut: make(chan struct{})}
+	return &api{column: "Value", objects: map[string]string{}, changed: make(chan struct{}), cut: make(chan struct{})}
 }
 
-func tableOf(version int, rows string, columns bool) string {
+func tableOf(version int, rows, column string) string {
 	definitions := "null"
-	if columns {
-		definitions = `[{"name":"Name","type":"string"},{"name":"Value","type":"string"},{"name":"Age","type":"string"}]`
+	if column != "" {
+		definitions = `[{"name":"Name","type":"string"},{"name":"` + column + `","type":"string"},{"name":"Age","type":"string"}]`
 	}
 	return fmt.Sprintf(`{"kind":"Table","metadata":{"resourceVersion":"%d"},"columnDefinitions":%s,"rows":[%s]}`, version, definitions, rows)
 }
@@ -66,7 +67,7 @@ func (a *api) change(kind, name, value string) {
 	} else {
 		a.objects[name] = value
 	}
-	a.events = append(a.events, []byte(fmt.Sprintf(`{"type":"%s","object":%s}`+"\n", kind, tableOf(a.version, rowOf(name, value, a.version), false))))
+	a.events = append(a.events, []byte(fmt.Sprintf(`{"type":"%s","object":%s}`+"\n", kind, tableOf(a.version, rowOf(name, value, a.version), ""))))
 	close(a.changed)
 	a.changed = make(chan struct{})
 }
@@ -102,7 +103,7 @@ func (a *api) serve(_ context.Context, r *request.Request) (*request.Response, e
 	for name, value := range a.objects {
 		rows = append(rows, rowOf(name, value, a.version))
 	}
-	return &request.Response{Body: []byte(tableOf(a.version, strings.Join(rows, ","), true))}, nil
+	return &request.Response{Body: []byte(tableOf(a.version, strings.Join(rows, ","), a.column))}, nil
 }
 
 func (a *api) stream(ctx context.Context, w request.ChunkWriter, from int) error {
@@ -485,7 +486,7 @@ func BenchmarkDecodeTable(b *testing.B) {
 	for i := range 2000 {
 		rows = append(rows, rowOf(fmt.Sprintf("pod-%d", i), "Running", i))
 	}
-	raw := []byte(tableOf(1, strings.Join(rows, ","), true))
+	raw := []byte(tableOf(1, strings.Join(rows, ","), "Value"))
 	var check map[string]any
 	if err := json.Unmarshal(raw, &check); err != nil {
 		b.Fatal(err)
@@ -497,7 +498,7 @@ func BenchmarkDecodeTable(b *testing.B) {
 			b.Fatal(err)
 		}
 		for i := range t.Rows {
-			t.Rows[i].row()
+			t.Rows[i].row(nil)
 		}
 	}
 }

@@ -110,12 +110,16 @@ type Cell struct {
 	Label string
 	Text  string
 	Tone  string
-	// Note is what a number says besides: when the last restart was. Where some
+	// Note is what a number says besides: when the last restart was, whose time it
+	// is then, if the cell has one. Where some
 	// numbers of a column have one, all leave room for it: they are Noted.
 	Note string
 	Href string
-	// Time is the moment whose age the cell shows, in RFC 3339.
-	Time string
+	// Time is the moment whose age the cell shows, in RFC 3339; About tells that it is
+	// known from its age alone, which stands between Lead and Tail.
+	Time       string
+	About      bool
+	Lead, Tail string
 	// Gauge is shown outside of lists in the place of the text.
 	Gauge *Gauge
 

@@ -132,6 +132,25 @@ test('what else there is has a page that says what it is', async () => {
   await done(c)
 })
 
+test('R6: what is right for a while only does not stay on a page', async () => {
+  const c = await context()
+  const at = (s) => new Date(Date.now() - s * 1000).toISOString().replace('Z', '000Z')
+  await server.create('/apis/coordination.k8s.io/v1/namespaces/shop/leases', { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: 'short' }, spec: { holderIdentity: 'web-1', leaseDurationSeconds: 20, renewTime: at(0), acquireTime: at(0) } })
+  const page = await login(server, c, 'token-admin', shop('coordination.k8s.io/leases/short'))
+  assert.match(await page.innerText('#object-body'), /State\s+●\s*held/)
+  await page.waitForSelector('#object-body dd >> text=ran out')
+  await server.create('/api/v1/namespaces/shop/pods', { metadata: { name: 'ended' }, spec: { nodeName: 'nowhere', containers: [{ name: 'c', image: 'i' }] } })
+  await server.api('PATCH', '/api/v1/namespaces/shop/pods/ended/status', { status: { containerStatuses: [{ name: 'c', image: 'i', imageID: 'i', ready: true, restartCount: 4, state: { running: { startedAt: at(5).slice(0, 19) + 'Z' } }, lastState: { terminated: { exitCode: 1, reason: 'Error', finishedAt: at(10).slice(0, 19) + 'Z' } } }] } }, 'application/strategic-merge-patch+json')
+  await page.goto(server.url + core('pods/ended'))
+  const ended = () => page.innerText('#object-body td:has-text("exit code")')
+  const was = await ended()
+  assert.match(was, /^Error, exit code 1, \d+s ago$/)
+  await until(async () => await ended() !== was)
+  assert.match(await ended(), /^Error, exit code 1, \d+s ago$/)
+  for (const path of ['/apis/coordination.k8s.io/v1/namespaces/shop/leases/short', '/api/v1/namespaces/shop/pods/ended']) await server.api('DELETE', path)
+  await done(c)
+})
+
 test('an object\'s page follows its pods, and its events', async () => {
   const c = await context()
   const page = await login(server, c, 'token-admin', shop('apps/replicasets/api-gateway-6c9f'))

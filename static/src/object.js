@@ -10,14 +10,17 @@ const open = new Map() // root -> subscription
 
 /** start brings the object below root to life, and ends the one before. */
 export function start(root) {
-  open.get(root)?.close()
+  open.get(root)?.()
   open.delete(root)
   const el = $('[data-object]', root)
   if (el && !el.dataset.edit) open.set(root, follow(root, el))
 }
 
+// resting tells that nobody looks, or that nothing is to move.
+const resting = () => document.hidden || $('#live')?.dataset.state === 'paused'
+
 function follow(root, el) {
-  let busy = false, again = false
+  let busy = false, again = false, timer = 0
   const refresh = async () => {
     if (busy) { again = true; return }
     busy = true
@@ -26,13 +29,21 @@ function follow(root, el) {
       await load(root, el)
     } while (again)
     busy = false
+    wait()
   }
-  return subscribe(() => ({ kind: 'object', url: el.dataset.object + (el.dataset.tab && '?tab=' + el.dataset.tab), from: 0, size: 1 }), (m) => {
+  // Some of what is shown is right for a while only: a lease runs out.
+  const wait = () => {
+    clearTimeout(timer)
+    if (el.dataset.fresh && el.isConnected) timer = setTimeout(() => { if (resting()) wait(); else refresh() }, el.dataset.fresh * 1000)
+  }
+  wait()
+  const live = subscribe(() => ({ kind: 'object', url: el.dataset.object + (el.dataset.tab && '?tab=' + el.dataset.tab), from: 0, size: 1 }), (m) => {
     if (!m.object) return
     if (!m.object.uid) return gone(el)
     if ('own' in el.dataset) return // the tab keeps itself up to date
     if (m.object.beside || m.object.version !== el.dataset.version || m.object.uid !== el.dataset.uid) refresh()
   })
+  return () => { clearTimeout(timer); live.close() }
 }
 
 async function load(root, el) {

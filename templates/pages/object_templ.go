@@ -31,6 +31,7 @@ func Object(o view.Object, body templ.Component) templ.Component {
 		if o.Own {
 			out_.Raw(" data-own")
 		}
+		out_.Attributes(freshFor(o.Fresh))
 		out_.Text("><header class=\"title\"><span class=\"kind\" translate=\"no\">", o.Kind)
 		out_.Raw("</span> ")
 		if o.Panel {
@@ -340,7 +341,7 @@ func containers(list []view.Container) templ.Component {
 				out_.Raw("</td>")
 				if ended(list) {
 					out_.Say(ctx, "<td class=\"wrap\" data-l=\"", "Ended before")
-					out_.Text("\">", c.Last)
+					out_.Part(ctx, "\">", text(c.Last))
 					out_.Raw("</td>")
 				}
 			}
@@ -394,8 +395,8 @@ func block(b view.Block) templ.Component {
 func share(g *view.Gauge) templ.Component {
 	return html.Component(func(ctx context.Context, out_ *html.Writer) {
 		out_.Raw("<svg class=\"share\" viewBox=\"0 0 100 4\" preserveAspectRatio=\"none\" aria-hidden=\"true\">")
-		var var106 = []any{g.Tone}
-		out_.Text("<rect class=\"", html.Classes(var106))
+		var var105 = []any{g.Tone}
+		out_.Text("<rect class=\"", html.Classes(var105))
 		out_.Text("\" x=\"0\" y=\"0\" width=\"", index(g.Percent))
 		out_.Raw("\" height=\"4\"></rect></svg>")
 	})
@@ -441,8 +442,8 @@ func blockBody(b view.Block) templ.Component {
 				out_.Say(ctx, "<div class=\"sideways\" tabindex=\"0\" role=\"group\" aria-label=\"", b.Title)
 				out_.Raw("\"><table class=\"plain\"><thead><tr>")
 				for i, c := range b.Table.Columns {
-					var var117 = []any{templ.KV("num", numbers(b.Table, i))}
-					out_.Text("<th class=\"", html.Classes(var117))
+					var var116 = []any{templ.KV("num", numbers(b.Table, i))}
+					out_.Text("<th class=\"", html.Classes(var116))
 					out_.Raw("\"")
 					out_.Attributes(messages.AsIs(c))
 					out_.Say(ctx, ">", c)
@@ -452,8 +453,8 @@ func blockBody(b view.Block) templ.Component {
 				for _, r := range b.Table.Rows {
 					out_.Raw("<tr>")
 					for i, c := range r {
-						var var120 = []any{templ.KV("dim", c.Text == "<none>"), templ.KV("num", numbers(b.Table, i)), templ.KV("noted", c.Noted)}
-						out_.Text("<td class=\"", html.Classes(var120))
+						var var119 = []any{templ.KV("dim", c.Text == "<none>"), templ.KV("num", numbers(b.Table, i)), templ.KV("noted", c.Noted)}
+						out_.Text("<td class=\"", html.Classes(var119))
 						out_.Raw("\"")
 						out_.Attributes(columnLabel(ctx, b.Table.Columns, i))
 						out_.Part(ctx, ">", factValue(c))
@@ -552,8 +553,8 @@ func Related(v *view.Related) templ.Component {
 			out_.Raw("</th></tr></thead> <tbody translate=\"no\">")
 			for _, r := range g.Rows {
 				out_.Raw("<tr>")
-				var var154 = []any{depth(r.Depth)}
-				out_.Text("<td class=\"", html.Classes(var154))
+				var var153 = []any{depth(r.Depth)}
+				out_.Text("<td class=\"", html.Classes(var153))
 				out_.Text("\">", r.Kind)
 				out_.Raw("</td><td>")
 				if r.Href != "" {

@@ -39,6 +39,14 @@ func rowIndex(n int) templ.Attributes {
 	return templ.Attributes{"aria-rowindex": strconv.Itoa(n)}
 }
 
+// freshFor tells the browser in how many seconds a page is to be made anew.
+func freshFor(seconds int) templ.Attributes {
+	if seconds == 0 {
+		return nil
+	}
+	return templ.Attributes{"data-fresh": strconv.Itoa(seconds)}
+}
+
 // letters is a width that the user has given.
 func letters(n int) templ.Attributes {
 	if n == 0 {
@@ -56,7 +64,7 @@ func bodyID(o view.Object) string {
 
 // ended tells whether any of some containers has ended before.
 func ended(list []view.Container) bool {
-	return slices.ContainsFunc(list, func(c view.Container) bool { return c.Last != "" })
+	return slices.ContainsFunc(list, func(c view.Container) bool { return c.Last.Text != "" })
 }
 
 // exactShare is what stands behind the short amounts of a gauge.

@@ -83,6 +83,9 @@ func cronJobBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 	if dig(spec, "suspend") != true {
 		if next := nextTimes(digText(spec, "schedule"), zone, c.Clock(), 3); len(next) > 0 {
 			var texts []string
+			if o.until(next[0]); next[0].Sub(c.Clock()) < 3*time.Hour {
+				o.until(c.Clock().Add(time.Minute)) // how long it is until then
+			}
 			for _, at := range next {
 				texts = append(texts, c.T("%s (in %s)", c.Weekday(at), age(at.Sub(c.Clock()))))
 			}

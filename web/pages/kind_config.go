@@ -27,14 +27,15 @@ func secretBlocks(ctx context.Context, c *Call, o *loaded) []view.Block {
 		f.link("Token of", account, objectPath(core("serviceaccounts"), o.namespace, account))
 	}
 	blocks := []view.Block{{Title: "Secret", Facts: f}}
-	if b := c.certificateBlock(digText(o.object.Object, "data tls.crt")); b.Facts != nil {
+	if b := c.certificateBlock(o, digText(o.object.Object, "data tls.crt")); b.Facts != nil {
 		blocks = append(blocks, b)
 	}
 	return append(blocks, c.usedBy(ctx, o))
 }
 
-// certificateBlock is what stands in a certificate; empty for what is none.
-func (c *Call) certificateBlock(encoded string) view.Block {
+// certificateBlock is what stands in a certificate of an object; empty for what is
+// none.
+func (c *Call) certificateBlock(o *loaded, encoded string) view.Block {
 	raw, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
 		return view.Block{}
@@ -58,6 +59,9 @@ func (c *Call) certificateBlock(encoded string) view.Block {
 	left := time.Until(cert.NotAfter)
 	valid := c.T("until %s, %s left", c.Minute(cert.NotAfter.UTC()), age(left))
 	tone := view.Good
+	if left >= 0 {
+		o.until(cert.NotAfter)
+	}
 	switch {
 	case left < 0:
 		valid, tone = c.T("expired on %s", c.Minute(cert.NotAfter.UTC())), view.Bad

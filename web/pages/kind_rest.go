@@ -64,8 +64,10 @@ func leaseBlocks(_ context.Context, c *Call, o *loaded) []view.Block {
 	f.add("Changes of the holder", digText(spec, "leaseTransitions"))
 	if at, err := time.Parse(time.RFC3339, digText(spec, "renewTime")); err == nil && holder != "" {
 		state := toned(c.T("held"), view.Good)
-		if c.Clock().After(at.Add(time.Duration(digInt(spec, "leaseDurationSeconds")) * time.Second)) {
+		if end := at.Add(time.Duration(digInt(spec, "leaseDurationSeconds")) * time.Second); c.Clock().After(end) {
 			state = toned(c.T("ran out"), view.Warn)
+		} else {
+			o.until(end)
 		}
 		f = append(f, view.Fact{Name: "State", Cell: state})
 	}
@@ -91,7 +93,7 @@ func apiServiceBlocks(_ context.Context, c *Call, o *loaded) []view.Block {
 	}
 	f.add("Priority", digText(spec, "groupPriorityMinimum")+" / "+digText(spec, "versionPriority"))
 	blocks := []view.Block{{Title: "API", Facts: f}}
-	if b := c.certificateBlock(digText(spec, "caBundle")); b.Facts != nil {
+	if b := c.certificateBlock(o, digText(spec, "caBundle")); b.Facts != nil {
 		b.Title = "Certificate of who signs"
 		blocks = append(blocks, b)
 	}
@@ -125,7 +127,7 @@ func signingBlocks(_ context.Context, c *Call, o *loaded) []view.Block {
 			blocks = append(blocks, view.Block{Title: "What is to be certified", Facts: g})
 		}
 	}
-	if b := c.certificateBlock(digText(o.object.Object, "status certificate")); b.Facts != nil {
+	if b := c.certificateBlock(o, digText(o.object.Object, "status certificate")); b.Facts != nil {
 		blocks = append(blocks, b)
 	}
 	return blocks

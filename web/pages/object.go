@@ -26,6 +26,24 @@ type loaded struct {
 	object  unstructured.Unstructured
 	columns []rows.Column
 	row     *rows.Row
+	// stale is when what is shown is not right any more by the time alone: a lease runs
+	// out; zero for never.
+	stale time.Time
+}
+
+// until notes that something that is shown is right until t only.
+func (o *loaded) until(t time.Time) {
+	if o.stale.IsZero() || t.Before(o.stale) {
+		o.stale = t
+	}
+}
+
+// fresh is in how many seconds the page is to be made anew, at most a day; 0 for never.
+func (o *loaded) fresh() int {
+	if o.stale.IsZero() {
+		return 0
+	}
+	return int(min(max(time.Until(o.stale), 0)/time.Second+1, 24*60*60))
 }
 
 // object is the page of an object.

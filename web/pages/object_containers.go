@@ -65,16 +65,21 @@ func messageOf(status map[string]any) string {
 }
 
 // lastOf is how a container ended before it was started again.
-func (c *Call) lastOf(status map[string]any) string {
+func (c *Call) lastOf(status map[string]any) view.Cell {
 	last := dig(status, "lastState terminated")
 	if last == nil {
-		return ""
+		return view.Cell{}
 	}
 	text := strings.TrimPrefix(digText(last, "reason")+", "+c.T("exit code %s", digText(last, "exitCode")), ", ")
-	if at, err := time.Parse(time.RFC3339, digText(last, "finishedAt")); err == nil {
-		text = c.T("%s, %s ago", text, age(time.Since(at)))
+	ended := digText(last, "finishedAt")
+	at, err := time.Parse(time.RFC3339, ended)
+	if err != nil {
+		return view.Cell{Text: text}
 	}
-	return text
+	const here = "\x00"
+	v := view.Cell{Text: age(time.Since(at)), Time: ended}
+	v.Lead, v.Tail, _ = strings.Cut(c.T("%s, %s ago", text, here), here)
+	return v
 }
 
 // logLinks lead to the log of a pod's container, and to that of before its last

@@ -20,13 +20,14 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-func overviewTab(ctx context.Context, c *Call, o *loaded, _ *view.Object) (templ.Component, error) {
+func overviewTab(ctx context.Context, c *Call, o *loaded, v *view.Object) (templ.Component, error) {
 	w := &view.Overview{Finalizers: o.object.GetFinalizers()}
 	if blocks, ok := c.blocksOf(ctx, o); ok {
 		w.Closed = true
 		w.Lead, w.Gauged, w.Blocks = arrange(blocks)
 	}
 	w.Facts = o.facts(w.Closed)
+	v.Fresh = o.fresh()
 	labels, annotations := o.object.GetLabels(), o.object.GetAnnotations() // each a copy
 	for _, k := range sortedKeys(labels) {
 		pair := k + "=" + labels[k]

@@ -24,6 +24,9 @@ type Object struct {
 	Acts          []Act
 	// Own tells that the tab keeps itself up to date.
 	Own bool
+	// Fresh is in how many seconds the page is not right any more by the time alone, 0
+	// for never.
+	Fresh int
 	// Whole tells that the tab has the whole area, with a foot of its own.
 	Whole bool
 }
@@ -101,7 +104,8 @@ type Container struct {
 	Running                  bool
 	Restarts                 string
 	// Why is the message of its state, Last how it ended before.
-	Why, Last        string
+	Why              string
+	Last             Cell
 	Ports            string
 	Requests, Limits string
 	// Logs and Before lead to its log, and to that of before its last restart,

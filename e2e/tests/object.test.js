@@ -165,6 +165,12 @@ test('an object\'s page follows its pods, and its events', async () => {
   await restarts(5432)
   await c.setOffline(false)
   await page.waitForSelector('#object-body td >> text=/^5432/')
+  // Nor while the server cannot answer.
+  let refused = 0
+  await page.route((u) => u.pathname.endsWith('/api-gateway-6c9f'), (r) => refused++ < 2 ? r.fulfill({ status: refused === 1 ? 503 : 429 }) : r.fallback())
+  await restarts(6543)
+  await page.waitForSelector('#object-body td >> text=/^6543/')
+  assert.ok(refused > 2)
   await page.goto(server.url + core(`pods/${name}?tab=events`))
   await live(page)
   await server.create('/api/v1/namespaces/shop/events', { apiVersion: 'v1', kind: 'Event', metadata: { name: 'x.new', namespace: 'shop' }, type: 'Warning', reason: 'JustNow', message: 'it happened', count: 1, firstTimestamp: new Date().toISOString().replace(/\.\d+/, ''), lastTimestamp: new Date().toISOString().replace(/\.\d+/, ''), involvedObject: { kind: 'Pod', apiVersion: 'v1', name, namespace: 'shop', uid: (await server.api('GET', `/api/v1/namespaces/shop/pods/${name}`)).metadata.uid } })

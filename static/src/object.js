@@ -1,7 +1,8 @@
 // An object's page stays what the object is: when it changes the server makes
 // the page anew, and only what is different is put in.
 import { Idiomorph } from 'idiomorph'
-import { $, fragment, page, say } from './html.js'
+import { anew } from './anew.js'
+import { $, say } from './html.js'
 import { msg } from './messages.js'
 import { subscribe } from './socket.js'
 import { tick } from './time.js'
@@ -20,17 +21,16 @@ export function start(root) {
 const resting = () => document.hidden || $('#live')?.dataset.state === 'paused'
 
 function follow(root, el) {
-  let busy = false, again = false, timer = 0
-  const refresh = async () => {
-    if (busy) { again = true; return }
-    busy = true
-    do {
-      again = false
-      await load(root, el)
-    } while (again)
-    busy = false
+  let timer = 0
+  const panel = root.id === 'panel'
+  const refresh = anew(el, () => ({
+    address: $('.tabs [aria-current]', el)?.href ?? location.href,
+    form: panel ? 'panel' : 'page', select: panel ? '[data-object]' : '#main [data-object]',
+  }), (now) => {
+    Idiomorph.morph(el, now, { ignoreActiveValue: true, callbacks: { beforeNodeMorphed: (node) => !node.hasAttribute?.('data-keep'), beforeAttributeUpdated: (name, node) => !(name === 'open' && node.nodeName === 'DETAILS') } })
+    tick(el)
     wait()
-  }
+  })
   // Some of what is shown is right for a while only: a lease runs out.
   const wait = () => {
     clearTimeout(timer)
@@ -44,17 +44,6 @@ function follow(root, el) {
     if (m.object.beside || m.object.version !== el.dataset.version || m.object.uid !== el.dataset.uid) refresh()
   })
   return () => { clearTimeout(timer); live.close() }
-}
-
-async function load(root, el) {
-  const tab = $('.tabs [aria-current]', el)
-  const answer = await fetch(tab?.href ?? location.href, { headers: { 'X-Pilothouse': root.id === 'panel' ? 'panel' : 'page' } }).catch(() => null) // what is missed comes with the next connection
-  if (!answer?.ok || !el.isConnected) return
-  const text = await answer.text()
-  const now = root.id === 'panel' ? $('[data-object]', fragment(text)) : $('#main [data-object]', page(text))
-  if (!now) return
-  Idiomorph.morph(el, now, { ignoreActiveValue: true, callbacks: { beforeNodeMorphed: (node) => !node.hasAttribute?.('data-keep'), beforeAttributeUpdated: (name, node) => !(name === 'open' && node.nodeName === 'DETAILS') } })
-  tick(el)
 }
 
 function gone(el) {

@@ -2,7 +2,8 @@
 // different it is asked for again, and only what is different is put in. Where
 // the page has plots they are drawn by a script of their own.
 import { Idiomorph } from 'idiomorph'
-import { $, page } from './html.js'
+import { anew } from './anew.js'
+import { $ } from './html.js'
 import { subscribe } from './socket.js'
 import { tick } from './time.js'
 
@@ -15,24 +16,11 @@ export function start(root) {
   const el = $('[data-refresh]', root)
   if (!el) return
   draw(el)
-  let busy = false, again = false
-  open = subscribe(() => ({ kind: el.dataset.refresh, url: location.pathname + location.search, from: 0, size: 1, have: el.dataset.version ? [el.dataset.version] : [] }), async (m) => {
-    if (!m.page) return
-    if (busy) { again = true; return }
-    busy = true
-    do {
-      again = false
-      await load(el)
-    } while (again)
-    busy = false
-  })
+  const load = anew(el, () => ({ address: location.href, form: 'page', select: '#main [data-refresh]' }), (now) => put(el, now))
+  open = subscribe(() => ({ kind: el.dataset.refresh, url: location.pathname + location.search, from: 0, size: 1, have: el.dataset.version ? [el.dataset.version] : [] }), (m) => { if (m.page) load() })
 }
 
-async function load(el) {
-  const answer = await fetch(location.href, { headers: { 'X-Pilothouse': 'page' } }).catch(() => null)
-  if (!answer?.ok || !el.isConnected) return
-  const now = $('#main [data-refresh]', page(await answer.text()))
-  if (!now || !el.isConnected) return
+function put(el, now) {
   Idiomorph.morph(el, now, {
     ignoreActiveValue: true,
     callbacks: {

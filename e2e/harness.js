@@ -197,6 +197,8 @@ export async function context({ hosts = [], ...options } = {}) {
   }
   c.on('request', (r) => asked(r.url()))
   c.on('page', (p) => {
+    const close = p.close.bind(p)
+    p.close = (options) => ended(close(options))
     p.on('websocket', (s) => asked(s.url()))
     p.on('pageerror', (e) => c.faults.push('script: ' + e.stack))
     p.on('console', (m) => {
